@@ -1,0 +1,140 @@
+"""Every exception that `msq_jupyter` raises, in one tree with three branches.
+
+* `AuthorError`: the model, the cell or the call has to change; the message shows how.
+* `PeerError`: the other side of the wire (the synchronizer, another participant, the stored data) is at fault.
+* `InternalError`: we are at fault; please report it.
+
+A message names what was expected, what came, where, and what to do. Facts a program may need are attributes.
+"""
+
+from __future__ import annotations
+
+
+class MsqError(Exception):
+    """Root of everything this package raises on purpose."""
+
+
+# --- the author's fault ------------------------------------------------------------------------------------------
+
+
+class AuthorError(MsqError):
+    """The model, the cell or the call has to change."""
+
+
+class ArgumentError(AuthorError, ValueError):
+    """An argument of a public function has a wrong type or value."""
+
+
+class ModelCreationError(AuthorError, TypeError):
+    """A model was made with `MyModel()` instead of `MyModel.create()`, or outside model code."""
+
+
+class OutsideModelError(AuthorError):
+    """Something that only model code may do was called from a cell, a widget or a view."""
+
+
+class SubscriptionError(AuthorError, ValueError):
+    """A topic or a handler that cannot be subscribed, published or unsubscribed."""
+
+
+class ScheduleError(AuthorError, ValueError):
+    """A future message into the past, to an unknown method, or of an unknown handle."""
+
+
+class StateError(AuthorError, TypeError):
+    """A model or an event holds a value that cannot be replicated; `path` says where."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class PersistenceTypeError(AuthorError, TypeError):
+    """Data given to `persist_session` is not plain JSON; `path` says where."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class EventTooLarge(AuthorError, ValueError):
+    """An event is larger than the synchronizer takes."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int, topic: str) -> None:
+        super().__init__(
+            f"the event {topic} has {size_bytes:,} bytes; an event may have at most {limit_bytes:,} bytes: "
+            "send it in parts, or send what is needed to compute it"
+        )
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+        self.topic = topic
+
+
+class CodeIdentityError(AuthorError, TypeError):
+    """The code of a model cannot be identified, so no two kernels could agree on it."""
+
+
+class ModelInitError(AuthorError):
+    """`init` of the root model raised; the cause is the author's own exception."""
+
+
+class PersistedDataError(ModelInitError):
+    """`init` raised while it was given persisted data; nothing was overwritten. `version` is its number."""
+
+    def __init__(self, message: str, version: int) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+# --- the peer's fault --------------------------------------------------------------------------------------------
+
+
+class PeerError(MsqError):
+    """The other side of the wire, or stored data, is at fault."""
+
+
+class SynchronizerUnreachable(PeerError, ConnectionError):
+    """No synchronizer answers at the URL, or the local one did not start."""
+
+
+class SynchronizerRefused(PeerError, ConnectionError):
+    """The synchronizer answered and said no."""
+
+
+class WrongPassword(PeerError):
+    """The name is in use with another password."""
+
+
+class JoinTimeout(PeerError, TimeoutError):
+    """`join` did not settle within `join_timeout_s`."""
+
+
+class ProtocolError(PeerError):
+    """A frame that no correct peer sends."""
+
+
+class SealBroken(PeerError):
+    """Sealed data was changed, forged, replayed, reordered, or belongs to another place."""
+
+
+class VersionMissing(PeerError, LookupError):
+    """The synchronizer has no such version."""
+
+
+class StorageInUse(PeerError):
+    """Another synchronizer has the data directory open."""
+
+
+class AddressInUse(PeerError, OSError):
+    """Another program listens at the address the synchronizer should use."""
+
+
+class SessionClosed(PeerError, ConnectionError):
+    """The session has been left, or ended for good."""
+
+
+# --- our fault ---------------------------------------------------------------------------------------------------
+
+
+class InternalError(MsqError):
+    """An invariant of ours is broken: please report it with the traceback."""

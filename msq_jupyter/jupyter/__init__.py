@@ -1,0 +1,1 @@
+"""What happens in IPython: capture of class sources, and the life of cells."""

@@ -1,0 +1,1 @@
+"""What outlives the code: records of saved versions. No I/O."""

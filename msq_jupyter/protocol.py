@@ -1,0 +1,290 @@
+"""The wire between a participant and the synchronizer: typed messages in MessagePack, one message a frame.
+
+The way up (participant to synchronizer) and the way down are two closed unions, `Up` and `Down`. Whoever receives a
+frame that does not decode as a member of the union for its direction raises `ProtocolError` and closes that
+connection, and nothing else.
+
+Everything the synchronizer need not understand travels sealed, as `bytes`: it sees ids, sizes, times, counters.
+
+A session as a participant sees it:
+
+1. Up `Join`. Down either `Refused`, and the connection ends, or one `Welcome`.
+2. Down, after `Welcome`: `Block`s with every entry of the ordered log from `Welcome.after_seq` to
+   `Welcome.live_seq`, then, with no gap, everything that happens.
+3. `Entry.seq` grows by exactly one from entry to entry. `time_ms` never shrinks, over entries and `Tick`s.
+4. The participant's own events come back in the same stream; that is the acknowledgement. The counters of one view
+   grow by exactly one. After a reconnect a participant sends again everything past `Welcome.last_counter`; the
+   synchronizer drops what it has.
+
+History: version 1, the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import msgspec
+
+from msq_jupyter.errors import ProtocolError
+
+PROTOCOL_VERSION = 1
+
+#: Largest sealed payload of one event. Croquet allows 16 kB and drops what is larger without a word.
+EVENT_BYTES_MAX = 256 * 1024
+#: Largest frame in either direction: a snapshot or a version fits in one.
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+#: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
+BLOCK_ENTRIES_MAX = 512
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """What goes over the wire; fields travel by position, the tag first."""
+
+
+# --- the ordered log ---------------------------------------------------------------------------------------------
+
+
+class Event(Message, tag="e"):
+    """One event of one view. `payload` is sealed under the view's key, with `counter` as nonce."""
+
+    seq: int
+    time_ms: float
+    view_id: str
+    counter: int
+    payload: bytes
+
+
+class Membership(Message, tag="m"):
+    """Views that left and views that came, in that order. `joins` pairs a view id with its sealed view data."""
+
+    seq: int
+    time_ms: float
+    exits: list[str]
+    joins: list[tuple[str, bytes]]
+
+
+class Saved(Message, tag="s"):
+    """A version is stored: every replica learns it at the same moment."""
+
+    seq: int
+    time_ms: float
+    save_id: str
+    number: int
+    view_id: str
+
+
+Entry: TypeAlias = Event | Membership | Saved
+
+
+# --- up ----------------------------------------------------------------------------------------------------------
+
+
+class Join(Message, tag="Join"):
+    """The first frame of a connection.
+
+    `password_check` proves knowledge of the password without revealing it; the first one for a `persistent_id` is
+    kept, later ones must equal it. `persisted` says what a session that is not there yet starts from: `"latest"`,
+    `"ignore"`, or the number of a version. `have_run` and `have_seq` say, on a reconnect, which run of the session
+    and how much of it this participant's replica has; `have_run` is empty otherwise.
+    """
+
+    protocol_version: int
+    session_id: str
+    persistent_id: str
+    view_id: str
+    password_check: bytes
+    view_data: bytes
+    tick_rate: float
+    rejoin_limit_ms: float
+    persisted: str | int
+    have_run: str
+    have_seq: int
+
+
+class Send(Message, tag="Send"):
+    """Events to be ordered, each with the view's own counter, which starts at 1."""
+
+    events: list[tuple[int, bytes]]
+
+
+class Snapshot(Message, tag="Snapshot"):
+    """The sealed state of a replica after entry `seq`, at `time_ms`. Also travels down, inside `Welcome`."""
+
+    seq: int
+    time_ms: float
+    payload: bytes
+
+
+class Save(Message, tag="Save"):
+    """A version to be stored. `save_id` makes repeating it harmless.
+
+    `parent` is the number of the version this one grew from, 0 for none. `meta` and `content` are sealed
+    apart, so that a list of versions needs no contents.
+    """
+
+    save_id: str
+    parent: int
+    meta: bytes
+    content: bytes
+
+
+class ListVersions(Message, tag="ListVersions"):
+    """Ask for `Versions`."""
+
+    request_id: int
+
+
+class FetchVersion(Message, tag="FetchVersion"):
+    """Ask for `VersionContent`."""
+
+    request_id: int
+    number: int
+
+
+class Leave(Message, tag="Leave"):
+    """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
+
+
+Up: TypeAlias = Join | Send | Snapshot | Save | ListVersions | FetchVersion | Leave
+
+
+# --- down --------------------------------------------------------------------------------------------------------
+
+
+class StoredVersion(Message):
+    """What the synchronizer knows of a version. `time_s` is seconds since 1970, UTC, by the synchronizer's clock."""
+
+    number: int
+    parent: int
+    save_id: str
+    time_s: float
+    size_bytes: int
+    meta: bytes
+    content: bytes
+
+
+class Welcome(Message, tag="Welcome"):
+    """The answer to `Join`.
+
+    `run` names this run of the session: a session that starts anew from a newer version gets a new one. `after_seq`
+    is where the entries that follow begin: it is `have_seq` for a replica that may go on, the snapshot's place when
+    `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from. `resumed` says
+    that the replica the participant has may go on. `head` is the number of the newest version, 0 for none.
+    """
+
+    run: str
+    resumed: bool
+    origin: StoredVersion | None
+    snapshot: Snapshot | None
+    after_seq: int
+    live_seq: int
+    live_time_ms: float
+    last_counter: int
+    head: int
+
+
+class Refused(Message, tag="Refused"):
+    """No, and why. `code` is a word of `REFUSALS`; the connection ends, and trying again is useless."""
+
+    code: str
+    reason: str
+
+
+class Block(Message, tag="Block"):
+    """Entries of the ordered log, each the MessagePack bytes of an `Entry`, encoded once for log and members."""
+
+    entries: list[msgspec.Raw]
+
+
+class Tick(Message, tag="Tick"):
+    """Time went on and nothing happened. Sent only into silence."""
+
+    time_ms: float
+
+
+class SnapshotRequest(Message, tag="SnapshotRequest"):
+    """Please upload a `Snapshot`."""
+
+
+class Versions(Message, tag="Versions"):
+    """Every version of the persistent id, oldest first, with empty `content`."""
+
+    request_id: int
+    versions: list[StoredVersion]
+
+
+class VersionContent(Message, tag="VersionContent"):
+    """One version whole, or None when there is no such number."""
+
+    request_id: int
+    version: StoredVersion | None
+
+
+class SaveFailed(Message, tag="SaveFailed"):
+    """The version could not be stored; the participant tries again."""
+
+    save_id: str
+    reason: str
+
+
+class Closing(Message, tag="Closing"):
+    """The synchronizer stops; connect again after `retry_after_ms`."""
+
+    retry_after_ms: float
+
+
+Down: TypeAlias = (
+    Welcome | Refused | Block | Tick | SnapshotRequest | Versions | VersionContent | SaveFailed | Closing
+)
+
+#: Why a `Join` may be refused, and what the participant's side raises.
+REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version", "view_taken")
+
+
+# --- bytes -------------------------------------------------------------------------------------------------------
+
+_encoder = msgspec.msgpack.Encoder()
+_decode_up: msgspec.msgpack.Decoder[Up] = msgspec.msgpack.Decoder(Up)
+_decode_down: msgspec.msgpack.Decoder[Down] = msgspec.msgpack.Decoder(Down)
+_decode_entry: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+def encode(message: Message) -> bytes:
+    """Bytes of a message or an entry: one frame, or one element of `Block.entries`."""
+    return _encoder.encode(message)
+
+
+def decode_up(frame: bytes | str) -> Up:
+    """The message a participant sent.
+
+    Raises:
+        ProtocolError: the frame is text, or not a message of `Up`.
+    """
+    return _decode(_decode_up, frame, "a message to the synchronizer")
+
+
+def decode_down(frame: bytes | str) -> Down:
+    """The message the synchronizer sent.
+
+    Raises:
+        ProtocolError: the frame is text, or not a message of `Down`.
+    """
+    return _decode(_decode_down, frame, "a message of the synchronizer")
+
+
+def decode_entry(entry: bytes | msgspec.Raw) -> Entry:
+    """An element of `Block.entries`.
+
+    Raises:
+        ProtocolError: the bytes are not an `Entry`.
+    """
+    return _decode(_decode_entry, bytes(entry), "an entry of the log")
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[Any], frame: bytes | str, expected: str) -> Any:
+    if isinstance(frame, str):
+        raise ProtocolError(f"expected {expected} in a binary frame, got a text frame of {len(frame)} characters")
+    try:
+        return decoder.decode(frame)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ProtocolError(f"expected {expected}, got {len(frame):,} bytes that are none: {error}") from error

@@ -1,0 +1,1 @@
+"""One participant's part in a session: the client's states, its socket thread, its keys, and `SessionCore`."""

@@ -1,0 +1,1 @@
+"""The server that orders and time-stamps events, and keeps sealed logs, snapshots and versions."""

@@ -1,0 +1,1 @@
+"""What a notebook shows and binds: the badge, links between widgets and models."""
