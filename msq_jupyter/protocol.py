@@ -21,11 +21,13 @@ History: version 1, the first.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from msq_jupyter.errors import ProtocolError
+
+T = TypeVar("T")
 
 PROTOCOL_VERSION = 1
 
@@ -44,7 +46,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 # --- the ordered log ---------------------------------------------------------------------------------------------
 
 
-class Event(Message, tag="e"):
+class Event(Message, frozen=True, tag="e"):
     """One event of one view. `payload` is sealed under the view's key, with `counter` as nonce."""
 
     seq: int
@@ -54,7 +56,7 @@ class Event(Message, tag="e"):
     payload: bytes
 
 
-class Membership(Message, tag="m"):
+class Membership(Message, frozen=True, tag="m"):
     """Views that left and views that came, in that order. `joins` pairs a view id with its sealed view data."""
 
     seq: int
@@ -63,7 +65,7 @@ class Membership(Message, tag="m"):
     joins: list[tuple[str, bytes]]
 
 
-class Saved(Message, tag="s"):
+class Saved(Message, frozen=True, tag="s"):
     """A version is stored: every replica learns it at the same moment."""
 
     seq: int
@@ -79,7 +81,7 @@ Entry: TypeAlias = Event | Membership | Saved
 # --- up ----------------------------------------------------------------------------------------------------------
 
 
-class Join(Message, tag="Join"):
+class Join(Message, frozen=True, tag="Join"):
     """The first frame of a connection.
 
     `password_check` proves knowledge of the password without revealing it; the first one for a `persistent_id` is
@@ -101,13 +103,13 @@ class Join(Message, tag="Join"):
     have_seq: int
 
 
-class Send(Message, tag="Send"):
+class Send(Message, frozen=True, tag="Send"):
     """Events to be ordered, each with the view's own counter, which starts at 1."""
 
     events: list[tuple[int, bytes]]
 
 
-class Snapshot(Message, tag="Snapshot"):
+class Snapshot(Message, frozen=True, tag="Snapshot"):
     """The sealed state of a replica after entry `seq`, at `time_ms`. Also travels down, inside `Welcome`."""
 
     seq: int
@@ -115,7 +117,7 @@ class Snapshot(Message, tag="Snapshot"):
     payload: bytes
 
 
-class Save(Message, tag="Save"):
+class Save(Message, frozen=True, tag="Save"):
     """A version to be stored. `save_id` makes repeating it harmless.
 
     `parent` is the number of the version this one grew from, 0 for none. `meta` and `content` are sealed
@@ -128,20 +130,20 @@ class Save(Message, tag="Save"):
     content: bytes
 
 
-class ListVersions(Message, tag="ListVersions"):
+class ListVersions(Message, frozen=True, tag="ListVersions"):
     """Ask for `Versions`."""
 
     request_id: int
 
 
-class FetchVersion(Message, tag="FetchVersion"):
+class FetchVersion(Message, frozen=True, tag="FetchVersion"):
     """Ask for `VersionContent`."""
 
     request_id: int
     number: int
 
 
-class Leave(Message, tag="Leave"):
+class Leave(Message, frozen=True, tag="Leave"):
     """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
 
 
@@ -151,7 +153,7 @@ Up: TypeAlias = Join | Send | Snapshot | Save | ListVersions | FetchVersion | Le
 # --- down --------------------------------------------------------------------------------------------------------
 
 
-class StoredVersion(Message):
+class StoredVersion(Message, frozen=True):
     """What the synchronizer knows of a version. `time_s` is seconds since 1970, UTC, by the synchronizer's clock."""
 
     number: int
@@ -163,7 +165,7 @@ class StoredVersion(Message):
     content: bytes
 
 
-class Welcome(Message, tag="Welcome"):
+class Welcome(Message, frozen=True, tag="Welcome"):
     """The answer to `Join`.
 
     `run` names this run of the session: a session that starts anew from a newer version gets a new one. `after_seq`
@@ -183,59 +185,57 @@ class Welcome(Message, tag="Welcome"):
     head: int
 
 
-class Refused(Message, tag="Refused"):
+class Refused(Message, frozen=True, tag="Refused"):
     """No, and why. `code` is a word of `REFUSALS`; the connection ends, and trying again is useless."""
 
     code: str
     reason: str
 
 
-class Block(Message, tag="Block"):
+class Block(Message, frozen=True, tag="Block"):
     """Entries of the ordered log, each the MessagePack bytes of an `Entry`, encoded once for log and members."""
 
     entries: list[msgspec.Raw]
 
 
-class Tick(Message, tag="Tick"):
+class Tick(Message, frozen=True, tag="Tick"):
     """Time went on and nothing happened. Sent only into silence."""
 
     time_ms: float
 
 
-class SnapshotRequest(Message, tag="SnapshotRequest"):
+class SnapshotRequest(Message, frozen=True, tag="SnapshotRequest"):
     """Please upload a `Snapshot`."""
 
 
-class Versions(Message, tag="Versions"):
+class Versions(Message, frozen=True, tag="Versions"):
     """Every version of the persistent id, oldest first, with empty `content`."""
 
     request_id: int
     versions: list[StoredVersion]
 
 
-class VersionContent(Message, tag="VersionContent"):
+class VersionContent(Message, frozen=True, tag="VersionContent"):
     """One version whole, or None when there is no such number."""
 
     request_id: int
     version: StoredVersion | None
 
 
-class SaveFailed(Message, tag="SaveFailed"):
+class SaveFailed(Message, frozen=True, tag="SaveFailed"):
     """The version could not be stored; the participant tries again."""
 
     save_id: str
     reason: str
 
 
-class Closing(Message, tag="Closing"):
+class Closing(Message, frozen=True, tag="Closing"):
     """The synchronizer stops; connect again after `retry_after_ms`."""
 
     retry_after_ms: float
 
 
-Down: TypeAlias = (
-    Welcome | Refused | Block | Tick | SnapshotRequest | Versions | VersionContent | SaveFailed | Closing
-)
+Down: TypeAlias = Welcome | Refused | Block | Tick | SnapshotRequest | Versions | VersionContent | SaveFailed | Closing
 
 #: Why a `Join` may be refused, and what the participant's side raises.
 REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version", "view_taken")
@@ -281,7 +281,7 @@ def decode_entry(entry: bytes | msgspec.Raw) -> Entry:
     return _decode(_decode_entry, bytes(entry), "an entry of the log")
 
 
-def _decode(decoder: msgspec.msgpack.Decoder[Any], frame: bytes | str, expected: str) -> Any:
+def _decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes | str, expected: str) -> T:
     if isinstance(frame, str):
         raise ProtocolError(f"expected {expected} in a binary frame, got a text frame of {len(frame)} characters")
     try:

@@ -1,0 +1,38 @@
+"""Live, shared, lasting Jupyter notebooks: replicated models, synced widgets, data that outlives the code."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from msq_jupyter.runtime.model import Model
+    from msq_jupyter.runtime.view import View
+    from msq_jupyter.widgets.session import Session
+
+__version__ = "0.1.0"
+
+__all__ = ["Model", "Session", "View", "load_ipython_extension", "unload_ipython_extension"]
+
+# `import msq_jupyter` loads nothing heavy: a name is imported when it is first asked for.
+_HOMES = {
+    "Model": "msq_jupyter.runtime.model",
+    "Session": "msq_jupyter.widgets.session",
+    "View": "msq_jupyter.runtime.view",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext msq_jupyter` does."""
+    importlib.import_module("msq_jupyter.jupyter.cells").load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """What `%unload_ext msq_jupyter` does."""
+    importlib.import_module("msq_jupyter.jupyter.cells").unload(shell)

@@ -1,0 +1,352 @@
+"""`Model`: the class whose subclasses are a session's shared, replicated state.
+
+A model is made by `create`, starts in `init`, changes only inside its own methods while the replica runs them, and
+hears of the world by `subscribe`. Everything on it is state.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, MutableSequence, Sequence
+from datetime import timedelta
+from types import MethodType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from msq_jupyter.errors import ModelCreationError, OutsideModelError, ScheduleError, SubscriptionError
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from msq_jupyter.runtime.replica import Replica
+
+T = TypeVar("T")
+
+#: What a replica adds to a model and keeps out of its state.
+REPLICA_ATTRIBUTE = "_msq_replica"
+
+#: Which replica runs model code at the moment. By thread, because one process may hold kernels in several threads.
+_running = threading.local()
+
+
+def running_replica() -> Replica | None:
+    """The replica whose model code this thread executes at the moment."""
+    return getattr(_running, "replica", None)
+
+
+def set_running_replica(replica: Replica | None) -> Replica | None:
+    """Say whose model code this thread executes from now on; returns whose it was."""
+    previous = running_replica()
+    _running.replica = replica
+    return previous
+
+
+class Model:
+    """Base class of everything that is shared.
+
+    Subclasses define `init(self, options, persisted=None)` instead of `__init__`, and methods. Class attributes:
+
+    * `transient`: names of attributes that are not state. They are absent after a snapshot is restored.
+    """
+
+    transient: ClassVar[tuple[str, ...]] = ()
+
+    #: The model's name in its session: "M1", "M2", ...
+    id: str
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Refuse, and show the line that works."""
+        raise ModelCreationError(f"models are made with create: write {cls.__name__}.create(), not {cls.__name__}()")
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "__init__" in cls.__dict__:
+            raise ModelCreationError(
+                f"{cls.__qualname__} defines __init__, which never runs when a snapshot is restored: "
+                "write def init(self, options, persisted=None): instead"
+            )
+
+    @classmethod
+    def create(cls, options: Any = None, persisted: Any = None) -> Self:
+        """Make a model of this class; only inside model code.
+
+        Args:
+            options: handed to `init`.
+            persisted: saved data, handed to `init` when it takes a second parameter.
+
+        Raises:
+            ModelCreationError: outside model code, or the class is not part of the session's code.
+        """
+        replica = running_replica()
+        if replica is None:
+            raise ModelCreationError(
+                f"{cls.__name__}.create() works inside a model's methods only. A cell joins a session with "
+                f"session = await Session.join(..., model={cls.__name__}), which makes the root model"
+            )
+        model = object.__new__(cls)
+        replica.register(model)
+        call_init(model, options, persisted)
+        return model
+
+    def init(self, options: Any, persisted: Any = None) -> None:
+        """Set up the model; subclasses override it.
+
+        Args:
+            options: what `create`, or `Session.join` for the root model, was given.
+            persisted: for the root model, the data of the newest saved version, or None.
+        """
+
+    def destroy(self) -> None:
+        """End this model: its subscriptions, future messages and well-known names go with it."""
+        self._host("destroy").destroy(self)
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """Session time in milliseconds; constant within one event. Views and cells may ask, too."""
+        return self._replica().time_ms
+
+    def future(
+        self,
+        delay_ms: float | timedelta = 0,
+        method: Callable[..., Any] | str | None = None,
+        *args: Any,
+        every: float | timedelta | None = None,
+    ) -> Any:
+        """Call a method of this model later: `self.future(1000).tick(1)` or `self.future(1000, self.tick, 1)`.
+
+        Args:
+            delay_ms: milliseconds of session time, 0 or more, or a `timedelta`.
+            method: what to call; without it, the next attribute of the result is the method.
+            args: what to call it with.
+            every: instead of a delay: call it again and again, with this period in milliseconds, more than 0.
+
+        Returns:
+            A handle with `.time` and `.cancel()`, which may be stored on the model; or, without `method`, an object
+            whose methods return one.
+
+        Raises:
+            ScheduleError: a negative delay, or the model has no such method.
+            OutsideModelError: outside model code.
+        """
+        replica = self._host("future")
+        every_ms = 0.0
+        if every is not None:
+            if delay_ms:
+                raise ScheduleError("future: give a delay or every=, not both; the first call comes after one period")
+            delay_ms = every_ms = _milliseconds(every, "every")
+            if every_ms <= 0:
+                raise ScheduleError(f"future: expected every= of more than 0 ms, got {every_ms}")
+        call = FutureCall(self, replica, _milliseconds(delay_ms, "delay"), every_ms)
+        if method is None:
+            return call
+        return getattr(call, _method_name(self, method, "future"))(*args)
+
+    def cancel_future(self, what: FutureHandle | Callable[..., Any] | str) -> bool:
+        """Cancel a handle, the earliest call of a method, or with `"*"` everything this model waits for.
+
+        Returns:
+            Whether there was anything to cancel.
+        """
+        replica = self._host("cancel_future")
+        if isinstance(what, FutureHandle):
+            return what.cancel()
+        if what == "*":
+            return replica.schedule.cancel_all(self.id)
+        return replica.schedule.cancel_earliest(self.id, _method_name(self, what, "cancel_future"))
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def publish(self, scope: str, event: str, data: Any = None) -> None:
+        """Tell all subscribed models now, and this kernel's subscribed views after.
+
+        Raises:
+            SubscriptionError: not a topic.
+            OutsideModelError: outside model code; a cell writes `session.publish(...)`.
+        """
+        self._host("publish").publish(scope, event, data)
+
+    def subscribe(self, scope: str, event: str, handler: Callable[..., Any] | str) -> None:
+        """Have a method of this model called with the data of each publication on a topic.
+
+        Args:
+            scope: any name without ":", or "*" for all.
+            event: any name, or "*" for all.
+            handler: a method of this model, or its name.
+
+        Raises:
+            SubscriptionError: not a topic, not a method of this model, or the same twice.
+        """
+        self._host("subscribe").subscribe(self, scope, event, _method_name(self, handler, "subscribe"))
+
+    def unsubscribe(self, scope: str, event: str, handler: Callable[..., Any] | str | None = None) -> None:
+        """End the subscription of one handler, or of all of this model's handlers on a topic."""
+        name = None if handler is None else _method_name(self, handler, "unsubscribe")
+        self._host("unsubscribe").unsubscribe(self, scope, event, name)
+
+    def unsubscribe_all(self) -> None:
+        """End all subscriptions of this model."""
+        self._host("unsubscribe_all").unsubscribe_all(self)
+
+    # --- names ---------------------------------------------------------------------------------------------------
+
+    def be_well_known_as(self, name: str) -> None:
+        """Let `well_known_model(name)` find this model. The first model of a session is "modelRoot"."""
+        self._host("be_well_known_as").well_known[name] = self
+
+    def well_known_model(self, name: str) -> Any:
+        """The model well known by this name, or None."""
+        return self._replica().well_known.get(name)
+
+    def get_model(self, model_id: str) -> Any:
+        """The model with this id, or None."""
+        return self._replica().models.get(model_id)
+
+    @property
+    def session_id(self) -> str:
+        """The session's id: the scope of "view-join" and "view-exit"."""
+        return self._replica().session_id
+
+    @property
+    def view_count(self) -> int:
+        """How many views are in the session."""
+        return len(self._replica().views)
+
+    # --- random --------------------------------------------------------------------------------------------------
+
+    def random(self) -> float:
+        """A number in [0, 1), the same on every replica."""
+        return self._host("random").random.random()
+
+    def random_int(self, low: int, high: int) -> int:
+        """An integer from `low` to `high`, both included."""
+        return self._host("random_int").random.random_int(low, high)
+
+    def choice(self, items: Sequence[T]) -> T:
+        """One of `items`."""
+        return self._host("choice").random.choice(items)
+
+    def shuffle(self, items: MutableSequence[Any]) -> None:
+        """Put `items` into random order, in place."""
+        self._host("shuffle").random.shuffle(items)
+
+    def generate_id(self) -> str:
+        """A name nobody else has: 22 characters."""
+        return self._host("generate_id").random.generate_id()
+
+    # --- persistence ---------------------------------------------------------------------------------------------
+
+    def persist_session(self, collect: Callable[[], Any] | Any) -> None:
+        """Save what must outlive the code. Only the root model may.
+
+        Args:
+            collect: the data, or a function that returns it: a JSON object or array with string keys. It comes back
+                as `init(options, persisted)` in a session with edited code.
+
+        Raises:
+            PersistenceTypeError: not JSON; names the path and the remedy.
+            OutsideModelError: from another model than the root, or outside model code.
+        """
+        self._host("persist_session").persist(self, collect)
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _replica(self) -> Replica:
+        replica: Replica = self.__dict__[REPLICA_ATTRIBUTE]
+        return replica
+
+    def _host(self, name: str) -> Replica:
+        """The replica, if it is running this model's code right now."""
+        replica = self._replica()
+        if running_replica() is not replica:
+            raise OutsideModelError(
+                f"{type(self).__name__}.{name}() works inside a model's methods only. From a cell, a widget or a view, "
+                "publish an event that a method of the model subscribes to: session.publish(scope, event, data)"
+            )
+        return replica
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__qualname__} {self.__dict__.get('id', '?')}>"
+
+
+class FutureHandle:
+    """A scheduled call: `.time` is when it is due in session time, `.cancel()` forgets it."""
+
+    __slots__ = ("_replica", "handle_id", "time")
+
+    def __init__(self, replica: Replica, handle_id: int, time_ms: float) -> None:
+        self._replica = replica
+        self.handle_id = handle_id
+        self.time = time_ms
+
+    def cancel(self) -> bool:
+        """Forget the call; whether it was still to come. Only inside model code."""
+        if running_replica() is not self._replica:
+            raise OutsideModelError("a future message can be cancelled inside a model's methods only")
+        return self._replica.schedule.cancel(self.handle_id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id
+
+    def __hash__(self) -> int:
+        return hash(self.handle_id)
+
+
+class FutureCall:
+    """What `self.future(ms)` returns: its methods are those of the model, and schedule."""
+
+    __slots__ = ("_delay_ms", "_every_ms", "_model", "_replica")
+
+    def __init__(self, model: Model, replica: Replica, delay_ms: float, every_ms: float) -> None:
+        self._model = model
+        self._replica = replica
+        self._delay_ms = delay_ms
+        self._every_ms = every_ms
+
+    def __getattr__(self, name: str) -> Callable[..., FutureHandle]:
+        method = _method_name(self._model, name, "future")
+
+        def schedule(*args: Any) -> FutureHandle:
+            due_ms = self._replica.time_ms + self._delay_ms
+            message = self._replica.schedule.add(due_ms, self._every_ms, self._model.id, method, args)
+            return FutureHandle(self._replica, message.handle_id, due_ms)
+
+        return schedule
+
+
+def call_init(model: Model, options: Any, persisted: Any) -> None:
+    """Call `init` with as many of (options, persisted) as it takes."""
+    parameters = inspect.signature(model.init).parameters.values()
+    if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
+        count = 2
+    else:
+        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        count = sum(parameter.kind in positional for parameter in parameters)
+    model.init(*(options, persisted)[:count])
+
+
+def _milliseconds(delay: float | timedelta, name: str) -> float:
+    delay_ms = delay / timedelta(milliseconds=1) if isinstance(delay, timedelta) else delay
+    if type(delay_ms) not in (int, float) or not 0 <= delay_ms < float("inf"):
+        raise ScheduleError(f"future: expected {name} of 0 or more milliseconds, or a timedelta, got {delay!r}")
+    return float(delay_ms)
+
+
+def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) -> str:
+    """The name of a method of `model`; what a replica stores, because names survive snapshots and functions do not."""
+    kind = type(model).__name__
+    error = ScheduleError if caller.endswith("future") else SubscriptionError
+    if isinstance(method, str):
+        name = method
+    elif isinstance(method, MethodType) and method.__self__ is model:
+        name = method.__name__
+    else:
+        raise error(f"{caller}: expected a method of this {kind}, such as self.{_some_method(model)}, got {method!r}")
+    if name.startswith("__") or not callable(getattr(model, name, None)):
+        raise error(f"{caller}: {kind} has no method {name!r}")
+    return name
+
+
+def _some_method(model: Model) -> str:
+    own = [n for n, v in type(model).__dict__.items() if inspect.isfunction(v) and n != "init" and n[0] != "_"]
+    return own[0] if own else "handler"

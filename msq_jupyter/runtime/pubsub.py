@@ -1,0 +1,96 @@
+"""Topics and who listens: one table for a replica's models, one for a kernel's views.
+
+A topic is a scope and an event; `"*"` stands for any in either part. For one publication, subscribers with a wildcard
+come first, then those of the exact topic, each group in the order of subscribing.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from msq_jupyter.errors import SubscriptionError
+
+H = TypeVar("H")
+
+ANY = "*"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Subscription(Generic[H]):
+    """One handler on one topic. `owner_id` is the model's or view's id, `order` grows with each subscribing."""
+
+    scope: str
+    event: str
+    owner_id: str
+    handler: H
+    order: int
+
+
+class TopicTable(Generic[H]):
+    """Subscriptions by topic. Iteration is in the order of subscribing."""
+
+    def __init__(self) -> None:
+        self._topics: dict[tuple[str, str], dict[int, Subscription[H]]] = {}
+        self._next_order = 1
+
+    def __iter__(self) -> Iterator[Subscription[H]]:
+        everything = [entry for topic in self._topics.values() for entry in topic.values()]
+        return iter(sorted(everything, key=lambda entry: entry.order))
+
+    def __contains__(self, entry: Subscription[H]) -> bool:
+        return entry.order in self._topics.get((entry.scope, entry.event), ())
+
+    def add(self, scope: str, event: str, owner_id: str, handler: H) -> Subscription[H]:
+        """Subscribe `handler`; the topic must have passed `check_topic`."""
+        entry = Subscription(scope, event, owner_id, handler, self._next_order)
+        self._next_order += 1
+        self._topics.setdefault((scope, event), {})[entry.order] = entry
+        return entry
+
+    def find(self, scope: str, event: str, owner_id: str, handler: H | None = None) -> list[Subscription[H]]:
+        """The subscriptions of an owner on exactly this topic, all or those of one handler."""
+        entries = self._topics.get((scope, event), {}).values()
+        return [e for e in entries if e.owner_id == owner_id and (handler is None or e.handler == handler)]
+
+    def owned_by(self, owner_id: str) -> list[Subscription[H]]:
+        """Every subscription of an owner, wildcards too."""
+        return [entry for entry in self if entry.owner_id == owner_id]
+
+    def discard(self, entry: Subscription[H]) -> None:
+        """Unsubscribe; nothing happens when it is gone already."""
+        topic = self._topics.get((entry.scope, entry.event))
+        if topic is not None and topic.pop(entry.order, None) is not None and not topic:
+            del self._topics[entry.scope, entry.event]
+
+    def matching(self, scope: str, event: str) -> list[Subscription[H]]:
+        """Who hears a publication, in order. A later change of the table does not change the list."""
+        topics = self._topics
+        wild: list[Subscription[H]] = []
+        for topic in ((ANY, ANY), (scope, ANY), (ANY, event)):
+            if topic in topics:
+                wild.extend(topics[topic].values())
+        wild.sort(key=lambda entry: entry.order)
+        exact = topics.get((scope, event))
+        return [*wild, *exact.values()] if exact else wild
+
+    def nearest(self, scope: str, event: str) -> str | None:
+        """The subscribed topic that looks most like this one, written `scope:event`, or None."""
+        names = [f"{entry.scope}:{entry.event}" for entry in list(self)]
+        close = difflib.get_close_matches(f"{scope}:{event}", names, n=1, cutoff=0.4)
+        return close[0] if close else None
+
+
+def check_topic(scope: object, event: object) -> None:
+    """Let a topic pass.
+
+    Raises:
+        SubscriptionError: a part is no string or empty, or the scope has a ":" in it.
+    """
+    for part, name in ((scope, "scope"), (event, "event")):
+        if not isinstance(part, str) or not part:
+            raise SubscriptionError(f"{name}: expected a non-empty string, got {part!r}")
+    if ":" in str(scope):
+        raise SubscriptionError(f'scope: "{scope}" has a ":" in it, which separates scope and event: use another sign')

@@ -1,0 +1,542 @@
+"""The replica: one participant's copy of a session, moved only by the ordered log. Pure: no clock, no I/O.
+
+Feed it entries of the log in order (`apply`) and the time that passed (`advance`); it runs the models' methods and
+leaves what the outside must know in `happenings`. Two replicas fed the same entries are equal, whenever and in whatever
+portions they were fed.
+
+Time is an argument. Before an entry of time t, everything the models scheduled for t or earlier runs; so at equal time
+internal messages come before external ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import (
+    AuthorError,
+    ModelCreationError,
+    OutsideModelError,
+    PersistenceTypeError,
+    ProtocolError,
+    SealBroken,
+    StateError,
+    SubscriptionError,
+)
+from msq_jupyter.runtime import model as model_module
+from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
+from msq_jupyter.runtime.prng import RandomStream
+from msq_jupyter.runtime.pubsub import TopicTable, check_topic
+from msq_jupyter.runtime.schedule import FutureMessage, Schedule
+from msq_jupyter.runtime.snapshot import Reader, Writer, pack, unpack
+from msq_jupyter.runtime.view import ViewEvents
+from msq_jupyter.stable import bytes_digest, check_json, content_bytes
+
+SNAPSHOT_FORMAT = 1
+
+ROOT_NAME = "modelRoot"
+
+
+# --- what a replica tells the outside ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class HandlerFailed:
+    """A method of a model raised. The changes made until then stay, on every replica."""
+
+    model: str
+    method: str
+    error: BaseException
+
+
+@dataclass(frozen=True)
+class MembershipChanged:
+    """Somebody came or left."""
+
+
+@dataclass(frozen=True)
+class SaveWanted:
+    """`persist_session` has new content; it waits in `Replica.pending_save`."""
+
+
+@dataclass(frozen=True)
+class SaveStored:
+    """A version is stored and acknowledged."""
+
+    number: int
+
+
+Happening: TypeAlias = HandlerFailed | MembershipChanged | SaveWanted | SaveStored
+
+
+class PendingSave(msgspec.Struct, array_like=True, frozen=True):
+    """Content that `persist_session` collected and that is not acknowledged yet.
+
+    Attributes:
+        save_id: the same on every replica, so that whoever uploads, it is stored once.
+        view_id: whose event caused it, "" when no view's did.
+        author: that participant's name for people, or "".
+    """
+
+    save_id: str
+    content: bytes
+    content_id: str
+    view_id: str
+    author: str
+
+
+class LastSave(msgspec.Struct, array_like=True, frozen=True):
+    """The newest acknowledged version of this session; `author` is a name for people."""
+
+    number: int
+    author: str
+    time_ms: float
+
+
+def _never() -> bool:
+    return False
+
+
+class Replica:
+    """One copy of a session's models.
+
+    Args:
+        session_id: seeds the random stream and is the scope of "view-join" and "view-exit".
+        run: name of this run of the session, part of the ids of saves.
+        classes: every model class of the session by its key.
+        view_events: who hears what models publish.
+
+    Attributes:
+        seq: the last entry applied.
+        time_ms: session time.
+        views: view data by view id, in the order of joining.
+        counters: the last event of each view; a gap, a repetition or a swap would show here.
+        happenings: what the outside has to know; whoever reads them clears them.
+    """
+
+    def __init__(
+        self, session_id: str, run: str, classes: Mapping[str, type[Model]], view_events: ViewEvents | None = None
+    ) -> None:
+        self.session_id = session_id
+        self.run = run
+        self.view_events = view_events or ViewEvents()
+        self.seq = 0
+        self.time_ms = 0.0
+        self.models: dict[str, Model] = {}
+        self.well_known: dict[str, Model] = {}
+        self.schedule = Schedule()
+        self.random = RandomStream(session_id)
+        self.views: dict[str, Any] = {}
+        self.counters: dict[str, int] = {}
+        self.pending_save: PendingSave | None = None
+        self.last_save: LastSave | None = None
+        self.happenings: list[Happening] = []
+        self._classes = dict(classes)
+        self._keys = {kind: key for key, kind in self._classes.items()}
+        self._topics: TopicTable[str] = TopicTable()
+        self._next_model = 1
+        self._saves = 0
+        self._content_id = ""
+        self._event_view_id = ""
+
+    # --- beginning -----------------------------------------------------------------------------------------------
+
+    def start(self, root_class: type[Model], options: Any, persisted: Any = None, content_id: str = "") -> None:
+        """Make the root model, at time 0.
+
+        Args:
+            root_class: its class.
+            options: the session's options.
+            persisted: data of the version this run starts from, or None.
+            content_id: id of that data: saving it again unchanged is skipped.
+
+        Raises:
+            Exception: whatever `init` raises.
+            StateError: `init` stored something that cannot be replicated.
+        """
+        self._content_id = content_id
+        previous = model_module.set_running_replica(self)
+        try:
+            root_class.create(options, persisted)
+        finally:
+            model_module.set_running_replica(previous)
+        self.snapshot()
+
+    @property
+    def root(self) -> Model:
+        """The root model."""
+        return self.well_known[ROOT_NAME]
+
+    # --- moving --------------------------------------------------------------------------------------------------
+
+    def apply(self, entry: protocol.Entry, pause: Callable[[], bool] = _never) -> bool:
+        """Move by one entry of the log, whose payloads have been unsealed.
+
+        Args:
+            entry: the entry after `seq`.
+            pause: asked between internal messages; when it says True, the rest waits for the next call.
+
+        Returns:
+            Whether the entry is done. If not, call again with the same entry.
+
+        Raises:
+            ProtocolError: a gap in the log, or time running backwards.
+            SealBroken: an event of a view is missing, repeated or out of order.
+        """
+        if entry.seq != self.seq + 1 or entry.time_ms < self.time_ms:
+            raise ProtocolError(
+                f"expected entry {self.seq + 1} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
+            )
+        if not self.advance(entry.time_ms, pause):
+            return False
+        self.seq = entry.seq
+        previous = model_module.set_running_replica(self)
+        try:
+            if isinstance(entry, protocol.Event):
+                self._count(entry)
+                self._event_view_id = entry.view_id
+                self._run_event(entry)
+            elif isinstance(entry, protocol.Membership):
+                self._run_membership(entry)
+            else:
+                self._run_saved(entry)
+        finally:
+            self._event_view_id = ""
+            model_module.set_running_replica(previous)
+        # future(0) of an external handler runs right after it.
+        return self.advance(entry.time_ms, pause) or True
+
+    def advance(self, time_ms: float, pause: Callable[[], bool] = _never) -> bool:
+        """Run what is due up to `time_ms`; whether all of it is done.
+
+        Args:
+            time_ms: session time; earlier than now is no error and does nothing.
+            pause: as in `apply`.
+        """
+        previous = model_module.set_running_replica(self)
+        try:
+            while (message := self.schedule.take_due(time_ms)) is not None:
+                self.time_ms = max(self.time_ms, message.time_ms)
+                model = self.models.get(message.model_id)
+                if model is not None:
+                    self._call(model, message.method, *message.args)
+                if pause():
+                    return False
+        finally:
+            model_module.set_running_replica(previous)
+        self.time_ms = max(self.time_ms, time_ms)
+        return True
+
+    # --- snapshots -----------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """The whole state as bytes; equal replicas give equal bytes.
+
+        Raises:
+            StateError: names the path of a value that cannot be stored.
+        """
+        writer = Writer(self)
+        models = [
+            [model.id, self._keys[type(model)], self._attributes(writer, model)] for model in self.models.values()
+        ]
+        future = [
+            [
+                *(m.handle_id, m.time_ms, m.order, m.every_ms, m.model_id, m.method),
+                writer.write(m.args, f"future message {self._label(m.model_id)}.{m.method}"),
+            ]
+            for m in self.schedule.messages()
+        ]
+        return pack(
+            {
+                "format": SNAPSHOT_FORMAT,
+                "seq": self.seq,
+                "time_ms": self.time_ms,
+                "models": models,
+                "next_model": self._next_model,
+                "well_known": {name: model.id for name, model in self.well_known.items()},
+                "subscriptions": [[e.scope, e.event, e.owner_id, e.handler] for e in self._topics],
+                "future": future,
+                "future_counters": [self.schedule.next_handle_id, self.schedule.next_order],
+                "random": self.random.state,
+                "views": [[view_id, writer.write(data, "view data")] for view_id, data in self.views.items()],
+                "counters": self.counters,
+                "saves": [self._saves, self._content_id, self.pending_save, self.last_save],
+            }
+        )
+
+    def restore(self, snapshot: bytes) -> None:
+        """Become the replica that `snapshot` was taken from. No code of the models runs.
+
+        Raises:
+            SealBroken: not a snapshot of this session's code.
+        """
+        state = unpack(snapshot)
+        try:
+            if state["format"] != SNAPSHOT_FORMAT:
+                raise SealBroken(f"expected a snapshot of format {SNAPSHOT_FORMAT}, got {state['format']}")
+            self.seq, self.time_ms = state["seq"], state["time_ms"]
+            for model_id, key, _ in state["models"]:
+                model = object.__new__(self._classes[key])
+                model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": model_id})
+                self.models[model_id] = model
+            reader = Reader(self, self._classes)
+            for model_id, _, attributes in state["models"]:
+                reader.read_into(self.models[model_id].__dict__, attributes)
+            self._next_model = state["next_model"]
+            self.well_known = {name: self.models[model_id] for name, model_id in state["well_known"].items()}
+            for scope, event, model_id, method in state["subscriptions"]:
+                self._topics.add(scope, event, model_id, method)
+            messages = [FutureMessage(*[*fields, reader.read(args)]) for *fields, args in state["future"]]
+            self.schedule.restore(messages, *state["future_counters"])
+            self.random.state = state["random"]
+            self.views = {view_id: reader.read(data) for view_id, data in state["views"]}
+            self.counters = state["counters"]
+            self._saves, self._content_id, pending, last = state["saves"]
+            self.pending_save = None if pending is None else msgspec.convert(pending, PendingSave)
+            self.last_save = None if last is None else msgspec.convert(last, LastSave)
+        except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
+            raise SealBroken(f"a snapshot does not fit this session's code: {type(error).__name__}: {error}") from error
+
+    def _attributes(self, writer: Writer, model: Model) -> dict[str, Any]:
+        transient = {"id", REPLICA_ATTRIBUTE, *model.transient}
+        root = type(model).__qualname__
+        return {
+            name: writer.write(value, f"{root}.{name}")
+            for name, value in model.__dict__.items()
+            if name not in transient
+        }
+
+    # --- what models ask for -------------------------------------------------------------------------------------
+
+    def register(self, model: Model) -> None:
+        """Give a new model its id; the first one becomes the root."""
+        if type(model) not in self._keys:
+            raise ModelCreationError(
+                f"{type(model).__qualname__} is not part of this session's code: name the class in the code of the "
+                "root model, so that every kernel has the same one, and join again"
+            )
+        model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": f"M{self._next_model}"})
+        self._next_model += 1
+        self.models[model.id] = model
+        self.well_known.setdefault(ROOT_NAME, model)
+
+    def destroy(self, model: Model) -> None:
+        """Forget a model and everything that leads to it."""
+        self.unsubscribe_all(model)
+        self.schedule.cancel_all(model.id)
+        self.models.pop(model.id, None)
+        self.well_known = {name: known for name, known in self.well_known.items() if known is not model}
+
+    def subscribe(self, model: Model, scope: str, event: str, method: str) -> None:
+        """Note a model's handler."""
+        check_topic(scope, event)
+        if self._topics.find(scope, event, model.id, method):
+            raise SubscriptionError(f"{type(model).__name__}.{method} is subscribed to {scope}:{event} already")
+        self._topics.add(scope, event, model.id, method)
+
+    def unsubscribe(self, model: Model, scope: str, event: str, method: str | None) -> None:
+        """Forget a model's handlers of a topic."""
+        check_topic(scope, event)
+        for entry in self._topics.find(scope, event, model.id, method):
+            self._topics.discard(entry)
+
+    def unsubscribe_all(self, model: Model) -> None:
+        """Forget all handlers of a model."""
+        for entry in self._topics.owned_by(model.id):
+            self._topics.discard(entry)
+
+    def publish(self, scope: str, event: str, data: Any) -> None:
+        """Call the subscribed models now, and leave a copy for this kernel's views."""
+        check_topic(scope, event)
+        self._dispatch(scope, event, data)
+        if self.view_events.wanted(scope, event):
+            self._tell_views(scope, event, data)
+
+    def persist(self, model: Model, collect: Callable[[], Any] | Any) -> None:
+        """Collect what is to be saved, on every replica alike."""
+        if model is not self.root:
+            raise OutsideModelError(
+                f"only the root model saves, and this is a {type(model).__name__}: give the root a method that "
+                f'collects everything, and call self.well_known_model("{ROOT_NAME}").save()'
+            )
+        data = collect() if callable(collect) else collect
+        check_json(data, "data")
+        if type(data) not in (dict, list, tuple):
+            kind = type(data).__name__
+            raise PersistenceTypeError(f"data: expected a dict or a list, got {kind}: put it into a dict", "data")
+        content = content_bytes(data)
+        content_id = bytes_digest(content)
+        if content_id == self._content_id:
+            return
+        self._saves += 1
+        self._content_id = content_id
+        save_id = f"{self.run}.{self._saves}"
+        author = self._view_label(self._event_view_id)
+        self.pending_save = PendingSave(save_id, content, content_id, self._event_view_id, author)
+        self.happenings.append(SaveWanted())
+
+    # --- what the outside asks for -------------------------------------------------------------------------------
+
+    def hears(self, scope: str, event: str) -> bool:
+        """Whether any model subscribes to a topic, wildcards included."""
+        return bool(self._topics.matching(scope, event))
+
+    def nearest_topic(self, scope: str, event: str) -> str | None:
+        """The subscribed topic that looks most like this one."""
+        return self._topics.nearest(scope, event)
+
+    def copied(self, data: Any, what: str) -> Any:
+        """A copy that shares nothing with `data` except models."""
+        return Reader(self, self._classes).read(unpack(pack(Writer(self).write(data, what))))
+
+    def encode_publication(self, scope: str, event: str, data: Any) -> bytes:
+        """The payload of an event that publishes.
+
+        Raises:
+            StateError: the data cannot be replicated.
+        """
+        return pack(["publish", scope, event, Writer(self).write(data, f"data of {scope}:{event}")])
+
+    def encode_assignment(self, model_id: str, attribute: str, value: Any) -> bytes:
+        """The payload of an event that sets an attribute of a model, on every replica, in order.
+
+        Raises:
+            StateError: the value cannot be replicated.
+        """
+        return pack(["assign", model_id, attribute, Writer(self).write(value, attribute)])
+
+    # --- the codec's view of us ----------------------------------------------------------------------------------
+
+    def model_id(self, value: object) -> str | None:
+        """The id of a model of this replica; None for anything else."""
+        if not isinstance(value, Model) or value.__dict__.get(REPLICA_ATTRIBUTE) is not self:
+            return None
+        return value.id if self.models.get(value.id) is value else None
+
+    def model(self, model_id: str) -> Model:
+        """The model with an id."""
+        return self.models[model_id]
+
+    def handle(self, handle_id: int, time_ms: float) -> FutureHandle:
+        """A handle for a future message."""
+        return FutureHandle(self, handle_id, time_ms)
+
+    # --- running entries -----------------------------------------------------------------------------------------
+
+    def _count(self, entry: protocol.Event) -> None:
+        last = self.counters.get(entry.view_id)
+        if last is not None and entry.counter != last + 1:
+            raise SealBroken(
+                f"expected event {last + 1} of view {entry.view_id}, got {entry.counter}: "
+                "the synchronizer left out, repeated or reordered events"
+            )
+        self.counters[entry.view_id] = entry.counter
+
+    def _run_event(self, entry: protocol.Event) -> None:
+        try:
+            kind, *fields = unpack(entry.payload)
+            _EVENT_KINDS[kind](self, *fields)
+        except (SealBroken, KeyError, TypeError, ValueError) as error:
+            # Every replica gets the same bytes and skips them alike.
+            self.happenings.append(HandlerFailed("session", f"event {entry.seq}", error))
+
+    def _run_publication(self, scope: str, event: str, plain: Any) -> None:
+        self._dispatch(scope, event, Reader(self, self._classes).read(plain))
+
+    def _run_assignment(self, model_id: str, attribute: str, plain: Any) -> None:
+        model = self.models.get(model_id)
+        if model is None:
+            return  # destroyed since it was sent
+        try:
+            check_assignable(model, attribute)
+            setattr(model, attribute, Reader(self, self._classes).read(plain))
+        except Exception as error:
+            # A property's setter is the author's code.
+            self.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
+
+    def _run_membership(self, entry: protocol.Membership) -> None:
+        for view_id in entry.exits:
+            if view_id in self.views:
+                data = self.views.pop(view_id)
+                self._dispatch(self.session_id, "view-exit", _view_event(view_id, data))
+        for view_id, payload in entry.joins:
+            self.views[view_id] = data = Reader(self, self._classes).read(unpack(payload))
+            self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
+        self.happenings.append(MembershipChanged())
+
+    def _run_saved(self, entry: protocol.Saved) -> None:
+        author = self._view_label(entry.view_id)
+        if self.pending_save is not None and self.pending_save.save_id == entry.save_id:
+            author = self.pending_save.author or author
+            self.pending_save = None
+        self.last_save = LastSave(entry.number, author, entry.time_ms)
+        self._tell_views(self.session_id, "persisted", {"version": entry.number, "time_ms": entry.time_ms})
+        self.happenings.append(SaveStored(entry.number))
+
+    def _dispatch(self, scope: str, event: str, data: Any) -> None:
+        for entry in self._topics.matching(scope, event):
+            if entry in self._topics:  # not unsubscribed by an earlier handler
+                self._call(self.models[entry.owner_id], entry.handler, data)
+
+    def _tell_views(self, scope: str, event: str, data: Any) -> None:
+        """Give this kernel's views a copy, so that nothing they do to it reaches the model."""
+        try:
+            copy = self.copied(data, f"data of {scope}:{event}")
+        except StateError as error:
+            # Not raised: a replica without views would not raise, and the two would part.
+            self.happenings.append(HandlerFailed("session", f"publish to views of {scope}:{event}", error))
+            return
+        previous = model_module.set_running_replica(None)
+        try:
+            self.view_events.publish(scope, event, copy)
+        finally:
+            model_module.set_running_replica(previous)
+
+    def _call(self, model: Model, method: str, *args: Any) -> None:
+        try:
+            getattr(model, method)(*args)
+        except Exception as error:
+            self.happenings.append(HandlerFailed(type(model).__qualname__, method, error))
+
+    def _view_label(self, view_id: str) -> str:
+        card = self.views.get(view_id)
+        return str(card.get("label", "")) if isinstance(card, dict) else ""
+
+    def _label(self, model_id: str) -> str:
+        model = self.models.get(model_id)
+        return model_id if model is None else type(model).__qualname__
+
+
+_EVENT_KINDS: dict[str, Callable[..., None]] = {
+    "publish": Replica._run_publication,
+    "assign": Replica._run_assignment,
+}
+
+
+def check_assignable(model: Model, attribute: str) -> None:
+    """Let an attribute pass that cells and widgets may set.
+
+    Raises:
+        AuthorError: not a public data attribute that the model has.
+    """
+    kind = type(model).__name__
+    if attribute.startswith("_") or attribute in Model.__dict__ or attribute == "id":
+        raise AuthorError(f"{kind}.{attribute} belongs to the model itself: link a public attribute of your own")
+    if not hasattr(model, attribute):
+        names = [name for name in dir(model) if not name.startswith("_") and not callable(getattr(model, name))]
+        close = difflib.get_close_matches(attribute, names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"set self.{attribute} in init first"
+        raise AuthorError(f"{kind} has no attribute {attribute!r}: {hint}")
+    if callable(getattr(model, attribute)):
+        raise AuthorError(f"{kind}.{attribute} is a method: link an attribute, or publish an event that calls it")
+
+
+def _view_event(view_id: str, data: Any) -> Any:
+    """The data of "view-join" and "view-exit": the id, or a dict when the participant gave view data."""
+    view_data = data.get("view_data") if isinstance(data, dict) else None
+    return view_id if view_data is None else {"view_id": view_id, "view_data": view_data}

@@ -1,0 +1,113 @@
+"""Future messages: what a replica will do by itself, in one total order.
+
+The order is `(time_ms, order)`, where `order` counts schedulings. It is the same on a replica that has lived long and
+on one that was restored a moment ago, because neither the shape of a heap nor an address enters it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class FutureMessage:
+    """A call of a model's method, later.
+
+    Attributes:
+        handle_id: what its handle knows it by; stays when a repeated message is armed again.
+        time_ms: when it is due, in session time.
+        order: its place among messages of the same time.
+        every_ms: the period of a repeated message, 0 for one that runs once.
+    """
+
+    handle_id: int
+    time_ms: float
+    order: int
+    every_ms: float
+    model_id: str
+    method: str
+    args: tuple[Any, ...]
+
+
+class Schedule:
+    """The future messages of one replica."""
+
+    def __init__(self) -> None:
+        self._by_handle: dict[int, FutureMessage] = {}
+        # Entries whose message was cancelled or moved stay in the heap until they come up; `order` tells them.
+        self._heap: list[tuple[float, int, FutureMessage]] = []
+        self.next_handle_id = 1
+        self.next_order = 1
+
+    def __len__(self) -> int:
+        return len(self._by_handle)
+
+    def add(self, time_ms: float, every_ms: float, model_id: str, method: str, args: tuple[Any, ...]) -> FutureMessage:
+        """Schedule a call; `every_ms` > 0 repeats it."""
+        message = FutureMessage(self.next_handle_id, time_ms, 0, every_ms, model_id, method, args)
+        self.next_handle_id += 1
+        self._arm(message)
+        return message
+
+    def take_due(self, time_ms: float) -> FutureMessage | None:
+        """The first message due at or before `time_ms`, or None.
+
+        A repeated one is armed again before it is returned: so it can be cancelled from inside its own method, and an
+        exception in there does not stop it.
+        """
+        while self._heap:
+            due_ms, order, message = self._heap[0]
+            if message.order != order or message.handle_id not in self._by_handle:
+                heapq.heappop(self._heap)
+                continue
+            if due_ms > time_ms:
+                return None
+            heapq.heappop(self._heap)
+            if not message.every_ms:
+                del self._by_handle[message.handle_id]
+                return message
+            due = FutureMessage(
+                message.handle_id, due_ms, order, message.every_ms, message.model_id, message.method, message.args
+            )
+            message.time_ms = due_ms + message.every_ms
+            self._arm(message)
+            return due
+        return None
+
+    def cancel(self, handle_id: int) -> bool:
+        """Forget a message; whether there was one."""
+        return self._by_handle.pop(handle_id, None) is not None
+
+    def cancel_earliest(self, model_id: str, method: str) -> bool:
+        """Forget the earliest message for a method of a model; whether there was one."""
+        messages = [m for m in self._by_handle.values() if m.model_id == model_id and m.method == method]
+        if not messages:
+            return False
+        return self.cancel(min(messages, key=lambda m: (m.time_ms, m.order)).handle_id)
+
+    def cancel_all(self, model_id: str) -> bool:
+        """Forget every message for a model; whether there was any."""
+        handle_ids = [m.handle_id for m in self._by_handle.values() if m.model_id == model_id]
+        for handle_id in handle_ids:
+            del self._by_handle[handle_id]
+        return bool(handle_ids)
+
+    def messages(self) -> list[FutureMessage]:
+        """All of them, in the order in which they will run."""
+        return sorted(self._by_handle.values(), key=lambda m: (m.time_ms, m.order))
+
+    def restore(self, messages: list[FutureMessage], next_handle_id: int, next_order: int) -> None:
+        """Become the schedule that `messages` and the two counters were read from."""
+        self._by_handle = {message.handle_id: message for message in messages}
+        self._heap = [(message.time_ms, message.order, message) for message in messages]
+        heapq.heapify(self._heap)
+        self.next_handle_id = next_handle_id
+        self.next_order = next_order
+
+    def _arm(self, message: FutureMessage) -> None:
+        message.order = self.next_order
+        self.next_order += 1
+        self._by_handle[message.handle_id] = message
+        heapq.heappush(self._heap, (message.time_ms, message.order, message))
