@@ -1,0 +1,75 @@
+"""What happens with cells while the extension is loaded.
+
+* Class definitions are noted, so that the source of a model defined in a cell is found (`runtime.sources`).
+* A session that a cell replaces by another one with the same data is left: running the cell that joins again must not
+  leave a ghost behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from msq_jupyter.runtime.codehash import capture_sources
+from msq_jupyter.session.session import SessionCore
+
+logger = logging.getLogger("msq_jupyter")
+
+
+class CellWatcher:
+    """Watches one IPython shell.
+
+    Args:
+        shell: the shell, with `user_ns` and `events`.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        self._known: dict[str, SessionCore] = {}
+        self._stop_capturing = capture_sources()
+        shell.events.register("post_run_cell", self._after_cell)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._shell.events.unregister("post_run_cell", self._after_cell)
+        self._stop_capturing()
+
+    def _after_cell(self, _: Any) -> None:
+        now = {
+            name: value
+            for name, value in self._shell.user_ns.items()
+            if isinstance(value, SessionCore) and not name.startswith("_")
+        }
+        held = {id(session) for session in now.values()}
+        for name, session in self._known.items():
+            replacement = now.get(name)
+            if (
+                replacement is not None
+                and id(session) not in held
+                and replacement.persistent_id == session.persistent_id
+            ):
+                task = asyncio.ensure_future(session.leave())
+                task.add_done_callback(_log_failure)
+        self._known = now
+
+
+def _log_failure(task: asyncio.Future[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.warning("leaving the replaced session failed: %s", task.exception())
+
+
+_watchers: dict[int, CellWatcher] = {}
+
+
+def load(shell: Any) -> None:
+    """Begin to watch a shell; a second time does nothing."""
+    if id(shell) not in _watchers:
+        _watchers[id(shell)] = CellWatcher(shell)
+
+
+def unload(shell: Any) -> None:
+    """Stop watching a shell."""
+    watcher = _watchers.pop(id(shell), None)
+    if watcher is not None:
+        watcher.stop()

@@ -1,0 +1,144 @@
+"""What is known of a saved version, and the list of them that people read."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import msgspec
+
+from msq_jupyter.errors import SealBroken
+
+
+class VersionMeta(msgspec.Struct, frozen=True, array_like=True):
+    """What a participant seals with a version.
+
+    Attributes:
+        author: name of the participant whose event saved.
+        label: a name given on purpose, or "".
+        session_id: the session it was saved in.
+        code_hash: the code that saved it.
+        schema_version: the data's own "version", None when it has none.
+        content_id: digest of the content.
+        content_bytes: size of the content before sealing.
+        source: the model's source that saved it.
+    """
+
+    author: str
+    label: str
+    session_id: str
+    code_hash: str
+    schema_version: int | str | None
+    content_id: str
+    content_bytes: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A saved version of a session's data.
+
+    Attributes:
+        number: 1 for the first; numbers grow over all sessions of one name.
+        parent: number of the version it grew from, 0 for none.
+        time: when it was stored, by the synchronizer's clock, with time zone.
+        author: who caused the save.
+        label: a name given on purpose, or "".
+        session_id: the session it was saved in.
+        code_hash: the code that saved it.
+        schema_version: the data's own "version", None when it has none.
+        size_bytes: size of the data.
+        source: the model's source that saved it.
+    """
+
+    number: int
+    parent: int
+    time: datetime.datetime
+    author: str
+    label: str
+    session_id: str
+    code_hash: str
+    schema_version: int | str | None
+    size_bytes: int
+    source: str = field(repr=False)
+
+
+class VersionList(list[Version]):
+    """Versions, oldest first; shows as a table in notebooks and terminals."""
+
+    _COLUMNS = ("version", "saved", "by", "label", "schema", "size", "code")
+
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                f"v{v.number}",
+                v.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
+                v.author,
+                v.label,
+                "" if v.schema_version is None else str(v.schema_version),
+                size_text(v.size_bytes),
+                v.code_hash[:8],
+            )
+            for v in reversed(self)
+        ]
+
+    def __repr__(self) -> str:
+        if not self:
+            return "no versions yet: a model saves with self.persist_session(...)"
+        rows = [self._COLUMNS, *self._rows()]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(self._COLUMNS))]
+        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return f"<p>{escape(repr(self))}</p>"
+        head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in self._COLUMNS)
+        body = "".join(
+            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
+            for row in self._rows()
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def encode_meta(meta: VersionMeta) -> bytes:
+    """Bytes of a `VersionMeta`."""
+    return msgspec.msgpack.encode(meta)
+
+
+def decode_meta(data: bytes) -> VersionMeta:
+    """The inverse of `encode_meta`.
+
+    Raises:
+        SealBroken: the bytes are no `VersionMeta`.
+    """
+    try:
+        return msgspec.msgpack.decode(data, type=VersionMeta)
+    except msgspec.MsgspecError as error:
+        raise SealBroken(f"the description of a version does not decode: {error}") from error
+
+
+def schema_version_of(data: Any) -> int | str | None:
+    """The "version" that saved data names, if it does."""
+    version = data.get("version") if isinstance(data, dict) else None
+    return version if type(version) in (int, str) else None
+
+
+def size_text(size_bytes: int) -> str:
+    """A size for people: `980 B`, `1.2 KB`, `3.4 MB`."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    size = size_bytes / 1024
+    return f"{size:.1f} KB" if size < 1000 else f"{size / 1024:.1f} MB"
+
+
+def numbered(labels: Iterable[str]) -> list[str]:
+    """Names that tell people apart: a second "ada" becomes "ada 2"."""
+    seen: dict[str, int] = {}
+    result = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        result.append(label if seen[label] == 1 else f"{label} {seen[label]}")
+    return result

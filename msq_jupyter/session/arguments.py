@@ -1,0 +1,172 @@
+"""What `Session.join` is given, checked; and what a session says about itself."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from msq_jupyter.errors import ArgumentError
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.view import View
+from msq_jupyter.session.client import LinkState
+from msq_jupyter.session.saving import SavedState
+from msq_jupyter.stable import check_options, stable_json, text_digest
+
+NAME_LENGTH_MAX = 128
+
+#: What `debug=` may name, and what it does.
+DEBUG_WORDS = {
+    "session": "log joining, loading and saving, and show the log",
+    "state": "check after every event that the models hold only what can be replicated",
+}
+
+
+@dataclass(frozen=True)
+class Participant:
+    """Somebody in the session.
+
+    Attributes:
+        view_id: the id in "view-join" and "view-exit".
+        label: a name for people; a second "ada" is "ada 2".
+        view_data: what the participant gave as `view_data`.
+        is_me: whether it is this kernel.
+    """
+
+    view_id: str
+    label: str
+    view_data: Any
+    is_me: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a session is doing.
+
+    Attributes:
+        link_state: "joining", "catching up", "live", "away", "closed" or "failed".
+        saved_state: "none" (the model never saved), "saving", "saved" or "failed".
+        saved_number: the newest version of this session, 0 for none.
+        saved_at_s: when it was saved, in seconds since 1970 by this kernel's clock, 0 for never.
+        saved_by: name of the participant who caused it.
+        save_error: why the last upload failed, or "".
+        waiting_ms: how long a running cell has kept the replica from catching up, 0 if it does not.
+    """
+
+    link_state: LinkState
+    saved_state: SavedState
+    saved_number: int
+    saved_at_s: float
+    saved_by: str
+    save_error: str
+    waiting_ms: int
+
+
+@dataclass(frozen=True)
+class JoinArguments:
+    """The arguments of `Session.join`, see there; `checked` refuses what makes no sense."""
+
+    app_id: str
+    name: str
+    password: str | None = field(repr=False)
+    model: type[Model]
+    view: type[View]
+    options: Mapping[str, Any]
+    persistent_options: tuple[str, ...]
+    synchronizer: str | None
+    view_data: Any
+    tick_rate: float
+    debug: frozenset[str]
+    join_timeout_s: float
+    rejoin_limit_ms: float
+    persist_interval_ms: float
+    persisted: str | int
+    code_hash: str | None
+
+    @property
+    def persistent_id(self) -> str:
+        """Identity of the saved data: neither password nor code enters it."""
+        chosen = {key: self.options[key] for key in self.persistent_options}
+        return text_digest(f"{self.app_id}/{self.name}{stable_json(chosen)}")
+
+    def session_id(self, code_hash: str) -> str:
+        """Identity of the live session: saved data's identity, the other options, and the code."""
+        others = {key: value for key, value in self.options.items() if key not in self.persistent_options}
+        return text_digest(f"{self.persistent_id}|{stable_json(others)}|{code_hash}")
+
+    @property
+    def label(self) -> str:
+        """A name for people: from the view data, from JupyterHub, or the user of this machine."""
+        name = self.view_data.get("name") if isinstance(self.view_data, dict) else None
+        if isinstance(name, str) and name:
+            return name
+        return os.environ.get("JUPYTERHUB_USER") or _user_name()
+
+
+def checked(
+    *, view: type[View] | None, options: Any, persistent_options: Iterable[str], debug: str | Iterable[str], **rest: Any
+) -> JoinArguments:
+    """The arguments of `Session.join`, or an error that says which one is wrong.
+
+    Raises:
+        ArgumentError: names the argument, what was expected, and what came.
+    """
+    words = debug.replace(",", " ").split() if isinstance(debug, str) else list(debug)
+    arguments = JoinArguments(
+        view=View if view is None else view,
+        options=check_options(options),
+        persistent_options=tuple(persistent_options),
+        debug=frozenset(words),
+        **rest,
+    )
+    for name, expected, holds in _RULES:
+        value = getattr(arguments, name)
+        if not holds(value):
+            shown = value.__name__ if isinstance(value, type) else repr(value)
+            raise ArgumentError(f"{name}: expected {expected}, got {shown}")
+    for key in arguments.persistent_options:
+        if key not in arguments.options:
+            raise ArgumentError(f"persistent_options: {key!r} is not a key of options")
+    return arguments
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= NAME_LENGTH_MAX and value.isprintable()
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    return type(value) in (int, float) and low <= value <= high
+
+
+def _is_proper_subclass(value: Any, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base) and value is not base
+
+
+_RULES: tuple[tuple[str, str, Any], ...] = (
+    ("app_id", f"a name of 1 to {NAME_LENGTH_MAX} printable characters", _is_name),
+    ("name", f"a name of 1 to {NAME_LENGTH_MAX} printable characters", _is_name),
+    ("password", "a non-empty string or None", lambda v: v is None or (isinstance(v, str) and v != "")),
+    ("model", "a subclass of Model (the class, without brackets)", lambda v: _is_proper_subclass(v, Model)),
+    ("view", "a subclass of View (the class, without brackets)", lambda v: isinstance(v, type) and issubclass(v, View)),
+    ("synchronizer", "a URL or None", lambda v: v is None or isinstance(v, str)),
+    ("tick_rate", "1/30 to 60 ticks a second", lambda v: _is_number(v, 1 / 30, 60)),
+    ("debug", f"words of {sorted(DEBUG_WORDS)}", lambda v: v <= DEBUG_WORDS.keys()),
+    ("join_timeout_s", "more than 0 seconds, at most an hour", lambda v: _is_number(v, 0.001, 3600)),
+    ("rejoin_limit_ms", "0 to 60000 ms", lambda v: _is_number(v, 0, 60_000)),
+    ("persist_interval_ms", "0 to 600000 ms", lambda v: _is_number(v, 0, 600_000)),
+    (
+        "persisted",
+        '"latest", "ignore", or the number of a version',
+        lambda v: v in ("latest", "ignore") or (type(v) is int and v > 0),
+    ),
+    ("code_hash", "a non-empty string or None", lambda v: v is None or _is_name(v)),
+)
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container without a user database
+        return "somebody"

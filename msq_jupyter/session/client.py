@@ -1,0 +1,278 @@
+"""The participant's side of the protocol, without I/O: feed it frames, drain what to send and what happened.
+
+| state        | connection up | Welcome   | all entries up to `live_seq` | connection lost | leave  | error  |
+|--------------|---------------|-----------|------------------------------|-----------------|--------|--------|
+| joining      | send Join     | catching up |                            | away            | closed | failed |
+| catching up  |               |           | live                         | away            | closed | failed |
+| live         |               |           |                              | away            | closed | failed |
+| away         | send Join     | catching up |                            |                 | closed | failed |
+
+`closed` and `failed` are ends. Events sent while away wait, and go out again until they come back in the log: the
+synchronizer drops what it has already.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import MsqError, ProtocolError, SynchronizerRefused, VersionMissing, WrongPassword
+from msq_jupyter.session.crypto import Keys
+
+LinkState = Literal["joining", "catching up", "live", "away", "closed", "failed"]
+
+
+# --- what happened -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Welcomed:
+    """The synchronizer let us in; `welcome.snapshot` and `welcome.origin` are still sealed."""
+
+    welcome: protocol.Welcome
+
+
+@dataclass(frozen=True)
+class Received:
+    """Entries of the log, opened, in order."""
+
+    entries: list[protocol.Entry]
+
+
+@dataclass(frozen=True)
+class Ticked:
+    """Session time went on."""
+
+    time_ms: float
+
+
+@dataclass(frozen=True)
+class SnapshotWanted:
+    """The synchronizer asks for a snapshot."""
+
+
+@dataclass(frozen=True)
+class SaveRefused:
+    """A version could not be stored."""
+
+    save_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The answer to a request: `Versions` or `VersionContent`."""
+
+    request_id: int
+    answer: Any
+
+
+@dataclass(frozen=True)
+class StateChanged:
+    """The link's state is another one."""
+
+    state: LinkState
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The end: this session cannot go on."""
+
+    error: MsqError
+
+
+Happening: TypeAlias = Welcomed | Received | Ticked | SnapshotWanted | SaveRefused | Answered | StateChanged | Failed
+
+
+class Client:
+    """One participant's conversation with the synchronizer.
+
+    Args:
+        keys: what seals and opens.
+        join: what to say first; `have_run` and `have_seq` are filled in on a reconnect.
+
+    Attributes:
+        state: where in the table above we are.
+        outgoing: frames to send, in order; the driver removes them.
+        happenings: what happened, in order; the session removes them, from another thread.
+        retry_after_ms: how long the synchronizer asked us to stay away; the driver resets it.
+    """
+
+    def __init__(self, keys: Keys, join: protocol.Join) -> None:
+        self._keys = keys
+        self._join = join
+        self.state: LinkState = "joining"
+        self.outgoing: deque[bytes] = deque()
+        self.happenings: deque[Happening] = deque()
+        self.retry_after_ms = 0.0
+        self._run = ""
+        self._seq = 0
+        self._live_seq = 0
+        self._counter = 0
+        self._unacknowledged: deque[tuple[int, bytes]] = deque()
+        self._unsent: list[tuple[int, bytes]] = []
+        self._requests: dict[int, protocol.Message] = {}
+
+    @property
+    def view_id(self) -> str:
+        """Our own view's id."""
+        return self._join.view_id
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can come any more."""
+        return self.state in ("closed", "failed")
+
+    # --- the connection ------------------------------------------------------------------------------------------
+
+    def connected(self) -> None:
+        """A connection is there: introduce ourselves."""
+        self.outgoing.clear()
+        self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, self._seq)))
+
+    def disconnected(self) -> None:
+        """The connection is gone."""
+        self.outgoing.clear()
+        if not self.ended:
+            self._become("away")
+
+    def received(self, frame: bytes | str) -> None:
+        """A frame came. Anything wrong with it ends in state `failed`, never in an exception."""
+        if self.ended:
+            return
+        try:
+            message = protocol.decode_down(frame)
+            handler = _HANDLERS[type(message)]
+            handler(self, message)
+        except MsqError as error:
+            self.fail(error)
+
+    def fail(self, error: MsqError) -> None:
+        """End for good."""
+        if not self.ended:
+            self._become("failed")
+            self.happenings.append(Failed(error))
+
+    # --- what we want --------------------------------------------------------------------------------------------
+
+    def send(self, payload: bytes) -> int:
+        """Have an event ordered; returns its counter. It goes out with the next `flush`."""
+        self._counter += 1
+        event = (self._counter, self._keys.seal_event(self.view_id, self._counter, payload))
+        self._unacknowledged.append(event)
+        self._unsent.append(event)
+        return self._counter
+
+    def flush(self) -> None:
+        """Put everything waiting into frames, many events into one."""
+        if self.state not in ("live", "catching up"):
+            return
+        while self._unsent:
+            batch, size_bytes = [], 0
+            for event in self._unsent:
+                size_bytes += len(event[1])
+                if batch and size_bytes > protocol.FRAME_BYTES_MAX // 8:
+                    break
+                batch.append(event)
+            del self._unsent[: len(batch)]
+            self.outgoing.append(protocol.encode(protocol.Send(batch)))
+
+    def request(self, request_id: int, message: protocol.Message) -> None:
+        """Ask for something that is answered by `Answered`; asked again after a reconnect."""
+        self._requests[request_id] = message
+        self.tell(message)
+
+    def tell(self, message: protocol.Message) -> None:
+        """Send a message if there is a connection; it is not repeated."""
+        if self.state in ("live", "catching up"):
+            self.flush()
+            self.outgoing.append(protocol.encode(message))
+
+    def leave(self) -> None:
+        """Say goodbye and end."""
+        if not self.ended:
+            self.tell(protocol.Leave())
+            self._become("closed")
+
+    # --- what comes ----------------------------------------------------------------------------------------------
+
+    def _welcome(self, welcome: protocol.Welcome) -> None:
+        self._run = welcome.run
+        self._seq = welcome.after_seq
+        self._live_seq = welcome.live_seq
+        while self._unacknowledged and self._unacknowledged[0][0] <= welcome.last_counter:
+            self._unacknowledged.popleft()
+        self._unsent = list(self._unacknowledged)
+        self.happenings.append(Welcomed(welcome))
+        self._become("catching up")
+        for message in self._requests.values():
+            self.outgoing.append(protocol.encode(message))
+        self._arrive()
+
+    def _block(self, block: protocol.Block) -> None:
+        entries: list[protocol.Entry] = []
+        for raw in block.entries:
+            entry = protocol.decode_entry(raw)
+            if entry.seq != self._seq + 1:
+                raise ProtocolError(f"expected entry {self._seq + 1} of the log, got {entry.seq}")
+            self._seq = entry.seq
+            entries.append(self._opened(entry))
+        self.happenings.append(Received(entries))
+        self._arrive()
+
+    def _opened(self, entry: protocol.Entry) -> protocol.Entry:
+        if isinstance(entry, protocol.Event):
+            if entry.view_id == self.view_id:
+                while self._unacknowledged and self._unacknowledged[0][0] <= entry.counter:
+                    self._unacknowledged.popleft()
+            plain = self._keys.open_event(entry.view_id, entry.counter, entry.payload)
+            return protocol.Event(entry.seq, entry.time_ms, entry.view_id, entry.counter, plain)
+        if isinstance(entry, protocol.Membership):
+            joins = [(view_id, self._keys.open_view_data(view_id, sealed)) for view_id, sealed in entry.joins]
+            return protocol.Membership(entry.seq, entry.time_ms, entry.exits, joins)
+        return entry
+
+    def _refused(self, refused: protocol.Refused) -> None:
+        kind = _REFUSALS.get(refused.code, SynchronizerRefused)
+        self.fail(kind(refused.reason))
+
+    def _answered(self, answer: protocol.Versions | protocol.VersionContent) -> None:
+        if self._requests.pop(answer.request_id, None) is not None:
+            self.happenings.append(Answered(answer.request_id, answer))
+
+    def _closing(self, closing: protocol.Closing) -> None:
+        # The connection ends by itself in a moment; the driver waits that long before the next one.
+        self.retry_after_ms = closing.retry_after_ms
+
+    def _arrive(self) -> None:
+        if self.state == "catching up" and self._seq >= self._live_seq:
+            self._become("live")
+
+    def _become(self, state: LinkState) -> None:
+        if state != self.state:
+            self.state = state
+            self.happenings.append(StateChanged(state))
+
+
+def _rejoin(join: protocol.Join, run: str, seq: int) -> protocol.Join:
+    """The first message of a reconnect: what we have already."""
+    fields = {name: getattr(join, name) for name in join.__struct_fields__}
+    return protocol.Join(**{**fields, "have_run": run, "have_seq": seq})
+
+
+_REFUSALS: dict[str, type[MsqError]] = {"wrong_password": WrongPassword, "no_such_version": VersionMissing}
+
+_HANDLERS: dict[type, Callable[[Client, Any], None]] = {
+    protocol.Welcome: Client._welcome,
+    protocol.Refused: Client._refused,
+    protocol.Block: Client._block,
+    protocol.Tick: lambda client, tick: client.happenings.append(Ticked(tick.time_ms)),
+    protocol.SnapshotRequest: lambda client, _: client.happenings.append(SnapshotWanted()),
+    protocol.Versions: Client._answered,
+    protocol.VersionContent: Client._answered,
+    protocol.SaveFailed: lambda client, failed: client.happenings.append(SaveRefused(failed.save_id, failed.reason)),
+    protocol.Closing: Client._closing,
+}

@@ -1,0 +1,184 @@
+"""The socket, on a thread and a loop of its own, so that a cell that computes for a minute never loses the session.
+
+The driver of `Client`: it connects, feeds frames, sends what the client wants sent, connects again. The session on the
+main loop is only woken; it takes what happened from `Client.happenings`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import MsqError, SynchronizerRefused, SynchronizerUnreachable
+from msq_jupyter.session.client import Client
+from msq_jupyter.session.discovery import Address, Place
+
+#: First and longest wait before connecting again, in seconds; it doubles, with jitter.
+RETRY_FIRST_S = 0.05
+RETRY_LONGEST_S = 2.0
+#: How often the session is asked whether its main loop keeps up.
+WATCH_S = 0.25
+#: The link is given up after so long without a sign of life; C code that holds the GIL may well keep us silent.
+PING_S = 10.0
+PING_TIMEOUT_S = 60.0
+
+
+class Connection:
+    """Runs a `Client` against a synchronizer until it ends.
+
+    Args:
+        client: touched only on this connection's thread from now on, except for `happenings`.
+        place: where the synchronizer is.
+        wake: called on this connection's thread when there are happenings.
+        watch: called on this connection's thread every 250 ms.
+    """
+
+    def __init__(self, client: Client, place: Place, wake: Callable[[], None], watch: Callable[[], None]) -> None:
+        self._client = client
+        self._place = place
+        self._wake = wake
+        self._watch = watch
+        self._loop = asyncio.new_event_loop()
+        self._flush_due = False
+        self._socket: ClientConnection | None = None
+        self._to_send = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="msq-socket", daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def call(self, function: Callable[..., Any], *args: Any) -> None:
+        """Do something with the client, on its thread, in the order of calls; from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the client with it
+            self._loop.call_soon_threadsafe(self._do, function, args)
+
+    def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
+        """Call something on this connection's thread, later; from any thread."""
+        self.call(self._loop.call_later, delay_s, function)
+
+    def wait_closed(self, timeout_s: float) -> None:
+        """Wait until the thread has sent what it had and ended, at most `timeout_s` seconds."""
+        self._thread.join(timeout_s)
+
+    @property
+    def latency_ms(self) -> float:
+        """Round trip to the synchronizer, from the last ping; nan while there is none."""
+        socket = self._socket
+        return socket.latency * 1000 if socket is not None and socket.latency else float("nan")
+
+    # --- on the thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._main())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+
+    def _do(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        function(*args)
+        self._to_send.set()
+        self._notify()
+
+    async def _main(self) -> None:
+        watcher = asyncio.ensure_future(self._keep_watching())
+        retry_s = RETRY_FIRST_S
+        welcomed = False
+        while not self._client.ended:
+            try:
+                address = await asyncio.to_thread(self._place.locate)
+                async with self._open(address) as socket:
+                    self._socket = socket
+                    await self._converse(socket)
+            except (OSError, WebSocketException, TimeoutError, SynchronizerUnreachable) as error:
+                if not welcomed and self._client.state == "joining":
+                    self._client.fail(self._explained(error))
+            except MsqError as error:
+                self._client.fail(error)
+            self._socket = None
+            if self._client.state in ("live", "catching up"):
+                welcomed, retry_s = True, RETRY_FIRST_S
+            self._client.disconnected()
+            self._notify()
+            if not self._client.ended:
+                wait_s = max(retry_s * (0.5 + random.random()), self._client.retry_after_ms / 1000)
+                self._client.retry_after_ms = 0.0
+                retry_s = min(retry_s * 2, RETRY_LONGEST_S)
+                await asyncio.sleep(wait_s)
+        watcher.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watcher
+        self._notify()
+
+    def _open(self, address: Address) -> connect:
+        headers = {"Authorization": f"Bearer {address.token}"} if address.token else None
+        return connect(
+            address.url,
+            additional_headers=headers,
+            compression=None,  # sealed bytes do not shrink
+            max_size=protocol.FRAME_BYTES_MAX,
+            ping_interval=PING_S,
+            ping_timeout=PING_TIMEOUT_S,
+            open_timeout=10,
+            close_timeout=1,
+            proxy=None,
+        )
+
+    async def _converse(self, socket: ClientConnection) -> None:
+        self._client.connected()
+        sender = asyncio.ensure_future(self._send_all(socket))
+        try:
+            async for frame in socket:
+                self._client.received(frame)
+                self._to_send.set()
+                self._notify()
+                if self._client.ended:
+                    return
+        except ConnectionClosed:
+            pass
+        finally:
+            if not sender.done():
+                sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
+                await sender
+
+    async def _send_all(self, socket: ClientConnection) -> None:
+        while True:
+            # Everything asked for within one turn of the loop goes out together.
+            self._to_send.clear()
+            self._client.flush()
+            while self._client.outgoing:
+                await socket.send(self._client.outgoing.popleft())
+            if self._client.ended:
+                await socket.close()
+                return
+            await self._to_send.wait()
+
+    async def _keep_watching(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH_S)
+            self._watch()
+
+    def _notify(self) -> None:
+        if self._client.happenings:
+            self._wake()
+
+    def _explained(self, error: Exception) -> MsqError:
+        if isinstance(error, InvalidStatus):
+            status = error.response.status_code
+            return SynchronizerRefused(
+                f"{self._place.name} answered with HTTP status {status}: check the URL and the access token"
+            )
+        if isinstance(error, SynchronizerUnreachable):
+            return error
+        return SynchronizerUnreachable(
+            f"no synchronizer answers at {self._place.name} ({error or type(error).__name__}): start one with "
+            '"msq serve" and use the URL it prints, or leave out synchronizer= to use the local one'
+        )

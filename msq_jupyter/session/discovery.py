@@ -1,0 +1,96 @@
+"""Which synchronizer to use when nobody says so.
+
+In this order: the `synchronizer=` argument, the environment variable `MSQ_SYNCHRONIZER`, `c.Msq.synchronizer` in the
+configuration of IPython, else the local one of this user, which is started when it does not run yet.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from msq_jupyter.errors import ArgumentError
+from msq_jupyter.session.local import find_or_start
+
+ENVIRONMENT_VARIABLE = "MSQ_SYNCHRONIZER"
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a synchronizer listens; `token` goes into a header, "" for none."""
+
+    url: str
+    token: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Place:
+    """How to find a synchronizer, again and again.
+
+    Attributes:
+        locate: says where it is now, and starts a local one that has ended; it may block for seconds.
+        is_local: whether only this machine can reach it.
+        name: for messages.
+    """
+
+    locate: Callable[[], Address]
+    is_local: bool
+    name: str
+
+
+def find_place(synchronizer: str | None) -> Place:
+    """The synchronizer to use.
+
+    Args:
+        synchronizer: its URL, `ws://host:port` or `wss://host:port`; None looks further.
+
+    Raises:
+        ArgumentError: a URL that is none.
+    """
+    for url, origin in (
+        (synchronizer, "synchronizer="),
+        (os.environ.get(ENVIRONMENT_VARIABLE), ENVIRONMENT_VARIABLE),
+        (_configured(), "c.Msq.synchronizer"),
+    ):
+        if url:
+            return _fixed(Address(_checked(url, origin)))
+    return Place(_local, is_local=True, name="the local synchronizer")
+
+
+def _fixed(address: Address) -> Place:
+    return Place(lambda: address, _is_loopback(address.url), address.url)
+
+
+def _local() -> Address:
+    local = find_or_start()
+    return Address(local.url, local.token)
+
+
+def _configured() -> str | None:
+    # Only where IPython runs already: a script must not load it for this.
+    if "IPython" not in sys.modules:
+        return None
+    shell = sys.modules["IPython"].get_ipython()
+    if shell is None or "Msq" not in shell.config:
+        return None
+    url = shell.config.Msq.get("synchronizer")
+    return url if isinstance(url, str) else None
+
+
+def _checked(url: str, origin: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ArgumentError(f'{origin}: expected a URL such as "ws://127.0.0.1:8765", got {url!r}')
+    return url
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,176 @@
+"""Keeps a replica in step with what the client received, in portions; on the main loop.
+
+It makes the replica when the synchronizer welcomes us: new with `init`, from a snapshot, or the one we have, which goes
+on. Then it applies entries and ticks in order. What else happened it hands on, in order.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import msgspec
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ModelInitError, MsqError, PersistedDataError
+from msq_jupyter.persistence.records import decode_meta, size_text
+from msq_jupyter.runtime import replica as replica_module
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.runtime.view import ViewEvents
+from msq_jupyter.session import client as client_module
+from msq_jupyter.session.client import Client
+from msq_jupyter.session.crypto import Keys
+from msq_jupyter.stable import content_value
+
+logger = logging.getLogger("msq_jupyter")
+
+
+@dataclass(frozen=True)
+class ReplicaMade:
+    """There is another replica: views and links begin again from its models."""
+
+
+Happening: TypeAlias = ReplicaMade | client_module.Happening | replica_module.Happening
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What it takes to make the replica.
+
+    Attributes:
+        session_id: the session.
+        persistent_id: for messages.
+        model: the root model's class.
+        classes: all model classes of the session by key.
+        options: the session's options.
+    """
+
+    session_id: str
+    persistent_id: str
+    model: type[Model]
+    classes: Mapping[str, type[Model]]
+    options: Mapping[str, Any]
+
+
+class Follower:
+    """Steps a replica.
+
+    Args:
+        client: where entries come from.
+        keys: opens snapshots and versions.
+        blueprint: how to make the replica.
+        view_events: who hears what models publish; outlives replicas.
+
+    Attributes:
+        replica: the newest one, None before the first welcome.
+        run: which run of the session it belongs to.
+        origin: number of the version the run started from, 0 for none.
+        happenings: what the session has to know, in order; it removes them.
+        events_applied: entries applied so far, over all replicas.
+    """
+
+    def __init__(self, client: Client, keys: Keys, blueprint: Blueprint, view_events: ViewEvents) -> None:
+        self._client = client
+        self._keys = keys
+        self._blueprint = blueprint
+        self._view_events = view_events
+        self._work: deque[protocol.Entry | client_module.Ticked] = deque()
+        self.replica: Replica | None = None
+        self.run = ""
+        self.origin = 0
+        self.happenings: deque[Happening] = deque()
+        self.events_applied = 0
+
+    @property
+    def behind(self) -> bool:
+        """Whether something waits to be applied or handled."""
+        return bool(self._work or self._client.happenings)
+
+    def step(self, pause: Callable[[], bool]) -> bool:
+        """Apply what has come, until `pause` says True; whether everything is done.
+
+        Raises:
+            MsqError: the session cannot go on.
+        """
+        while True:
+            if self._work:
+                if not self._apply(self._work[0], pause) or pause():
+                    return not self.behind
+                self._work.popleft()
+            elif self._client.happenings:
+                self._absorb(self._client.happenings.popleft())
+            else:
+                return True
+
+    def _apply(self, work: protocol.Entry | client_module.Ticked, pause: Callable[[], bool]) -> bool:
+        assert self.replica is not None  # a Welcome comes before any entry
+        if isinstance(work, client_module.Ticked):
+            done = self.replica.advance(work.time_ms, pause)
+        else:
+            done = self.replica.apply(work, pause)
+            self.events_applied += done
+        if self.replica.happenings:
+            self.happenings.extend(self.replica.happenings)
+            self.replica.happenings.clear()
+        return done
+
+    def _absorb(self, happening: client_module.Happening) -> None:
+        if isinstance(happening, client_module.Received):
+            self._work.extend(happening.entries)
+        elif isinstance(happening, client_module.Ticked):
+            self._work.append(happening)
+        elif isinstance(happening, client_module.Welcomed):
+            self._welcome(happening.welcome)
+            self.happenings.append(happening)
+        else:
+            self.happenings.append(happening)
+
+    def _welcome(self, welcome: protocol.Welcome) -> None:
+        if welcome.resumed and self.replica is not None:
+            return
+        plan = self._blueprint
+        replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events)
+        if welcome.snapshot is not None:
+            replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
+        else:
+            self._start(replica, welcome.origin)
+        self.replica = replica
+        self.run = welcome.run
+        self.origin = welcome.origin.number if welcome.origin else 0
+        self.happenings.append(ReplicaMade())
+        self.happenings.extend(replica.happenings)
+        replica.happenings.clear()
+
+    def _start(self, replica: Replica, origin: protocol.StoredVersion | None) -> None:
+        persisted, content_id = None, ""
+        if origin is not None:
+            sealed = (origin.save_id, origin.parent)
+            content = self._keys.open_version("content", *sealed, origin.content)
+            content_id = decode_meta(self._keys.open_version("meta", *sealed, origin.meta)).content_id
+            persisted = content_value(content)
+            logger.info(
+                "[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id
+            )
+            logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+        model = self._blueprint.model
+        options = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(self._blueprint.options)))
+        try:
+            replica.start(model, options, persisted, content_id)
+        except MsqError:
+            raise
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            if origin is None:
+                raise ModelInitError(
+                    f"{model.__name__}.init failed with {what}; the traceback above shows where"
+                ) from error
+            raise PersistedDataError(
+                f"{model.__name__}.init failed on version {origin.number} of the persisted data with {what}. Nothing "
+                "was overwritten. Mend init and join again, or join with persisted=<number of an older version>, or "
+                'with persisted="ignore" to start empty',
+                origin.number,
+            ) from error

@@ -1,0 +1,691 @@
+"""`SessionCore`: one participant's part in a session, on the main loop.
+
+The replica moves between cells, never in the middle of one: the socket thread only wakes us. `widgets/session.py` adds
+what a notebook shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import base64
+import contextlib
+import datetime
+import logging
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import (
+    ArgumentError,
+    EventTooLarge,
+    JoinTimeout,
+    MsqError,
+    OutsideModelError,
+    SessionClosed,
+    StateError,
+)
+from msq_jupyter.persistence.records import (
+    Version,
+    VersionList,
+    VersionMeta,
+    decode_meta,
+    encode_meta,
+    numbered,
+    schema_version_of,
+    size_text,
+)
+from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.model import Model, running_replica
+from msq_jupyter.runtime.pubsub import check_topic
+from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveStored, check_assignable
+from msq_jupyter.runtime.snapshot import pack_value
+from msq_jupyter.runtime.view import Handling, View, ViewEvents, make_view
+from msq_jupyter.session import client as client_module
+from msq_jupyter.session import follower as follower_module
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked
+from msq_jupyter.session.client import Client
+from msq_jupyter.session.connection import Connection
+from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.discovery import Place, find_place
+from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.saving import Saver
+from msq_jupyter.stable import content_value
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+logger = logging.getLogger("msq_jupyter")
+
+#: How long one portion of catching up may keep the main loop, in seconds.
+PORTION_S = 0.02
+#: A cell that keeps the replica waiting longer than this is worth telling, in milliseconds.
+WAITING_MS = 500
+#: While idle, the state is checked for what cannot be replicated at most this often, and never for more than 2 % of
+#: the time.
+CHECK_S = 2.0
+#: How long leaving waits for what is still to be saved, in seconds.
+LEAVE_S = 5.0
+#: Sealing and framing add less than this to an event.
+EVENT_OVERHEAD_BYTES = 256
+
+_live_sessions: weakref.WeakSet[SessionCore] = weakref.WeakSet()
+
+
+class SessionCore:
+    """A session as one participant has it; made by `join`.
+
+    Attributes:
+        id: the session's id: code, options, app and name.
+        persistent_id: the saved data's id: app and name.
+        code_hash: the code's part of `id`.
+        app_id: as given to `join`.
+        name: as given to `join`.
+        view_id: this participant's id.
+        view_events: what the views of this kernel subscribe to.
+    """
+
+    def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
+        self._arguments = arguments
+        self._identity = identity
+        self.app_id = arguments.app_id
+        self.name = arguments.name
+        self.code_hash = arguments.code_hash or identity.code_hash
+        self.persistent_id = arguments.persistent_id
+        self.id = self.session_id = arguments.session_id(self.code_hash)
+        self.view_id = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
+        self.view_events = ViewEvents()
+        self._keys = Keys(root_key, self.persistent_id, self.id)
+        self._client = Client(self._keys, self._first_message())
+        self._connection = Connection(self._client, place, self._wake, self._watch)
+        blueprint = Blueprint(self.id, self.persistent_id, arguments.model, identity.models, arguments.options)
+        self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
+        self._saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
+        self._loop = asyncio.get_running_loop()
+        self._main_thread = threading.get_ident()
+        self._joined: asyncio.Future[None] = self._loop.create_future()
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._changed = asyncio.Event()
+        self._send_lock = threading.Lock()
+        self._sent_counter = 0
+        self._wake_pending = False
+        self._stepping = False
+        self._stepped_s = time.monotonic()
+        self._checked_events = 0
+        self._check_after_s = 0.0
+        self._saved_at_s = 0.0
+        self._failures: set[tuple[str, str, str]] = set()
+        self.link_state: client_module.LinkState = "joining"
+        self.error: MsqError | None = None
+        #: The last thing the user should know, one line.
+        self.notice = ""
+        #: Called on the main loop after every step: what shows the model looks at it again.
+        self.frame_hooks: list[Callable[[], None]] = []
+        #: Called on the socket thread, a few times a second, also while a cell runs.
+        self.watch_hooks: list[Callable[[], None]] = []
+        self.view: View | None = None
+
+    # --- joining and leaving -------------------------------------------------------------------------------------
+
+    @classmethod
+    async def join(
+        cls,
+        *,
+        app_id: str,
+        name: str,
+        password: str | None = None,
+        model: type[Model],
+        view: type[View] | None = None,
+        options: dict[str, Any] | None = None,
+        persistent_options: Iterable[str] = (),
+        synchronizer: str | None = None,
+        view_data: Any = None,
+        tick_rate: float = 20,
+        debug: str | Iterable[str] = (),
+        join_timeout_s: float = 30,
+        rejoin_limit_ms: float = 1000,
+        persist_interval_ms: float = 5000,
+        persisted: str | int = "latest",
+        code_hash: str | None = None,
+    ) -> Self:
+        """Take part in a session; the first one to come starts it.
+
+        Args:
+            app_id: names the application, for example "edu.school.demo"; 1 to 128 characters.
+            name: names the session within it; 1 to 128 characters.
+            password: everything is sealed with it; whoever has it may take part. Without one, everybody on the
+                synchronizer may, which is allowed on a local one only.
+            model: the root model's class.
+            view: the root view's class, if cells and widgets are not enough.
+            options: JSON data handed to the root model's `init`; part of the session's identity.
+            persistent_options: keys of `options` that are part of the saved data's identity, too.
+            synchronizer: its URL; see `msq_jupyter.session.discovery` for what is used without.
+            view_data: JSON data about this participant, told to the models with "view-join"; its "name" is shown.
+            tick_rate: how often time moves while nothing happens, 1/30 to 60 a second; the first participant's counts.
+            debug: "session" logs joining, loading and saving; "state" checks the models after every event.
+            join_timeout_s: joining fails after so many seconds.
+            rejoin_limit_ms: how long a lost connection may take to come back without the models noticing, 0 to 60000.
+            persist_interval_ms: saves that follow each other faster are uploaded this far apart, the last one wins.
+            persisted: what a session that does not exist yet starts from: "latest", "ignore", or a version's number.
+            code_hash: used instead of the hash of the model's code; you vouch that the code is the same.
+
+        Raises:
+            ArgumentError: names the argument.
+            CodeIdentityError: the model's code cannot be identified.
+            WrongPassword: the name is in use with another password.
+            SynchronizerUnreachable: nobody answers.
+            ModelInitError: the root model's `init` failed; the cause is attached.
+            PersistedDataError: it failed on persisted data; nothing was overwritten.
+            JoinTimeout: none of these, and not joined, in time.
+        """
+        arguments = checked(
+            **{key: value for key, value in locals().items() if key not in ("cls", "__class__")},
+        )
+        started_s = time.monotonic()
+        place = find_place(synchronizer)
+        if password is None and not place.is_local:
+            raise ArgumentError(
+                f"password: {place.name} is not on this machine, and without a password everybody there could read "
+                "and change the session: give one"
+            )
+        if "session" in arguments.debug:
+            _show_log()
+        identity = identify(model, model_base=Model)
+        await _save_what_waits(arguments.persistent_id)
+        root_key = await asyncio.to_thread(derive_root_key, password, arguments.persistent_id)
+        session = cls(arguments, identity, root_key, place)
+        await session._arrive(join_timeout_s - (time.monotonic() - started_s))
+        return session
+
+    async def leave(self) -> None:
+        """Leave: what waits to be saved is saved, others are told. The model stays readable, and stands still."""
+        if self._client.ended:
+            return
+        with contextlib.suppress(MsqError, TimeoutError):
+            await asyncio.wait_for(self.saved(), LEAVE_S)
+        self.step()
+        if self._replica_or_none is not None and len(self._replica.views) <= 1:
+            self._upload_snapshot()
+        self._connection.call(self._client.leave)
+        await asyncio.to_thread(self._connection.wait_closed, LEAVE_S)
+        self.step()
+        if self.view is not None:
+            self.view.detach()
+        _live_sessions.discard(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Any:
+        """The root model, to read."""
+        return self._replica.root
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the session is connected and up to date."""
+        return self.link_state == "live"
+
+    @property
+    def participants(self) -> list[Participant]:
+        """Everybody in the session, in the order of joining."""
+        replica = self._replica_or_none
+        views = {} if replica is None else dict(replica.views)
+        labels = numbered(str(card.get("label", "somebody")) for card in views.values())
+        return [
+            Participant(view_id, label, card.get("view_data"), view_id == self.view_id)
+            for (view_id, card), label in zip(views.items(), labels, strict=True)
+        ]
+
+    @property
+    def latency_ms(self) -> float:
+        """Round trip to the synchronizer in milliseconds; nan while unknown."""
+        return self._connection.latency_ms
+
+    @property
+    def status(self) -> Status:
+        """How the session is doing."""
+        replica = self._replica_or_none
+        last = None if replica is None else replica.last_save
+        pending = replica is not None and replica.pending_save is not None
+        waiting_ms = self._waiting_ms()
+        return Status(
+            # While a cell keeps us from following, the client knows better.
+            link_state=self._client.state if waiting_ms and self.error is None else self.link_state,
+            saved_state="failed" if self._saver.error else "saving" if pending else "saved" if last else "none",
+            saved_number=last.number if last else 0,
+            saved_at_s=self._saved_at_s if last else 0.0,
+            saved_by=last.author if last else "",
+            save_error=self._saver.error,
+            waiting_ms=waiting_ms,
+        )
+
+    @property
+    def executed_counter(self) -> int:
+        """How many events of this participant the replica has executed."""
+        return self._replica.counters.get(self.view_id, 0)
+
+    def __repr__(self) -> str:
+        people = len(self.participants)
+        return f"<Session {self.name!r}: {self.link_state}, {people} {'person' if people == 1 else 'people'}>"
+
+    # --- events --------------------------------------------------------------------------------------------------
+
+    def publish(self, scope: str, event: str, data: Any = None) -> None:
+        """Send an event to the models of every replica, in one order for all; from any cell, callback or thread.
+
+        Args:
+            scope: what the model's `subscribe` names; no ":" in it.
+            event: what the model's `subscribe` names.
+            data: anything a model may hold.
+
+        Raises:
+            EventTooLarge: with its size and the limit.
+            StateError: the data cannot be sent; names the path.
+            SubscriptionError: not a topic.
+            SessionClosed: the session has been left.
+            OutsideModelError: from inside a model, which writes `self.publish(...)`.
+        """
+        if running_replica() is not None:
+            raise OutsideModelError("inside a model write self.publish(scope, event, data), not session.publish")
+        check_topic(scope, event)
+        replica = self._open_replica()
+        heard_here = self.view_events.wanted(scope, event)
+        if heard_here:
+            copy = replica.copied(data, f"data of {scope}:{event}")
+            self._loop.call_soon_threadsafe(self._tell_views, scope, event, copy)
+        # A replica that lags may not know yet who listens.
+        if replica.hears(scope, event) or self._follower.behind:
+            self._send(replica.encode_publication(scope, event, data), f"{scope}:{event}")
+        elif not heard_here:
+            nearest = replica.nearest_topic(scope, event)
+            hint = f"; did you mean {nearest}?" if nearest else ""
+            logger.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
+
+    def assign(self, attribute: str, value: Any) -> int:
+        """Set an attribute of the root model, on every replica; from any thread.
+
+        Returns:
+            The number of the event, to compare with `executed_counter`.
+
+        Raises:
+            AuthorError: not a public attribute the model has.
+            StateError: the value cannot be sent.
+            EventTooLarge: with its size and the limit.
+        """
+        replica = self._open_replica()
+        check_assignable(replica.root, attribute)
+        payload = replica.encode_assignment(replica.root.id, attribute, value)
+        return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
+
+    def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
+        """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
+
+        Args:
+            scope: any name without ":", or "*" for all.
+            event: any name, or "*" for all.
+            handler: what to call, on the main loop.
+            handling: "queued" for every one, "once_per_frame" for the last one of a frame, "immediate" in the middle
+                of the model's event.
+        """
+        self.view_events.subscribe("session", scope, event, handler, handling)
+
+    def unsubscribe(self, scope: str, event: str, handler: Callable[..., Any] | None = None) -> None:
+        """End subscriptions of this session on a topic, all or those of one handler."""
+        self.view_events.unsubscribe("session", scope, event, handler)
+
+    def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
+        """Call something on the socket thread, later; it works while a cell runs."""
+        self._connection.call_later(delay_s, function)
+
+    def copied(self, value: Any) -> Any:
+        """A copy of a model's value that shares nothing with it except models."""
+        return self._replica.copied(value, "value")
+
+    def _send(self, payload: bytes, topic: str) -> int:
+        if len(payload) > protocol.EVENT_BYTES_MAX - EVENT_OVERHEAD_BYTES:
+            raise EventTooLarge(len(payload), protocol.EVENT_BYTES_MAX - EVENT_OVERHEAD_BYTES, topic)
+        with self._send_lock:  # the numbers must be in the order in which the client gets the events
+            self._sent_counter += 1
+            self._connection.call(self._client.send, payload)
+            return self._sent_counter
+
+    def _tell_views(self, scope: str, event: str, data: Any) -> None:
+        self.view_events.publish(scope, event, data)
+        self._wake()
+
+    # --- versions ------------------------------------------------------------------------------------------------
+
+    async def versions(self) -> VersionList:
+        """Every version ever saved under this app and name, oldest first: when, by whom, with which code.
+
+        Raises:
+            SealBroken: a version's description was changed.
+            SessionClosed: the session has been left.
+        """
+        answer = await self._ask(lambda request_id: protocol.ListVersions(request_id))
+        return VersionList(self._opened_version(stored) for stored in answer.versions)
+
+    async def saved(self) -> None:
+        """Wait until everything the model has saved so far is stored and acknowledged.
+
+        Raises:
+            SessionClosed: the session ended before.
+        """
+        while (replica := self._replica_or_none) is not None and replica.pending_save is not None:
+            self._require_open()
+            self._upload_if_due(at_once=True)
+            self._changed.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), 0.5)
+
+    async def _ask(self, message: Callable[[int], protocol.Message]) -> Any:
+        self._require_open()
+        request_id = max(self._answers, default=0) + 1
+        answer = self._answers[request_id] = self._loop.create_future()
+        self._connection.call(self._client.request, request_id, message(request_id))
+        return await answer
+
+    def _opened_version(self, stored: protocol.StoredVersion) -> Version:
+        meta = decode_meta(self._keys.open_version("meta", stored.save_id, stored.parent, stored.meta))
+        return Version(
+            number=stored.number,
+            parent=stored.parent,
+            time=datetime.datetime.fromtimestamp(stored.time_s, datetime.timezone.utc),
+            author=meta.author,
+            label=meta.label,
+            session_id=meta.session_id,
+            code_hash=meta.code_hash,
+            schema_version=meta.schema_version,
+            size_bytes=meta.content_bytes,
+            source=meta.source,
+        )
+
+    def _upload_if_due(self, *, at_once: bool = False) -> None:
+        replica = self._replica
+        pending = replica.pending_save
+        now_s = time.monotonic()
+        if self.link_state != "live" or not self._saver.due(pending, list(replica.views), now_s, at_once=at_once):
+            return
+        assert pending is not None
+        self._saver.uploading(pending, now_s)
+        parent = replica.last_save.number if replica.last_save else self._follower.origin
+        meta = VersionMeta(
+            author=pending.author or self._arguments.label,
+            label="",
+            session_id=self.id,
+            code_hash=self.code_hash,
+            schema_version=schema_version_of(content_value(pending.content)),
+            content_id=pending.content_id,
+            content_bytes=len(pending.content),
+            source=self._identity.source,
+        )
+        sealed_meta = self._keys.seal_version("meta", pending.save_id, parent, encode_meta(meta))
+        sealed_content = self._keys.seal_version("content", pending.save_id, parent, pending.content)
+        message = protocol.Save(pending.save_id, parent, sealed_meta, sealed_content)
+        self._connection.call(self._client.tell, message)
+        logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
+
+    # --- stepping ------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Catch up with the session now, inside a long cell; between cells it happens by itself.
+
+        Raises:
+            OutsideModelError: called from another thread than the one that joined.
+        """
+        if threading.get_ident() != self._main_thread:
+            raise OutsideModelError("step: expected the thread that joined; the replica must move on no other")
+        self._step(lambda: False)
+
+    def _wake(self) -> None:
+        """Ask the main loop to step; from any thread."""
+        if not self._wake_pending:
+            self._wake_pending = True
+            self._stepped_s = time.monotonic()
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._step_portion)
+
+    def _step_portion(self) -> None:
+        self._wake_pending = False
+        deadline_s = time.monotonic() + PORTION_S
+        if not self._step(lambda: time.monotonic() > deadline_s):
+            self._wake()
+
+    def _step(self, pause: Callable[[], bool]) -> bool:
+        """Apply what has come and let everything look at it; whether nothing is left."""
+        if self._stepping or self.error is not None:
+            return True
+        self._stepping = True
+        try:
+            done = self._follower.step(pause)
+            while self._follower.happenings:
+                happening = self._follower.happenings.popleft()
+                handler = _HANDLERS.get(type(happening))
+                if handler is not None:
+                    handler(self, happening)
+            self._after_step()
+            return done
+        except MsqError as error:
+            self._fail(error)
+            return True
+        finally:
+            self._stepping = False
+            self._stepped_s = time.monotonic()
+
+    def _after_step(self) -> None:
+        replica = self._replica_or_none
+        if replica is not None and self.error is None:
+            if not self._joined.done() and self.view_id in replica.views:
+                self._joined.set_result(None)
+            self._upload_if_due()
+            self._check_state(replica)
+            self.view_events.run_frame()
+            if self.view is not None:
+                self.view.update(replica.time_ms)
+        self._changed.set()
+        for hook in list(self.frame_hooks):
+            hook()
+
+    def _check_state(self, replica: Replica) -> None:
+        """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""
+        now_s = time.monotonic()
+        if self._checked_events == self._follower.events_applied:
+            return
+        if now_s < self._check_after_s and "state" not in self._arguments.debug:
+            return
+        self._checked_events = self._follower.events_applied
+        try:
+            replica.snapshot()
+        except StateError as error:
+            self._report(type(replica.root).__qualname__, error.path, error)
+        self._check_after_s = now_s + max(CHECK_S, 50 * (time.monotonic() - now_s))
+
+    def _watch(self) -> None:
+        for hook in list(self.watch_hooks):
+            hook()
+
+    def _waiting_ms(self) -> int:
+        if not self._wake_pending:
+            return 0
+        waited_ms = int((time.monotonic() - self._stepped_s) * 1000)
+        return waited_ms if waited_ms > WAITING_MS else 0
+
+    # --- what happened -------------------------------------------------------------------------------------------
+
+    def _on_replica(self, _: follower_module.ReplicaMade) -> None:
+        if self.view is not None:
+            self.view.detach()
+        self.view = make_view(self._arguments.view, self._replica.root, self)
+
+    def _on_welcome(self, _: client_module.Welcomed) -> None:
+        self._saver.reconnected()
+
+    def _on_state(self, happening: client_module.StateChanged) -> None:
+        logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
+        self.link_state = happening.state
+
+    def _on_failed(self, happening: client_module.Failed) -> None:
+        self._fail(happening.error)
+
+    def _on_snapshot_wanted(self, _: client_module.SnapshotWanted) -> None:
+        self._upload_snapshot()
+
+    def _on_answer(self, happening: client_module.Answered) -> None:
+        answer = self._answers.pop(happening.request_id, None)
+        if answer is not None and not answer.done():
+            answer.set_result(happening.answer)
+
+    def _on_save_refused(self, happening: client_module.SaveRefused) -> None:
+        self._saver.refused(happening.reason, time.monotonic())
+        logger.warning("saving failed, trying again: %s", happening.reason)
+
+    def _on_saved(self, happening: SaveStored) -> None:
+        self._saver.stored()
+        self._saved_at_s = time.time()
+        logger.info("[Multisynq] Persistent data saved (version %d)", happening.number)
+
+    def _on_handler_failed(self, happening: HandlerFailed) -> None:
+        self._report(happening.model, happening.method, happening.error)
+
+    def _report(self, model: str, method: str, error: BaseException) -> None:
+        """Tell the author of a mistake in model code, each only once however often it happens."""
+        self.notice = f"{model}.{method}: {type(error).__name__}: {error}"
+        mistake = (model, method, type(error).__name__)
+        if mistake not in self._failures:
+            self._failures.add(mistake)
+            logger.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
+
+    def _upload_snapshot(self) -> None:
+        replica = self._replica
+        try:
+            state = replica.snapshot()
+        except StateError as error:
+            self._report(type(replica.root).__qualname__, error.path, error)
+            return
+        sealed = self._keys.seal_snapshot(self._follower.run, replica.seq, state)
+        self._connection.call(self._client.tell, protocol.Snapshot(replica.seq, replica.time_ms, sealed))
+
+    def _fail(self, error: MsqError) -> None:
+        self.error = error
+        self.link_state = "failed"
+        self.notice = str(error)
+        self._connection.call(self._client.fail, error)
+        for waiting in (self._joined, *self._answers.values()):
+            if not waiting.done():
+                waiting.set_exception(error)
+        if self._joined.done() and self._joined.exception() is None:
+            logger.error("the session %s ended: %s", self.name, error)
+        self._changed.set()
+        for hook in list(self.frame_hooks):
+            hook()
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _first_message(self) -> protocol.Join:
+        card = {"label": self._arguments.label, "view_data": self._arguments.view_data}
+        return protocol.Join(
+            protocol_version=protocol.PROTOCOL_VERSION,
+            session_id=self.id,
+            persistent_id=self.persistent_id,
+            view_id=self.view_id,
+            password_check=self._keys.password_check,
+            view_data=self._keys.seal_view_data(self.view_id, pack_value(card, "view_data")),
+            tick_rate=float(self._arguments.tick_rate),
+            rejoin_limit_ms=float(self._arguments.rejoin_limit_ms),
+            persisted=self._arguments.persisted,
+            have_run="",
+            have_seq=0,
+        )
+
+    async def _arrive(self, timeout_s: float) -> None:
+        self._connection.start()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._joined), timeout_s)
+        except (asyncio.TimeoutError, TimeoutError):
+            error = JoinTimeout(
+                f"not joined after {self._arguments.join_timeout_s:g} seconds; the link is still {self.link_state!r}: "
+                "check the network and the synchronizer, or allow more with join_timeout_s="
+            )
+            self._fail(error)
+            self._joined.exception()  # seen: it is raised here
+            raise error from None
+        except asyncio.CancelledError:
+            self._connection.call(self._client.leave)
+            raise
+        _live_sessions.add(self)
+
+    @property
+    def _replica_or_none(self) -> Replica | None:
+        return self._follower.replica
+
+    @property
+    def _replica(self) -> Replica:
+        replica = self._follower.replica
+        assert replica is not None  # nobody has a session before `join` has made its replica
+        return replica
+
+    def _require_open(self) -> None:
+        if self.error is not None:
+            raise SessionClosed(f"the session {self.name!r} has ended: {self.error}") from self.error
+        if self._client.ended:
+            raise SessionClosed(f"the session {self.name!r} has been left: join again")
+
+    def _open_replica(self) -> Replica:
+        self._require_open()
+        return self._replica
+
+    def _goodbye(self) -> None:
+        """The process ends: hand over what waits, in no more than a moment."""
+        if self._client.ended:
+            return
+        with contextlib.suppress(Exception):  # nobody is left to tell
+            self._step(lambda: False)
+            self._upload_if_due(at_once=True)
+            self._connection.call(self._client.leave)
+            self._connection.wait_closed(1.0)
+
+
+_HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
+    follower_module.ReplicaMade: SessionCore._on_replica,
+    client_module.Welcomed: SessionCore._on_welcome,
+    client_module.StateChanged: SessionCore._on_state,
+    client_module.Failed: SessionCore._on_failed,
+    client_module.SnapshotWanted: SessionCore._on_snapshot_wanted,
+    client_module.Answered: SessionCore._on_answer,
+    client_module.SaveRefused: SessionCore._on_save_refused,
+    SaveStored: SessionCore._on_saved,
+    HandlerFailed: SessionCore._on_handler_failed,
+}
+
+
+async def _save_what_waits(persistent_id: str) -> None:
+    """Let sessions of this kernel with the same data finish saving, so that a new one starts from the newest."""
+    loop = asyncio.get_running_loop()
+    for session in list(_live_sessions):
+        if session.persistent_id == persistent_id and session._loop is loop:
+            with contextlib.suppress(MsqError, asyncio.TimeoutError):
+                await asyncio.wait_for(session.saved(), LEAVE_S)
+
+
+def _show_log() -> None:
+    logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
+    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(handler)
+
+
+@atexit.register
+def _say_goodbye() -> None:
+    for session in list(_live_sessions):
+        session._goodbye()
