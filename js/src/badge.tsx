@@ -1,0 +1,37 @@
+// The entry for anywidget: binds a model to the view and takes it down again.
+
+import type { AnyWidget } from "@anywidget/types";
+import { render, type JSX } from "preact";
+
+import { useAgo } from "./ago.ts";
+import { useSpoken } from "./announce.ts";
+import { BadgeView } from "./BadgeView.tsx";
+import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
+import { BADGE_TRAITS, type BadgeTraits } from "./traits.ts";
+import type { ShownState } from "./wording.ts";
+
+export function Badge({ model }: { readonly model: ReadableModel<BadgeTraits> }): JSX.Element {
+  const badge: BadgeTraits = useTraits(model, BADGE_TRAITS);
+  const state: ShownState = useKernelGone(model) ? "kernel gone" : badge.link_state;
+  const ago = useAgo(badge.saved_at_s);
+  const spoken = useSpoken(badge, state);
+  return <BadgeView badge={badge} state={state} ago={ago} spoken={spoken} />;
+}
+
+/** What anywidget hands over; hosts before 0.10 have no `signal` and only call what is returned. */
+interface RenderProps {
+  readonly model: ReadableModel<BadgeTraits>;
+  readonly el: HTMLElement;
+  readonly signal?: AbortSignal;
+}
+
+function renderBadge({ model, el, signal }: RenderProps): () => void {
+  const unmount = (): void => {
+    render(null, el);
+  };
+  render(<Badge model={model} />, el);
+  signal?.addEventListener("abort", unmount, { once: true });
+  return unmount;
+}
+
+export default { render: renderBadge } satisfies AnyWidget<BadgeTraits>;

@@ -1,0 +1,46 @@
+// The one contract between `msq_jupyter/widgets/presence.py` and the browser: the name of each synced trait and the
+// type of its value. All of them go one way, from the kernel to the browser.
+
+/** How the session stands to the synchronizer; "away" is a lost connection that is being made again. */
+export type LinkState = "joining" | "catching up" | "live" | "away" | "closed" | "failed";
+
+/** What became of the last save; "none" when the model never saved. */
+export type SavedState = "none" | "saving" | "saved" | "failed";
+
+export interface Person {
+  readonly view_id: string;
+  readonly label: string;
+  readonly is_me: boolean;
+}
+
+export interface BadgeTraits {
+  readonly name: string;
+  readonly app_id: string;
+  readonly link_state: LinkState;
+  readonly people: readonly Person[];
+  readonly saved_state: SavedState;
+  /** Number of the last saved version; 0 when there is none. */
+  readonly saved_number: number;
+  /** Time of the last save in seconds since 1970; 0 when there is none. */
+  readonly saved_at_s: number;
+  readonly saved_by: string;
+  readonly saved_error: string;
+  /** For how long a running cell has kept the replica from catching up; 0 when it does not. */
+  readonly waiting_ms: number;
+  /** The last message for the user, one line; "" when there is none. */
+  readonly notice: string;
+}
+
+export const BADGE_TRAITS = [
+  "name",
+  "app_id",
+  "link_state",
+  "people",
+  "saved_state",
+  "saved_number",
+  "saved_at_s",
+  "saved_by",
+  "saved_error",
+  "waiting_ms",
+  "notice",
+] as const satisfies readonly (keyof BadgeTraits)[];
