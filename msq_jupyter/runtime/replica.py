@@ -15,8 +15,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import msgspec
-
 from msq_jupyter import protocol
 from msq_jupyter.errors import (
     AuthorError,
@@ -32,12 +30,12 @@ from msq_jupyter.runtime import model as model_module
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
-from msq_jupyter.runtime.schedule import FutureMessage, Schedule
+from msq_jupyter.runtime.saves import LastSave, PendingSave
+from msq_jupyter.runtime.schedule import Schedule
 from msq_jupyter.runtime.snapshot import Reader, Writer, pack, unpack
+from msq_jupyter.runtime.state import read_state, write_state
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.stable import bytes_digest, check_json, content_bytes
-
-SNAPSHOT_FORMAT = 1
 
 ROOT_NAME = "modelRoot"
 
@@ -74,30 +72,6 @@ class SaveStored:
 Happening: TypeAlias = HandlerFailed | MembershipChanged | SaveWanted | SaveStored
 
 
-class PendingSave(msgspec.Struct, array_like=True, frozen=True):
-    """Content that `persist_session` collected and that is not acknowledged yet.
-
-    Attributes:
-        save_id: the same on every replica, so that whoever uploads, it is stored once.
-        view_id: whose event caused it, "" when no view's did.
-        author: that participant's name for people, or "".
-    """
-
-    save_id: str
-    content: bytes
-    content_id: str
-    view_id: str
-    author: str
-
-
-class LastSave(msgspec.Struct, array_like=True, frozen=True):
-    """The newest acknowledged version of this session; `author` is a name for people."""
-
-    number: int
-    author: str
-    time_ms: float
-
-
 def _never() -> bool:
     return False
 
@@ -114,6 +88,9 @@ class Replica:
     Attributes:
         seq: the last entry applied.
         time_ms: session time.
+        models: every model by id, in the order of creation.
+        well_known: models by the names they are well known by.
+        topics: which method of which model hears what; the owner of a subscription is a model's id.
         views: view data by view id, in the order of joining.
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.
@@ -136,12 +113,12 @@ class Replica:
         self.pending_save: PendingSave | None = None
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
-        self._classes = dict(classes)
-        self._keys = {kind: key for key, kind in self._classes.items()}
-        self._topics: TopicTable[str] = TopicTable()
-        self._next_model = 1
-        self._saves = 0
-        self._content_id = ""
+        self.classes = dict(classes)
+        self.class_keys = {kind: key for key, kind in self.classes.items()}
+        self.topics: TopicTable[str] = TopicTable()
+        self.next_model = 1
+        self.save_count = 0
+        self.content_id = ""
         self._event_view_id = ""
 
     # --- beginning -----------------------------------------------------------------------------------------------
@@ -159,7 +136,7 @@ class Replica:
             Exception: whatever `init` raises.
             StateError: `init` stored something that cannot be replicated.
         """
-        self._content_id = content_id
+        self.content_id = content_id
         previous = model_module.set_running_replica(self)
         try:
             root_class.create(options, persisted)
@@ -240,34 +217,7 @@ class Replica:
         Raises:
             StateError: names the path of a value that cannot be stored.
         """
-        writer = Writer(self)
-        models = [
-            [model.id, self._keys[type(model)], self._attributes(writer, model)] for model in self.models.values()
-        ]
-        future = [
-            [
-                *(m.handle_id, m.time_ms, m.order, m.every_ms, m.model_id, m.method),
-                writer.write(m.args, f"future message {self._label(m.model_id)}.{m.method}"),
-            ]
-            for m in self.schedule.messages()
-        ]
-        return pack(
-            {
-                "format": SNAPSHOT_FORMAT,
-                "seq": self.seq,
-                "time_ms": self.time_ms,
-                "models": models,
-                "next_model": self._next_model,
-                "well_known": {name: model.id for name, model in self.well_known.items()},
-                "subscriptions": [[e.scope, e.event, e.owner_id, e.handler] for e in self._topics],
-                "future": future,
-                "future_counters": [self.schedule.next_handle_id, self.schedule.next_order],
-                "random": self.random.state,
-                "views": [[view_id, writer.write(data, "view data")] for view_id, data in self.views.items()],
-                "counters": self.counters,
-                "saves": [self._saves, self._content_id, self.pending_save, self.last_save],
-            }
-        )
+        return write_state(self)
 
     def restore(self, snapshot: bytes) -> None:
         """Become the replica that `snapshot` was taken from. No code of the models runs.
@@ -275,53 +225,19 @@ class Replica:
         Raises:
             SealBroken: not a snapshot of this session's code.
         """
-        state = unpack(snapshot)
-        try:
-            if state["format"] != SNAPSHOT_FORMAT:
-                raise SealBroken(f"expected a snapshot of format {SNAPSHOT_FORMAT}, got {state['format']}")
-            self.seq, self.time_ms = state["seq"], state["time_ms"]
-            for model_id, key, _ in state["models"]:
-                model = object.__new__(self._classes[key])
-                model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": model_id})
-                self.models[model_id] = model
-            reader = Reader(self, self._classes)
-            for model_id, _, attributes in state["models"]:
-                reader.read_into(self.models[model_id].__dict__, attributes)
-            self._next_model = state["next_model"]
-            self.well_known = {name: self.models[model_id] for name, model_id in state["well_known"].items()}
-            for scope, event, model_id, method in state["subscriptions"]:
-                self._topics.add(scope, event, model_id, method)
-            messages = [FutureMessage(*[*fields, reader.read(args)]) for *fields, args in state["future"]]
-            self.schedule.restore(messages, *state["future_counters"])
-            self.random.state = state["random"]
-            self.views = {view_id: reader.read(data) for view_id, data in state["views"]}
-            self.counters = state["counters"]
-            self._saves, self._content_id, pending, last = state["saves"]
-            self.pending_save = None if pending is None else msgspec.convert(pending, PendingSave)
-            self.last_save = None if last is None else msgspec.convert(last, LastSave)
-        except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
-            raise SealBroken(f"a snapshot does not fit this session's code: {type(error).__name__}: {error}") from error
-
-    def _attributes(self, writer: Writer, model: Model) -> dict[str, Any]:
-        transient = {"id", REPLICA_ATTRIBUTE, *model.transient}
-        root = type(model).__qualname__
-        return {
-            name: writer.write(value, f"{root}.{name}")
-            for name, value in model.__dict__.items()
-            if name not in transient
-        }
+        read_state(self, snapshot)
 
     # --- what models ask for -------------------------------------------------------------------------------------
 
     def register(self, model: Model) -> None:
         """Give a new model its id; the first one becomes the root."""
-        if type(model) not in self._keys:
+        if type(model) not in self.class_keys:
             raise ModelCreationError(
                 f"{type(model).__qualname__} is not part of this session's code: name the class in the code of the "
                 "root model, so that every kernel has the same one, and join again"
             )
-        model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": f"M{self._next_model}"})
-        self._next_model += 1
+        model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": f"M{self.next_model}"})
+        self.next_model += 1
         self.models[model.id] = model
         self.well_known.setdefault(ROOT_NAME, model)
 
@@ -335,20 +251,20 @@ class Replica:
     def subscribe(self, model: Model, scope: str, event: str, method: str) -> None:
         """Note a model's handler."""
         check_topic(scope, event)
-        if self._topics.find(scope, event, model.id, method):
+        if self.topics.find(scope, event, model.id, method):
             raise SubscriptionError(f"{type(model).__name__}.{method} is subscribed to {scope}:{event} already")
-        self._topics.add(scope, event, model.id, method)
+        self.topics.add(scope, event, model.id, method)
 
     def unsubscribe(self, model: Model, scope: str, event: str, method: str | None) -> None:
         """Forget a model's handlers of a topic."""
         check_topic(scope, event)
-        for entry in self._topics.find(scope, event, model.id, method):
-            self._topics.discard(entry)
+        for entry in self.topics.find(scope, event, model.id, method):
+            self.topics.discard(entry)
 
     def unsubscribe_all(self, model: Model) -> None:
         """Forget all handlers of a model."""
-        for entry in self._topics.owned_by(model.id):
-            self._topics.discard(entry)
+        for entry in self.topics.owned_by(model.id):
+            self.topics.discard(entry)
 
     def publish(self, scope: str, event: str, data: Any) -> None:
         """Call the subscribed models now, and leave a copy for this kernel's views."""
@@ -371,11 +287,11 @@ class Replica:
             raise PersistenceTypeError(f"data: expected a dict or a list, got {kind}: put it into a dict", "data")
         content = content_bytes(data)
         content_id = bytes_digest(content)
-        if content_id == self._content_id:
+        if content_id == self.content_id:
             return
-        self._saves += 1
-        self._content_id = content_id
-        save_id = f"{self.run}.{self._saves}"
+        self.save_count += 1
+        self.content_id = content_id
+        save_id = f"{self.run}.{self.save_count}"
         author = self._view_label(self._event_view_id)
         self.pending_save = PendingSave(save_id, content, content_id, self._event_view_id, author)
         self.happenings.append(SaveWanted())
@@ -384,15 +300,15 @@ class Replica:
 
     def hears(self, scope: str, event: str) -> bool:
         """Whether any model subscribes to a topic, wildcards included."""
-        return bool(self._topics.matching(scope, event))
+        return bool(self.topics.matching(scope, event))
 
     def nearest_topic(self, scope: str, event: str) -> str | None:
         """The subscribed topic that looks most like this one."""
-        return self._topics.nearest(scope, event)
+        return self.topics.nearest(scope, event)
 
     def copied(self, data: Any, what: str) -> Any:
         """A copy that shares nothing with `data` except models."""
-        return Reader(self, self._classes).read(unpack(pack(Writer(self).write(data, what))))
+        return Reader(self).read(unpack(pack(Writer(self).write(data, what))))
 
     def encode_publication(self, scope: str, event: str, data: Any) -> bytes:
         """The payload of an event that publishes.
@@ -446,7 +362,7 @@ class Replica:
             self.happenings.append(HandlerFailed("session", f"event {entry.seq}", error))
 
     def _run_publication(self, scope: str, event: str, plain: Any) -> None:
-        self._dispatch(scope, event, Reader(self, self._classes).read(plain))
+        self._dispatch(scope, event, Reader(self).read(plain))
 
     def _run_assignment(self, model_id: str, attribute: str, plain: Any) -> None:
         model = self.models.get(model_id)
@@ -454,7 +370,7 @@ class Replica:
             return  # destroyed since it was sent
         try:
             check_assignable(model, attribute)
-            setattr(model, attribute, Reader(self, self._classes).read(plain))
+            setattr(model, attribute, Reader(self).read(plain))
         except Exception as error:
             # A property's setter is the author's code.
             self.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
@@ -465,7 +381,7 @@ class Replica:
                 data = self.views.pop(view_id)
                 self._dispatch(self.session_id, "view-exit", _view_event(view_id, data))
         for view_id, payload in entry.joins:
-            self.views[view_id] = data = Reader(self, self._classes).read(unpack(payload))
+            self.views[view_id] = data = Reader(self).read(unpack(payload))
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
         self.happenings.append(MembershipChanged())
 
@@ -479,8 +395,8 @@ class Replica:
         self.happenings.append(SaveStored(entry.number))
 
     def _dispatch(self, scope: str, event: str, data: Any) -> None:
-        for entry in self._topics.matching(scope, event):
-            if entry in self._topics:  # not unsubscribed by an earlier handler
+        for entry in self.topics.matching(scope, event):
+            if entry in self.topics:  # not unsubscribed by an earlier handler
                 self._call(self.models[entry.owner_id], entry.handler, data)
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:
@@ -506,10 +422,6 @@ class Replica:
     def _view_label(self, view_id: str) -> str:
         card = self.views.get(view_id)
         return str(card.get("label", "")) if isinstance(card, dict) else ""
-
-    def _label(self, model_id: str) -> str:
-        model = self.models.get(model_id)
-        return model_id if model is None else type(model).__qualname__
 
 
 _EVENT_KINDS: dict[str, Callable[..., None]] = {

@@ -227,9 +227,8 @@ def pack(plain: Any) -> bytes:
 class Reader:
     """Turns bytes back into values of one replica. Reads one document, in the order in which it was written."""
 
-    def __init__(self, world: World, classes: Mapping[str, type]) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._classes = classes
         self._shared: list[Any] = []
 
     def read(self, plain: Any) -> Any:

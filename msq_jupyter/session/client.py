@@ -171,7 +171,8 @@ class Client:
         if self.state not in ("live", "catching up"):
             return
         while self._unsent:
-            batch, size_bytes = [], 0
+            batch: list[tuple[int, bytes]] = []
+            size_bytes = 0
             for event in self._unsent:
                 size_bytes += len(event[1])
                 if batch and size_bytes > protocol.FRAME_BYTES_MAX // 8:

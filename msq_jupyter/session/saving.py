@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from msq_jupyter.runtime.replica import PendingSave
+from msq_jupyter.runtime.saves import PendingSave
 
 SavedState = Literal["none", "saving", "saved", "failed"]
 

@@ -10,7 +10,6 @@ import asyncio
 import atexit
 import base64
 import contextlib
-import datetime
 import logging
 import os
 import threading
@@ -29,16 +28,7 @@ from msq_jupyter.errors import (
     SessionClosed,
     StateError,
 )
-from msq_jupyter.persistence.records import (
-    Version,
-    VersionList,
-    VersionMeta,
-    decode_meta,
-    encode_meta,
-    numbered,
-    schema_version_of,
-    size_text,
-)
+from msq_jupyter.persistence.records import VersionList, numbered, size_text
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
@@ -53,21 +43,16 @@ from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.mistakes import Mistakes, show_log
 from msq_jupyter.session.saving import Saver
-from msq_jupyter.stable import content_value
+from msq_jupyter.session.stepping import Stepper
+from msq_jupyter.session.versions import VersionSealer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 logger = logging.getLogger("msq_jupyter")
 
-#: How long one portion of catching up may keep the main loop, in seconds.
-PORTION_S = 0.02
-#: A cell that keeps the replica waiting longer than this is worth telling, in milliseconds.
-WAITING_MS = 500
-#: While idle, the state is checked for what cannot be replicated at most this often, and never for more than 2 % of
-#: the time.
-CHECK_S = 2.0
 #: How long leaving waits for what is still to be saved, in seconds.
 LEAVE_S = 5.0
 #: Sealing and framing add less than this to an event.
@@ -91,7 +76,6 @@ class SessionCore:
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
         self._arguments = arguments
-        self._identity = identity
         self.app_id = arguments.app_id
         self.name = arguments.name
         self.code_hash = arguments.code_hash or identity.code_hash
@@ -101,28 +85,22 @@ class SessionCore:
         self.view_events = ViewEvents()
         self._keys = Keys(root_key, self.persistent_id, self.id)
         self._client = Client(self._keys, self._first_message())
-        self._connection = Connection(self._client, place, self._wake, self._watch)
         blueprint = Blueprint(self.id, self.persistent_id, arguments.model, identity.models, arguments.options)
         self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
+        self._mistakes = Mistakes(always_check="state" in arguments.debug)
+        self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
+        self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail)
+        self._connection = Connection(self._client, place, self._stepper.wake, self._watch)
         self._saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         self._loop = asyncio.get_running_loop()
-        self._main_thread = threading.get_ident()
         self._joined: asyncio.Future[None] = self._loop.create_future()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._changed = asyncio.Event()
         self._send_lock = threading.Lock()
         self._sent_counter = 0
-        self._wake_pending = False
-        self._stepping = False
-        self._stepped_s = time.monotonic()
-        self._checked_events = 0
-        self._check_after_s = 0.0
         self._saved_at_s = 0.0
-        self._failures: set[tuple[str, str, str]] = set()
         self.link_state: client_module.LinkState = "joining"
         self.error: MsqError | None = None
-        #: The last thing the user should know, one line.
-        self.notice = ""
         #: Called on the main loop after every step: what shows the model looks at it again.
         self.frame_hooks: list[Callable[[], None]] = []
         #: Called on the socket thread, a few times a second, also while a cell runs.
@@ -193,7 +171,7 @@ class SessionCore:
                 "and change the session: give one"
             )
         if "session" in arguments.debug:
-            _show_log()
+            show_log()
         identity = identify(model, model_base=Model)
         await _save_what_waits(arguments.persistent_id)
         root_key = await asyncio.to_thread(derive_root_key, password, arguments.persistent_id)
@@ -247,6 +225,11 @@ class SessionCore:
         ]
 
     @property
+    def notice(self) -> str:
+        """The last thing the user should know, one line, or ""."""
+        return self._mistakes.notice
+
+    @property
     def latency_ms(self) -> float:
         """Round trip to the synchronizer in milliseconds; nan while unknown."""
         return self._connection.latency_ms
@@ -257,7 +240,7 @@ class SessionCore:
         replica = self._replica_or_none
         last = None if replica is None else replica.last_save
         pending = replica is not None and replica.pending_save is not None
-        waiting_ms = self._waiting_ms()
+        waiting_ms = self._stepper.waiting_ms
         return Status(
             # While a cell keeps us from following, the client knows better.
             link_state=self._client.state if waiting_ms and self.error is None else self.link_state,
@@ -361,7 +344,7 @@ class SessionCore:
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:
         self.view_events.publish(scope, event, data)
-        self._wake()
+        self._stepper.wake()
 
     # --- versions ------------------------------------------------------------------------------------------------
 
@@ -373,7 +356,7 @@ class SessionCore:
             SessionClosed: the session has been left.
         """
         answer = await self._ask(lambda request_id: protocol.ListVersions(request_id))
-        return VersionList(self._opened_version(stored) for stored in answer.versions)
+        return VersionList(map(self._sealer.open, answer.versions))
 
     async def saved(self) -> None:
         """Wait until everything the model has saved so far is stored and acknowledged.
@@ -384,9 +367,23 @@ class SessionCore:
         while (replica := self._replica_or_none) is not None and replica.pending_save is not None:
             self._require_open()
             self._upload_if_due(at_once=True)
-            self._changed.clear()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), 0.5)
+            await self._next_step()
+
+    async def synced(self) -> None:
+        """Wait until the model has executed everything this participant has published so far.
+
+        Raises:
+            SessionClosed: the session ended before.
+        """
+        target = self._sent_counter
+        while self.executed_counter < target:
+            self._require_open()
+            await self._next_step()
+
+    async def _next_step(self) -> None:
+        self._changed.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), 0.5)
 
     async def _ask(self, message: Callable[[int], protocol.Message]) -> Any:
         self._require_open()
@@ -394,21 +391,6 @@ class SessionCore:
         answer = self._answers[request_id] = self._loop.create_future()
         self._connection.call(self._client.request, request_id, message(request_id))
         return await answer
-
-    def _opened_version(self, stored: protocol.StoredVersion) -> Version:
-        meta = decode_meta(self._keys.open_version("meta", stored.save_id, stored.parent, stored.meta))
-        return Version(
-            number=stored.number,
-            parent=stored.parent,
-            time=datetime.datetime.fromtimestamp(stored.time_s, datetime.timezone.utc),
-            author=meta.author,
-            label=meta.label,
-            session_id=meta.session_id,
-            code_hash=meta.code_hash,
-            schema_version=meta.schema_version,
-            size_bytes=meta.content_bytes,
-            source=meta.source,
-        )
 
     def _upload_if_due(self, *, at_once: bool = False) -> None:
         replica = self._replica
@@ -419,19 +401,7 @@ class SessionCore:
         assert pending is not None
         self._saver.uploading(pending, now_s)
         parent = replica.last_save.number if replica.last_save else self._follower.origin
-        meta = VersionMeta(
-            author=pending.author or self._arguments.label,
-            label="",
-            session_id=self.id,
-            code_hash=self.code_hash,
-            schema_version=schema_version_of(content_value(pending.content)),
-            content_id=pending.content_id,
-            content_bytes=len(pending.content),
-            source=self._identity.source,
-        )
-        sealed_meta = self._keys.seal_version("meta", pending.save_id, parent, encode_meta(meta))
-        sealed_content = self._keys.seal_version("content", pending.save_id, parent, pending.content)
-        message = protocol.Save(pending.save_id, parent, sealed_meta, sealed_content)
+        message = self._sealer.seal(pending, parent)
         self._connection.call(self._client.tell, message)
         logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
 
@@ -443,44 +413,7 @@ class SessionCore:
         Raises:
             OutsideModelError: called from another thread than the one that joined.
         """
-        if threading.get_ident() != self._main_thread:
-            raise OutsideModelError("step: expected the thread that joined; the replica must move on no other")
-        self._step(lambda: False)
-
-    def _wake(self) -> None:
-        """Ask the main loop to step; from any thread."""
-        if not self._wake_pending:
-            self._wake_pending = True
-            self._stepped_s = time.monotonic()
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._step_portion)
-
-    def _step_portion(self) -> None:
-        self._wake_pending = False
-        deadline_s = time.monotonic() + PORTION_S
-        if not self._step(lambda: time.monotonic() > deadline_s):
-            self._wake()
-
-    def _step(self, pause: Callable[[], bool]) -> bool:
-        """Apply what has come and let everything look at it; whether nothing is left."""
-        if self._stepping or self.error is not None:
-            return True
-        self._stepping = True
-        try:
-            done = self._follower.step(pause)
-            while self._follower.happenings:
-                happening = self._follower.happenings.popleft()
-                handler = _HANDLERS.get(type(happening))
-                if handler is not None:
-                    handler(self, happening)
-            self._after_step()
-            return done
-        except MsqError as error:
-            self._fail(error)
-            return True
-        finally:
-            self._stepping = False
-            self._stepped_s = time.monotonic()
+        self._stepper.step()
 
     def _after_step(self) -> None:
         replica = self._replica_or_none
@@ -488,39 +421,27 @@ class SessionCore:
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
             self._upload_if_due()
-            self._check_state(replica)
+            self._mistakes.check_state(replica, self._follower.events_applied)
             self.view_events.run_frame()
             if self.view is not None:
                 self.view.update(replica.time_ms)
+        self._look_again()
+
+    def _look_again(self) -> None:
         self._changed.set()
         for hook in list(self.frame_hooks):
             hook()
-
-    def _check_state(self, replica: Replica) -> None:
-        """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""
-        now_s = time.monotonic()
-        if self._checked_events == self._follower.events_applied:
-            return
-        if now_s < self._check_after_s and "state" not in self._arguments.debug:
-            return
-        self._checked_events = self._follower.events_applied
-        try:
-            replica.snapshot()
-        except StateError as error:
-            self._report(type(replica.root).__qualname__, error.path, error)
-        self._check_after_s = now_s + max(CHECK_S, 50 * (time.monotonic() - now_s))
 
     def _watch(self) -> None:
         for hook in list(self.watch_hooks):
             hook()
 
-    def _waiting_ms(self) -> int:
-        if not self._wake_pending:
-            return 0
-        waited_ms = int((time.monotonic() - self._stepped_s) * 1000)
-        return waited_ms if waited_ms > WAITING_MS else 0
-
     # --- what happened -------------------------------------------------------------------------------------------
+
+    def _handle(self, happening: follower_module.Happening) -> None:
+        handler = _HANDLERS.get(type(happening))
+        if handler is not None:
+            handler(self, happening)
 
     def _on_replica(self, _: follower_module.ReplicaMade) -> None:
         if self.view is not None:
@@ -555,22 +476,14 @@ class SessionCore:
         logger.info("[Multisynq] Persistent data saved (version %d)", happening.number)
 
     def _on_handler_failed(self, happening: HandlerFailed) -> None:
-        self._report(happening.model, happening.method, happening.error)
-
-    def _report(self, model: str, method: str, error: BaseException) -> None:
-        """Tell the author of a mistake in model code, each only once however often it happens."""
-        self.notice = f"{model}.{method}: {type(error).__name__}: {error}"
-        mistake = (model, method, type(error).__name__)
-        if mistake not in self._failures:
-            self._failures.add(mistake)
-            logger.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
+        self._mistakes.report(happening.model, happening.method, happening.error)
 
     def _upload_snapshot(self) -> None:
         replica = self._replica
         try:
             state = replica.snapshot()
         except StateError as error:
-            self._report(type(replica.root).__qualname__, error.path, error)
+            self._mistakes.report(type(replica.root).__qualname__, error.path, error)
             return
         sealed = self._keys.seal_snapshot(self._follower.run, replica.seq, state)
         self._connection.call(self._client.tell, protocol.Snapshot(replica.seq, replica.time_ms, sealed))
@@ -578,16 +491,14 @@ class SessionCore:
     def _fail(self, error: MsqError) -> None:
         self.error = error
         self.link_state = "failed"
-        self.notice = str(error)
+        self._mistakes.notice = str(error)
         self._connection.call(self._client.fail, error)
         for waiting in (self._joined, *self._answers.values()):
             if not waiting.done():
                 waiting.set_exception(error)
         if self._joined.done() and self._joined.exception() is None:
             logger.error("the session %s ended: %s", self.name, error)
-        self._changed.set()
-        for hook in list(self.frame_hooks):
-            hook()
+        self._look_again()
 
     # --- inside --------------------------------------------------------------------------------------------------
 
@@ -649,7 +560,7 @@ class SessionCore:
         if self._client.ended:
             return
         with contextlib.suppress(Exception):  # nobody is left to tell
-            self._step(lambda: False)
+            self.step()
             self._upload_if_due(at_once=True)
             self._connection.call(self._client.leave)
             self._connection.wait_closed(1.0)
@@ -675,14 +586,6 @@ async def _save_what_waits(persistent_id: str) -> None:
         if session.persistent_id == persistent_id and session._loop is loop:
             with contextlib.suppress(MsqError, asyncio.TimeoutError):
                 await asyncio.wait_for(session.saved(), LEAVE_S)
-
-
-def _show_log() -> None:
-    logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
-    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
 
 
 @atexit.register

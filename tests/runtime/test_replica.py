@@ -149,7 +149,11 @@ def test_2_1_ids_count_up_and_the_first_model_is_the_root(bench):
 @pytest.mark.parametrize("parameters", [0, 1, 2])
 def test_2_1_init_takes_up_to_two_parameters(parameters):
     seen = []
-    functions = [lambda self: seen.append(()), lambda self, o: seen.append((o,)), lambda self, o, p: seen.append((o, p))]
+    functions = [
+        lambda self: seen.append(()),
+        lambda self, o: seen.append((o,)),
+        lambda self, o, p: seen.append((o, p)),
+    ]
     kind = type("Kind", (Model,), {"init": functions[parameters]})
     Bench(kind, options={"x": 1}, persisted={"y": 2})
     assert seen == [({"x": 1}, {"y": 2})[:parameters]]

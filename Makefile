@@ -1,0 +1,60 @@
+# make demo   sets everything up and opens a shared notebook
+# make test   sets everything up and runs every test
+#
+# Both need Python 3.11 or later, Node 20 or later, and for the tests Debian's Chromium; they say what is missing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BUNDLE := msq_jupyter/widgets/static/badge.js
+CHROMIUM := /usr/bin/chromium
+# As root, as in many containers, Debian's packages are installed without asking.
+APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
+
+.PHONY: demo test check clean tools chromium benchmark
+
+demo: $(VENV)/.installed $(BUNDLE)
+	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
+
+test: $(VENV)/.installed $(BUNDLE) chromium check
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed js/node_modules/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
+
+benchmark: $(VENV)/.installed $(BUNDLE) chromium
+	$(BIN)/python benchmarks/first_light.py
+
+$(BUNDLE): js/node_modules/.installed $(wildcard js/src/*) js/build.mjs
+	cd js && npm run --silent build
+
+js/node_modules/.installed: js/package.json js/package-lock.json | tools
+	cd js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev]"
+	@touch $@
+
+tools:
+	@missing=0; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { missing=1; \
+	  echo "missing: Python 3.11 or later as '$(PYTHON)' (Debian: apt-get install python3), or make PYTHON=/path/to/python3"; }; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { missing=1; \
+	  echo "missing: Python's venv (Debian: apt-get install python3-venv)"; }; \
+	node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null || { missing=1; \
+	  echo "missing: Node 20 or later as 'node' (https://nodejs.org, or your distribution's package nodejs)"; }; \
+	command -v npm >/dev/null || { missing=1; echo "missing: npm, which comes with Node"; }; \
+	exit $$missing
+
+chromium:
+	@if [ ! -x $(CHROMIUM) ] && [ -n "$(APT)" ]; then \
+	  $(APT) update -qq && DEBIAN_FRONTEND=noninteractive $(APT) install -qq -y --no-install-recommends chromium; fi
+	@[ -x $(CHROMIUM) ] || { echo "missing: Chromium as $(CHROMIUM) (Debian: sudo apt-get install chromium)"; exit 1; }
+
+clean:
+	rm -rf $(VENV) js/node_modules msq_jupyter/widgets/static build dist .demo

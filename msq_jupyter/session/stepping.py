@@ -1,0 +1,97 @@
+"""When the replica moves: on the main loop, between cells, in portions, and never in the middle of a cell.
+
+The socket thread asks for a step with `wake`; the loop does it when it is free. A cell that runs keeps it waiting, and
+`waiting_ms` says for how long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from msq_jupyter.errors import MsqError, OutsideModelError
+from msq_jupyter.session.follower import Follower, Happening
+
+#: How long one portion of catching up may keep the main loop, in seconds.
+PORTION_S = 0.02
+#: A cell that keeps the replica waiting longer than this is worth telling, in milliseconds.
+WAITING_MS = 500
+
+
+class Stepper:
+    """Steps a `Follower` on the loop that is running when it is made.
+
+    Args:
+        follower: what to step.
+        handle: called with each thing that happened.
+        after: called after each step.
+        fail: called with an error that ends the session; there are no more steps then.
+    """
+
+    def __init__(
+        self,
+        follower: Follower,
+        handle: Callable[[Happening], None],
+        after: Callable[[], None],
+        fail: Callable[[MsqError], None],
+    ) -> None:
+        self._follower = follower
+        self._handle = handle
+        self._after = after
+        self._fail = fail
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._stepping = False
+        self._ended = False
+        self._woken_s: float | None = None
+
+    def wake(self) -> None:
+        """Ask for a step; from any thread."""
+        if self._woken_s is None:
+            self._woken_s = time.monotonic()
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(self._step_portion)
+
+    @property
+    def waiting_ms(self) -> int:
+        """For how long the loop has not come to a step, 0 when that is nothing to speak of; from any thread."""
+        woken_s = self._woken_s
+        waited_ms = 0 if woken_s is None else int((time.monotonic() - woken_s) * 1000)
+        return waited_ms if waited_ms > WAITING_MS else 0
+
+    def step(self) -> None:
+        """Do everything there is to do, now.
+
+        Raises:
+            OutsideModelError: called from another thread than the one it was made on.
+        """
+        if threading.get_ident() != self._thread:
+            raise OutsideModelError("step: expected the thread that joined the session; models move on no other")
+        self._step(lambda: False)
+
+    def _step_portion(self) -> None:
+        self._woken_s = None
+        deadline_s = time.monotonic() + PORTION_S
+        if not self._step(lambda: time.monotonic() > deadline_s):
+            self.wake()  # let the kernel do something else in between
+
+    def _step(self, pause: Callable[[], bool]) -> bool:
+        """Whether nothing is left to do."""
+        if self._stepping or self._ended:
+            return True
+        self._stepping = True
+        try:
+            done = self._follower.step(pause)
+            while self._follower.happenings:
+                self._handle(self._follower.happenings.popleft())
+            self._after()
+        except MsqError as error:
+            self._ended = True
+            self._fail(error)
+            return True
+        finally:
+            self._stepping = False
+        return done

@@ -1,0 +1,70 @@
+"""Versions between a session and the wire: sealed on the way up, opened on the way down."""
+
+from __future__ import annotations
+
+import datetime
+
+from msq_jupyter import protocol
+from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_of
+from msq_jupyter.runtime.saves import PendingSave
+from msq_jupyter.session.crypto import Keys
+from msq_jupyter.stable import content_value
+
+
+class VersionSealer:
+    """Seals and opens versions for one participant.
+
+    Args:
+        keys: the session's keys.
+        session_id: the session versions are saved in.
+        code_hash: the code that saves them.
+        source: that code, for people.
+        author: our own name, for saves that no participant's event caused.
+    """
+
+    def __init__(self, keys: Keys, session_id: str, code_hash: str, source: str, author: str) -> None:
+        self._keys = keys
+        self._session_id = session_id
+        self._code_hash = code_hash
+        self._source = source
+        self._author = author
+
+    def seal(self, pending: PendingSave, parent: int) -> protocol.Save:
+        """What to upload for pending content that grew from version `parent`, 0 for none."""
+        meta = VersionMeta(
+            author=pending.author or self._author,
+            label="",
+            session_id=self._session_id,
+            code_hash=self._code_hash,
+            schema_version=schema_version_of(content_value(pending.content)),
+            content_id=pending.content_id,
+            content_bytes=len(pending.content),
+            source=self._source,
+        )
+        seal = self._keys.seal_version
+        return protocol.Save(
+            pending.save_id,
+            parent,
+            seal("meta", pending.save_id, parent, encode_meta(meta)),
+            seal("content", pending.save_id, parent, pending.content),
+        )
+
+    def open(self, stored: protocol.StoredVersion) -> Version:
+        """What people read about a version.
+
+        Raises:
+            SealBroken: its description was changed.
+        """
+        meta = decode_meta(self._keys.open_version("meta", stored.save_id, stored.parent, stored.meta))
+        return Version(
+            number=stored.number,
+            parent=stored.parent,
+            time=datetime.datetime.fromtimestamp(stored.time_s, datetime.timezone.utc),
+            author=meta.author,
+            label=meta.label,
+            session_id=meta.session_id,
+            code_hash=meta.code_hash,
+            schema_version=meta.schema_version,
+            size_bytes=meta.content_bytes,
+            source=meta.source,
+        )

@@ -1,0 +1,114 @@
+"""The import table of the design: an arrow never points up."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "msq_jupyter"
+
+#: What each room may import of the others. Rooms lower in the table build on those above.
+MAY_IMPORT: dict[str, set[str]] = {
+    "errors": set(),
+    "stable": {"errors"},
+    "local_registry": {"errors"},
+    "protocol": {"errors"},
+    "runtime": {"errors", "stable", "protocol"},
+    "persistence": {"errors", "stable"},
+    "session": {"errors", "stable", "protocol", "local_registry", "runtime", "persistence"},
+    "synchronizer": {"errors", "stable", "protocol", "local_registry"},
+    "widgets": {"errors", "stable", "runtime", "persistence", "session"},
+    "jupyter": {"errors", "runtime", "session", "widgets"},
+    "cli": {"errors", "local_registry", "synchronizer"},
+    "__init__": {"runtime", "widgets", "jupyter"},
+}
+
+#: The pure rooms: no clock, no socket, no file, no thread that waits, no event loop.
+PURE = [
+    *(PACKAGE / "runtime").glob("*.py"),
+    *(PACKAGE / "persistence").glob("*.py"),
+    PACKAGE / "stable.py",
+    PACKAGE / "protocol.py",
+    PACKAGE / "synchronizer" / "sequencer.py",
+    PACKAGE / "session" / "client.py",
+    PACKAGE / "session" / "saving.py",
+]
+IMPURE_MODULES = {
+    *("asyncio", "concurrent", "ctypes", "multiprocessing", "os", "pathlib", "queue", "random", "secrets", "select"),
+    *("selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "tempfile", "time", "uuid"),
+    *("websockets", "IPython", "ipywidgets", "anywidget", "traitlets", "tornado"),
+}
+#: Finding the source of live code means reading what Python and IPython keep of it.
+SOURCE_FINDERS = {"sources.py", "codehash.py"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> set[str]:
+    """Every module a file imports, at its top or inside a function, except for the type checker only."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.startswith("msq_jupyter."):
+            found.add(node.value)  # importlib
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_a_room_imports_only_what_lies_below_it(path: Path):
+    room = room_of(path)
+    used = {name.split(".")[1] for name in imports_of(path) if name.startswith("msq_jupyter.")}
+    assert used - {room} <= MAY_IMPORT[room]
+
+
+def test_the_table_has_no_circle():
+    done: set[str] = set()
+    for room, below in MAY_IMPORT.items():
+        assert below <= done, f"{room} imports what stands later in the table"
+        done.add(room)
+
+
+@pytest.mark.parametrize("path", PURE, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_the_cores_do_no_io(path: Path):
+    used = {name.split(".")[0] for name in imports_of(path)}
+    allowed = {"os", "time", "pathlib"} if path.name in SOURCE_FINDERS else set()
+    assert not used & (IMPURE_MODULES - allowed)
+    names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}
+    assert not names & {"open", "input", "print"}
+    assert not any(
+        isinstance(node, (ast.AsyncFunctionDef, ast.Await)) for node in ast.walk(ast.parse(path.read_text()))
+    )
+
+
+def test_the_two_cores_never_import_each_other():
+    for path in (PACKAGE / "synchronizer").glob("*.py"):
+        assert not {
+            name for name in imports_of(path) if name.startswith(("msq_jupyter.runtime", "msq_jupyter.session"))
+        }
+    for path in (PACKAGE / "runtime").glob("*.py"):
+        assert not {name for name in imports_of(path) if name.startswith("msq_jupyter.synchronizer")}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_modules_and_functions_stay_readable(path: Path):
+    text = path.read_text()
+    assert text.count("\n") <= 600
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            lines = node.end_lineno - node.lineno + 1
+            docstring = ast.get_docstring(node)
+            lines -= docstring.count("\n") + 1 if docstring else 0
+            assert lines <= 60, f"{node.name} has {lines} lines"
+    assert not {"utils", "common", "manager", "base"} & {path.stem}
