@@ -116,7 +116,7 @@ def decode_meta(data: bytes) -> VersionMeta:
     """
     try:
         return msgspec.msgpack.decode(data, type=VersionMeta)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         raise SealBroken(f"the description of a version does not decode: {error}") from error
 
 

@@ -98,9 +98,11 @@ class Follower:
         """
         while True:
             if self._work:
-                if not self._apply(self._work[0], pause) or pause():
-                    return not self.behind
+                if not self._apply(self._work[0], pause):
+                    return False
                 self._work.popleft()
+                if pause():
+                    return not self.behind
             elif self._client.happenings:
                 self._absorb(self._client.happenings.popleft())
             else:

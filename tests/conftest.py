@@ -1,0 +1,77 @@
+"""What tests of several rooms share: a synchronizer in this process, or this user's local one in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from msq_jupyter.local_registry import read_note
+from msq_jupyter.synchronizer.server import Synchronizer
+
+
+class SynchronizerThread:
+    """A synchronizer on a thread and a loop of its own: a busy test does not keep it from working.
+
+    Args:
+        data_directory: where it keeps its data.
+    """
+
+    def __init__(self, data_directory: Path) -> None:
+        self._data_directory = data_directory
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._url: Future[str] = Future()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> SynchronizerThread:
+        self._thread.start()
+        self.url = self._url.result(30)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(30)
+        assert not self._thread.is_alive()
+
+    def _run(self) -> None:
+        with contextlib.closing(self._loop):
+            self._loop.run_until_complete(self._main())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+
+    async def _main(self) -> None:
+        try:
+            async with Synchronizer(data_directory=self._data_directory) as running:
+                self._url.set_result(running.url)
+                await self._stop.wait()
+        except BaseException as error:
+            if not self._url.done():
+                self._url.set_exception(error)
+            raise
+
+
+@pytest.fixture
+def synchronizer(tmp_path: Path) -> Iterator[SynchronizerThread]:
+    """A synchronizer without sessions."""
+    with SynchronizerThread(tmp_path / "synchronizer") as running:
+        yield running
+
+
+@pytest.fixture
+def local_synchronizer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The data directory of a local synchronizer that starts when it is needed and ends with the test."""
+    directory = tmp_path / "local"
+    monkeypatch.setenv("MSQ_DATA_DIR", str(directory))
+    monkeypatch.delenv("MSQ_SYNCHRONIZER", raising=False)
+    yield directory
+    note = read_note(directory)
+    if note is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(note.pid, signal.SIGTERM)

@@ -1,0 +1,397 @@
+"""Sessions against a real synchronizer, several participants in one process: what a user sees, and what bad input gets."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from msq_jupyter.errors import (
+    ArgumentError,
+    AuthorError,
+    EventTooLarge,
+    ModelInitError,
+    OutsideModelError,
+    PersistedDataError,
+    SessionClosed,
+    StateError,
+    SynchronizerUnreachable,
+    VersionMissing,
+    WrongPassword,
+)
+from msq_jupyter.session.session import SessionCore
+from tests.conftest import SynchronizerThread
+from tests.session.models import Broken, Counter, EditedCounter, Picky, Unencodable
+
+Join = Callable[..., Any]
+
+
+@pytest.fixture
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    """Join a session of this test; all are left at its end."""
+    async with AsyncExitStack() as stack:
+
+        async def join(model: type = Counter, **arguments: Any) -> SessionCore:
+            given = {"app_id": "test", "name": "room", "password": "pw", "synchronizer": synchronizer.url, **arguments}
+            return await stack.enter_async_context(await SessionCore.join(model=model, **given))
+
+        yield join
+
+
+async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(limit_s):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+# --- what a user gets --------------------------------------------------------------------------------------------
+
+
+async def test_two_participants_share_a_model(join):
+    ada, ben = await join(), await join()
+    assert ada.id == ben.id
+    assert ada.is_live
+    ada.publish("counter", "add", 2)
+    await ada.synced()
+    await until(lambda: ben.model.count == 2)
+    assert ada.model.count == 2
+    assert ada.model is not ben.model
+
+
+async def test_4_3_additions_at_the_same_moment_all_count(join):
+    people = [await join() for _ in range(3)]
+    for _ in range(20):
+        for person in people:
+            person.publish("counter", "add", 1)
+    for person in people:
+        await until(lambda p=person: p.model.count == 60)
+
+
+async def test_4_5_models_hear_who_comes_and_what_they_bring(join):
+    ada = await join()
+    ben = await join(view_data={"name": "Ben", "colour": "red"})
+    await until(lambda: len(ada.model.people) == 2)
+    assert ada.model.people == ben.model.people
+    assert ada.model.people[1] == {"view_id": ben.view_id, "view_data": {"name": "Ben", "colour": "red"}}
+    assert [p.label for p in ada.participants][1] == "Ben"
+    assert [p.is_me for p in ada.participants] == [True, False]
+    await ben.leave()
+    await until(lambda: len(ada.participants) == 1)
+
+
+async def test_4_2_a_session_hears_what_models_publish(join):
+    ada = await join()
+    got = []
+    ada.subscribe("counter", "changed", got.append)
+    ada.publish("counter", "add", 5)
+    await until(lambda: got)
+    assert got == [5]
+
+
+async def test_publishing_works_from_any_thread(join):
+    ada = await join()
+    threads = [threading.Thread(target=ada.publish, args=("counter", "add", 1)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    await until(lambda: ada.model.count == 10)
+    for thread in threads:
+        thread.join()
+
+
+async def test_step_catches_up_inside_a_long_cell(join):
+    ada, ben = await join(), await join()
+    ben.publish("counter", "add", 3)
+    deadline_s = time.monotonic() + 20
+    while ada.model.count != 3:  # the loop never runs, as in a cell that computes
+        ada.step()
+        assert time.monotonic() < deadline_s
+
+
+async def test_5_7_data_outlives_the_code(join):
+    ada = await join()
+    ada.publish("counter", "add", 7)
+    await ada.synced()
+    await ada.saved()
+    edited = await join(EditedCounter)
+    assert edited.model.count == 7
+    assert edited.persistent_id == ada.persistent_id
+    assert edited.id != ada.id
+    second = await join(EditedCounter)
+    assert (second.model.count, second.id) == (7, edited.id)
+    edited.publish("counter", "add", 1)
+    await edited.synced()
+    await edited.saved()
+    versions = await second.versions()
+    assert [v.number for v in versions] == [1, 2]
+    assert [v.parent for v in versions] == [0, 1]
+    assert [v.schema_version for v in versions] == [1, 2]
+    assert [v.code_hash for v in versions] == [ada.code_hash, edited.code_hash]
+    assert "additions" in versions[1].source
+    assert "additions" not in versions[0].source
+    assert versions[0].author == versions[1].author != ""
+    assert versions[0].time <= versions[1].time
+
+
+async def test_5_4_an_edit_right_after_a_change_finds_the_change_saved(join):
+    """The first save goes out at once; what follows within the interval is saved before the new code starts."""
+    ada = await join()
+    for _ in range(5):
+        ada.publish("counter", "add", 1)
+        await ada.synced()
+    assert (await join(EditedCounter)).model.count == 5
+
+
+async def test_5_4_rapid_saves_are_few_versions_and_the_last_content_is_saved(join):
+    ada = await join(persist_interval_ms=600_000)
+    for _ in range(20):
+        ada.publish("counter", "add", 1)
+        await ada.synced()
+    await until(lambda: ada.status.saved_number == 1)
+    assert ada.status.saved_state == "saving"
+    await ada.leave()
+    again = await join()
+    versions = await again.versions()
+    assert len(versions) == 2
+    assert ada.status.saved_state == "saved"
+
+
+async def test_5_5_when_the_one_who_should_save_vanishes_another_one_does(join, monkeypatch):
+    ada, ben = await join(persist_interval_ms=0), await join(persist_interval_ms=0)
+    monkeypatch.setattr(ada, "_upload_if_due", lambda **_: None)
+    ada.publish("counter", "add", 1)
+    await until(lambda: ben.status.saved_number == 1)
+    await until(lambda: ada.status.saved_number == 1)
+    assert len(await ben.versions()) == 1
+
+
+async def test_5_7_a_session_is_resumed_when_everybody_left(join):
+    ada = await join()
+    ada.publish("counter", "add", 3)
+    await ada.synced()
+    people = list(ada.model.people)
+    await ada.leave()
+    ben = await join()
+    assert ben.model.count == 3
+    assert ben.model.people[: len(people)] == people
+    assert ben.model.now() >= ada.model.now()
+
+
+async def test_5_7_persisted_ignore_and_a_number_start_from_what_they_say(join):
+    ada = await join()
+    ada.publish("counter", "add", 3)
+    await ada.synced()
+    await ada.saved()
+    ada.publish("counter", "add", 4)
+    await ada.synced()
+    await ada.saved()
+    first = await join(EditedCounter, persisted=1, options={"from": "one"})
+    assert first.model.count == 3
+    empty = await join(EditedCounter, persisted="ignore", options={"from": "none"})
+    assert empty.model.count == 0
+    with pytest.raises(VersionMissing):
+        await join(EditedCounter, persisted=99, options={"from": "nowhere"})
+
+
+async def test_5_11_debug_session_logs_loading_and_saving(join, caplog):
+    caplog.set_level(logging.INFO, "msq_jupyter")
+    ada = await join(debug="session")
+    ada.publish("counter", "add", 3)
+    await ada.synced()
+    await ada.saved()
+    await join(EditedCounter)
+    text = caplog.text
+    assert "[Multisynq] Persistent data saved (" in text
+    assert f"[Multisynq] Session loaded from persistent data (persistentId: {ada.persistent_id})" in text
+    assert "[Multisynq] Restoring " in text
+
+
+async def test_options_are_part_of_the_identity_they_should_be(join):
+    plain = await join()
+    other = await join(options={"doc": "d1"})
+    named = await join(options={"doc": "d1"}, persistent_options=["doc"])
+    assert len({plain.id, other.id, named.id}) == 3
+    assert plain.persistent_id == other.persistent_id != named.persistent_id
+
+
+async def test_two_sessions_in_one_process_do_not_hear_each_other(join):
+    one, two = await join(name="one"), await join(name="two")
+    got: list[Any] = []
+    two.subscribe("*", "*", got.append)
+    one.publish("counter", "add", 1)
+    await one.synced()
+    two.publish("counter", "add", 5)
+    await two.synced()
+    assert (one.model.count, two.model.count) == (1, 5)
+    await until(lambda: got)
+    assert 1 not in got
+
+
+async def test_catching_up_with_a_long_log_and_snapshots(join):
+    ada = await join(persist_interval_ms=600_000)
+    for _ in range(3000):
+        ada.publish("counter", "add", 1)
+    await ada.synced()
+    ben = await join()
+    assert ben.model.count == 3000
+    assert ben.model.people[0] == ada.model.people[0]
+
+
+async def test_without_a_password_a_local_session_is_open(join):
+    ada = await join(password=None)
+    ben = await join(password=None)
+    assert ada.id == ben.id
+
+
+# --- what bad input gets -----------------------------------------------------------------------------------------
+
+
+async def test_8_2_a_wrong_password_fails_the_join_and_harms_nobody(join):
+    ada = await join()
+    with pytest.raises(WrongPassword, match="password"):
+        await join(password="other")
+    with pytest.raises(WrongPassword):
+        await join(EditedCounter, password="other")
+    ada.publish("counter", "add", 1)
+    await ada.synced()
+    assert ada.model.count == 1
+
+
+async def test_7_4_nobody_at_the_address_is_said_at_once():
+    with pytest.raises(SynchronizerUnreachable, match=r'ws://127.0.0.1:1 .*start one with "msq serve"'):
+        await SessionCore.join(app_id="a", name="b", password="c", model=Counter, synchronizer="ws://127.0.0.1:1")
+
+
+async def test_2_6_an_init_that_fails_fails_the_join_with_the_traceback(join):
+    with pytest.raises(ModelInitError, match=r"Broken\.init failed with ZeroDivisionError") as caught:
+        await join(Broken)
+    cause = caught.value.__cause__
+    assert isinstance(cause, ZeroDivisionError)
+    assert cause.__traceback__ is not None
+
+
+async def test_2_5_an_unencodable_attribute_in_init_fails_the_join_with_the_path(join):
+    with pytest.raises(StateError, match=r"Unencodable\.file\.handle: cannot store object"):
+        await join(Unencodable)
+
+
+async def test_2_5_an_unencodable_attribute_later_is_reported_and_the_session_goes_on(join, caplog):
+    ada, ben = await join(debug="state"), await join()
+    ada.publish("counter", "hold", "bad")
+    await until(lambda: "Counter.held: cannot store" in caplog.text)
+    assert "cannot store" in ada.notice
+    ben.publish("counter", "hold", "good")
+    ben.publish("counter", "add", 1)
+    await until(lambda: ada.model.count == 1)
+
+
+async def test_5_8_persisted_data_that_init_cannot_read_says_the_ways_on(join):
+    ada = await join()
+    ada.publish("counter", "add", 3)
+    await ada.synced()
+    await ada.saved()
+    with pytest.raises(PersistedDataError, match=r'version 1 .*KeyError.*Nothing was overwritten.*"ignore"') as caught:
+        await join(Picky)
+    assert caught.value.version == 1
+    assert len(await ada.versions()) == 1
+
+
+async def test_3_3_a_failing_handler_is_told_once_and_everything_goes_on(join, caplog):
+    ada, ben = await join(), await join()
+    for _ in range(3):
+        ada.publish("counter", "fail", "oops")
+    ada.publish("counter", "add", 1)
+    await until(lambda: ben.model.count == 1)
+    assert ada.notice == "Counter.fail: RuntimeError: oops"
+    told = [r for r in caplog.records if r.getMessage() == ada.notice]
+    assert len(told) == 2  # once by each participant
+    assert all(r.exc_info for r in told)
+
+
+async def test_4_6_an_event_too_large_raises_at_the_caller_with_size_and_limit(join):
+    ada = await join()
+    with pytest.raises(EventTooLarge, match=r"counter:hold has 300,\d+ bytes; an event may have at most 261,888 bytes"):
+        ada.publish("counter", "hold", b"x" * 300_000)
+    ada.publish("counter", "add", 1)
+    await ada.synced()
+
+
+async def test_4_3_a_topic_nobody_hears_is_warned_about_with_the_nearest(join, caplog):
+    ada = await join()
+    await until(lambda: not ada._follower.behind)
+    ada.publish("countr", "add", 1)
+    assert "nothing subscribes to countr:add, so it was not sent; did you mean counter:add?" in caplog.text
+
+
+async def test_publishing_an_unencodable_value_raises_at_the_caller(join):
+    ada = await join()
+    with pytest.raises(StateError, match=r"data of counter:add\.x: cannot store object"):
+        ada.publish("counter", "add", {"x": object()})
+
+
+async def test_a_session_that_was_left_says_so(join):
+    ada = await join()
+    await ada.leave()
+    await ada.leave()
+    assert ada.link_state == "closed"
+    assert ada.model.count == 0
+    for call in (lambda: ada.publish("counter", "add", 1), lambda: ada.assign("speed", 1)):
+        with pytest.raises(SessionClosed, match="has been left: join again"):
+            call()
+    with pytest.raises(SessionClosed):
+        await ada.versions()
+
+
+async def test_5_1_saving_from_a_cell_raises(join):
+    ada = await join()
+    with pytest.raises(OutsideModelError, match=r"session\.publish"):
+        ada.model.persist_session({})
+
+
+async def test_stepping_on_another_thread_raises(join):
+    ada = await join()
+    with pytest.raises(OutsideModelError, match="thread that joined"):
+        await asyncio.to_thread(ada.step)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"app_id": ""}, "app_id: expected a name of 1 to 128 printable characters, got ''"),
+        ({"name": "x" * 129}, "name: expected"),
+        ({"password": ""}, "password: expected a non-empty string or None"),
+        ({"model": int}, "model: expected a subclass of Model .*, got int"),
+        ({"view": 3}, "view: expected a subclass of View"),
+        ({"options": [1]}, "options: expected a dict of JSON data, got list"),
+        ({"options": {"x": {1}}}, r"set at options\.x is not JSON"),
+        ({"persistent_options": ["doc"]}, "'doc' is not a key of options"),
+        ({"synchronizer": "http://x"}, r'synchronizer=: expected a URL such as "ws://127.0.0.1:8765"'),
+        ({"tick_rate": 0}, "tick_rate: expected 1/30 to 60"),
+        ({"debug": "sesion"}, "debug: expected words of"),
+        ({"join_timeout_s": 0}, "join_timeout_s: expected more than 0"),
+        ({"rejoin_limit_ms": 60_001}, "rejoin_limit_ms: expected 0 to 60000"),
+        ({"persisted": 0}, 'persisted: expected "latest", "ignore", or the number'),
+        ({"password": None, "synchronizer": "wss://example.org"}, "password: wss://example.org is not on this machine"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+async def test_wrong_arguments_are_named(arguments, message):
+    given = {"app_id": "a", "name": "b", "password": "c", "model": Counter, **arguments}
+    with pytest.raises(ArgumentError, match=message):
+        await SessionCore.join(**given)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "message"),
+    [("sped", "did you mean 'speed'"), ("add", "is a method"), ("_x", "belongs to the model"), ("x", "in init first")],
+)
+async def test_assigning_what_is_no_attribute_raises(join, attribute, message):
+    ada = await join()
+    with pytest.raises(AuthorError, match=message):
+        ada.assign(attribute, 1)

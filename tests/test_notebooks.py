@@ -1,0 +1,40 @@
+"""Every lesson runs from top to bottom with two participants, each in a kernel of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+LESSONS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+async def test_a_lesson_runs_with_two_participants(lesson: Path, local_synchronizer: Path):
+    notebooks = [nbformat.read(lesson, as_version=4) for _ in range(2)]
+    clients = [NotebookClient(notebook, timeout=120, kernel_name="python3") for notebook in notebooks]
+    for client in clients:
+        client.create_kernel_manager()
+    async with clients[0].async_setup_kernel(), clients[1].async_setup_kernel():
+        for index, cell in enumerate(notebooks[0].cells):
+            if cell.cell_type == "code":
+                # Both run the same cell at the same time, as a class does.
+                await asyncio.gather(
+                    *(c.async_execute_cell(n.cells[index], index) for c, n in zip(clients, notebooks, strict=True))
+                )
+    for notebook in notebooks:
+        badge = next(cell for cell in notebook.cells if cell.id == "join")
+        assert any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in badge.outputs)
+        assert not [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"]
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_is_stored_without_outputs(lesson: Path):
+    notebook = nbformat.read(lesson, as_version=4)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
+        assert cell.get("outputs", []) == []
+        assert cell.get("execution_count") is None
