@@ -286,5 +286,5 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes | str, expected: s
         raise ProtocolError(f"expected {expected} in a binary frame, got a text frame of {len(frame)} characters")
     try:
         return decoder.decode(frame)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProtocolError(f"expected {expected}, got {len(frame):,} bytes that are none: {error}") from error

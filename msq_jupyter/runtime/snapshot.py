@@ -360,7 +360,7 @@ def unpack(data: bytes) -> Any:
     """
     try:
         return _unpack(data)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SealBroken(f"stored bytes do not decode: {error}") from error
 
 
