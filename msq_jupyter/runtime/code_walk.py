@@ -16,6 +16,7 @@ No file name, process id, hash seed, unrelated global or order of definition lea
 
 from __future__ import annotations
 
+import ast
 import builtins
 import collections
 import dataclasses
@@ -431,10 +432,27 @@ class Walk:
             bound = text.bound(node)
         own = self._own_attributes(made, bound, facts)
         lines += [f"{key} is {self.reference(own[key], f'{path}.{key}')}" for key in sorted(own)]
-        if _is_stale(made):
+        if self._is_stale(made):
             newer = f"{path} is an older {made.__qualname__} than the one defined now"
             self._add("stale", name, f"{newer}: run the cell that uses it again")
         return "\n".join(lines)
+
+    def _is_stale(self, made: type) -> bool:
+        """Whether the name of a class now means another one, which does not build on it and says something else.
+
+        A cell that ran again unchanged makes another class that says the same: nobody has to do anything about it.
+        """
+        current: Any = sys.modules.get(made.__module__)
+        for part in made.__qualname__.split("."):
+            current = getattr(current, part, None)
+        # Not issubclass: some metaclasses refuse to answer.
+        if not isinstance(current, type) or current.__qualname__ != made.__qualname__ or made in current.__mro__:
+            return False
+        try:
+            statements = [ast.dump(self._sources.made_class(one)[1]) for one in (made, current)]
+        except SourceError:
+            return True
+        return statements[0] != statements[1]
 
     def _own_attributes(self, made: type, bound: set[str], facts: Mapping[str, Any]) -> dict[str, Any]:
         """What a class statement, or an assignment since, put into the class; not what Python and decorators did.
@@ -525,12 +543,3 @@ def _generated_facts(made: type) -> dict[str, Any]:
             "factories": {name: value for name, value in factories.items() if value is not dataclasses.MISSING},
         }
     return {}
-
-
-def _is_stale(made: type) -> bool:
-    """Whether the name of a class now means another class of that name, which does not build on it."""
-    current: Any = sys.modules.get(made.__module__)
-    for part in made.__qualname__.split("."):
-        current = getattr(current, part, None)
-    # Not issubclass: some metaclasses refuse to answer.
-    return isinstance(current, type) and current.__qualname__ == made.__qualname__ and made not in current.__mro__

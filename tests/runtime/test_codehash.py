@@ -153,7 +153,7 @@ def test_a_difference_is_one_sentence_for_each_piece() -> None:
 
 
 def test_an_older_base_class_is_named() -> None:
-    sentences = explain_difference(identity([BASE, SUB, BASE]).records, identity([BASE, SUB]).records)
+    sentences = explain_difference(identity([BASE, SUB, BASE.replace("1", "2")]).records, identity([BASE, SUB]).records)
     assert sentences == [
         "ours: Counter base B is an older B than the one defined now: run the cell that uses it again."
     ]

@@ -118,6 +118,7 @@ SAME = [
     Pair("strings are joined by the parser", uses("'a' 'b' f'{1}' 'c'"), uses("f'ab{1}c'")),
     Pair("numbers are written differently", uses("0x10 + 1_0"), uses("16 + 10")),
     Pair("cells are merged", NOTEBOOK, ["\n".join(NOTEBOOK)]),
+    Pair("the cell of a base class runs again unchanged", [BASE, SUB], [BASE, SUB, BASE]),
     Pair("helpers come after the class", NOTEBOOK, [COUNTER, HELPER, CONSTANTS]),
     Pair("there is an unrelated global", NOTEBOOK, ["zz = object()\n", *NOTEBOOK]),
     Pair("an unchanged helper runs again", NOTEBOOK, [*NOTEBOOK, HELPER]),
