@@ -1,4 +1,4 @@
-"""What tests of several rooms share: a synchronizer in this process, or this user's local one in a folder of its own."""
+"""What tests of several rooms share: a synchronizer in this process, or a local one in a folder of its own."""
 
 from __future__ import annotations
 

@@ -341,7 +341,7 @@ def test_3_4_the_random_stream_is_one_and_goes_on_after_a_restore(bench):
 
 def test_3_4_random_outside_model_code_raises(bench):
     for call in (bench.root.random, bench.root.generate_id):
-        with pytest.raises(OutsideModelError, match="session.publish"):
+        with pytest.raises(OutsideModelError, match=r"session\.publish"):
             call()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import io
 import math
@@ -148,7 +149,7 @@ def test_deep_nesting_ends_in_an_error_and_not_in_a_crash():
 
 def test_a_model_of_another_replica_is_no_reference():
     stranger = Bench(Root, Node).root
-    with pytest.raises(StateError, match="cannot store .*Root"):
+    with pytest.raises(StateError, match=r"cannot store .*Root"):
         Writer(Bench(Root, Node).replica).write(stranger, "x")
 
 
@@ -185,10 +186,8 @@ def test_8_4_hostile_extensions_are_refused(plain):
 
 @given(st.binary(max_size=200))
 def test_8_4_random_bytes_decode_or_are_refused(data):
-    try:
+    with contextlib.suppress(SealBroken):
         Reader(NoWorld()).read(unpack(data))
-    except SealBroken:
-        pass
 
 
 def test_8_4_nesting_bombs_are_refused():

@@ -1,0 +1,118 @@
+"""Group commit: everything that happens while one transaction is on its way goes into the next one.
+
+A room that has something new says so with `touch`. As soon as the event loop has run what is ready, the turns of all
+touched rooms are written in one transaction on the storage's own thread, so that no write stalls the loop; only when
+it is on the disk the rooms send. One turn follows the other, so a room sends in the order in which it wrote.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import time
+from asyncio import Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from msq_jupyter.synchronizer.storage import Storage
+
+if TYPE_CHECKING:
+    from msq_jupyter.synchronizer.room import Room
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger("msq_jupyter.synchronizer")
+
+
+def now_ms() -> float:
+    """The driver's clock: monotonic, of no particular origin."""
+    return time.monotonic() * 1_000
+
+
+class Journal:
+    """The storage of one synchronizer, its thread, and the turns that are waiting for it.
+
+    Args:
+        on_failure: called with the rooms of a turn that was not stored; nothing of that turn is sent.
+    """
+
+    def __init__(self, on_failure: Callable[[Iterable[Room]], None]) -> None:
+        self._on_failure = on_failure
+        self._thread = ThreadPoolExecutor(1, "msq-storage")
+        self._storage: Storage | None = None
+        # A dict for its order: rooms are served as they come.
+        self._touched: dict[Room, None] = {}
+        self._handed_over = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def open(self, directory: Path) -> None:
+        """Open the data directory.
+
+        Raises:
+            StorageInUse: another synchronizer has it open.
+            StorageUnreadable: its file cannot be read.
+        """
+        try:
+            self._storage = await asyncio.get_running_loop().run_in_executor(self._thread, Storage, directory)
+        except BaseException:
+            self._thread.shutdown()
+            raise
+
+    async def close(self) -> None:
+        """Write what is waiting, and close the data directory."""
+        await self.settle()
+        await self.call(Storage.close)
+        self._thread.shutdown()
+
+    def touch(self, room: Room) -> None:
+        """The room has something to write or to send."""
+        self._touched[room] = None
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._write_turns())
+
+    async def handed_over(self) -> None:
+        """Wait until all that was touched before is with the storage: a `call` after this sees it."""
+        if self._touched:
+            await self._handed_over.wait()
+
+    async def settle(self) -> None:
+        """Wait until nothing is waiting."""
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])
+
+    def call(self, function: Callable[Concatenate[Storage, P], T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a method of the storage run on its thread, after everything that was handed over before."""
+        assert self._storage is not None, "the journal is not open"
+        bound = functools.partial(function, self._storage, *args, **kwargs)
+        return asyncio.get_running_loop().run_in_executor(self._thread, bound)
+
+    async def _write_turns(self) -> None:
+        while self._touched:
+            rooms = [room for room in self._touched if not room.failed]
+            self._touched.clear()
+            try:
+                await self._write_turn(rooms)
+            except Exception:
+                logger.exception("a turn of %d sessions could not be stored and sent; they start again", len(rooms))
+                self._on_failure(rooms)
+
+    async def _write_turn(self, rooms: list[Room]) -> None:
+        now = now_ms()
+        try:
+            turns = [room.sequencer.end_turn(now) for room in rooms]
+            batch = [turn.writes for turn in turns if turn.writes]
+            written = self.call(Storage.commit, batch) if batch else None
+        finally:
+            # Whoever waits for this turn to be with the storage has nothing more to wait for, whatever happened.
+            handed_over, self._handed_over = self._handed_over, asyncio.Event()
+            handed_over.set()
+        if written:
+            await written
+        for room, turn in zip(rooms, turns, strict=True):
+            # It may have failed meanwhile, together with another room of its persistent id.
+            if not room.failed:
+                room.perform(turn)

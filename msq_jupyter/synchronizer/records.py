@@ -1,0 +1,97 @@
+"""What the sequencer wants kept and what it gets back after a restart: plain values between it and the storage."""
+
+from __future__ import annotations
+
+import msgspec
+
+from msq_jupyter.protocol import Save, Snapshot
+
+
+class RunRecord(msgspec.Struct, frozen=True):
+    """One run of a session: from its `init`, or from a stored version, until it starts anew.
+
+    Attributes:
+        run: its name, unique in the data directory.
+        origin: number of the version it started from, 0 for none.
+        head: number of the newest version there was when it started, 0 for none.
+        tick_rate: ticks per second into silence.
+    """
+
+    run: str
+    session_id: str
+    persistent_id: str
+    origin: int
+    head: int
+    tick_rate: float
+
+
+class ViewRecord(msgspec.Struct, frozen=True):
+    """One view that has ever been in a run.
+
+    Attributes:
+        counter: of its last event in the log, 0 for none.
+        present: whether the log says that it is in.
+    """
+
+    view_id: str
+    counter: int
+    rejoin_limit_ms: float
+    present: bool
+
+
+class StoredRun(msgspec.Struct, frozen=True):
+    """A run as the storage has it.
+
+    Attributes:
+        time_ms: no participant has seen a session time after this one.
+        last_seq: of the newest entry, 0 for none.
+        snapshot_seq: of the newest snapshot, 0 for none.
+        tail_bytes: size of the entries after that snapshot.
+        saves: numbers of the versions that have a `Saved` in this run's log.
+    """
+
+    record: RunRecord
+    time_ms: float = 0.0
+    last_seq: int = 0
+    snapshot_seq: int = 0
+    tail_bytes: int = 0
+    views: list[ViewRecord] = []
+    saves: list[int] = []
+
+
+class StoredIndex(msgspec.Struct, frozen=True):
+    """What is known of a persistent id without reading a version: `numbers` maps `save_id` to version number."""
+
+    password_check: bytes
+    numbers: dict[str, int]
+
+
+class Writes(msgspec.Struct):
+    """What one turn of one run has to write, all of it or nothing.
+
+    Attributes:
+        run: whose log it is.
+        opened: the run itself and its password check, when this is its first turn.
+        first_seq: of `entries[0]`; the others follow without gap.
+        entries: encoded, as they go over the wire.
+        views: those that changed.
+        time_ms: the new value of `StoredRun.time_ms`, None to keep the old one.
+        versions: to append, each with its number.
+        saves: numbers whose `Saved` is among the entries.
+    """
+
+    run: str
+    first_seq: int
+    opened: tuple[RunRecord, bytes] | None = None
+    entries: list[bytes] = msgspec.field(default_factory=list)
+    views: list[ViewRecord] = msgspec.field(default_factory=list)
+    time_ms: float | None = None
+    snapshot: Snapshot | None = None
+    versions: list[tuple[int, Save]] = msgspec.field(default_factory=list)
+    saves: list[int] = msgspec.field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(
+            self.opened or self.entries or self.views or self.time_ms is not None or self.snapshot or self.versions
+        )

@@ -1,0 +1,158 @@
+"""The sessions in memory: finds or starts the run that a `Join` belongs to, and forgets those nobody is in."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import uuid
+from collections.abc import Iterable, Iterator
+
+from websockets.frames import CloseCode
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ProtocolError
+from msq_jupyter.protocol import Join, Refused
+from msq_jupyter.synchronizer.journal import Journal, now_ms
+from msq_jupyter.synchronizer.records import RunRecord
+from msq_jupyter.synchronizer.room import Room, Shelf
+from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex
+from msq_jupyter.synchronizer.storage import Storage, VersionDamaged
+
+TICK_RATE_MIN, TICK_RATE_MAX = 1 / 30, 60.0
+#: Longest id of a session, a view, a persistent id, in characters.
+ID_LENGTH_MAX = 256
+PASSWORD_CHECK_BYTES_MAX = 1024
+
+
+class Rooms:
+    """All rooms of one synchronizer.
+
+    Args:
+        journal: reads and writes.
+        restarted_ms: the driver's clock when the synchronizer started.
+    """
+
+    def __init__(self, journal: Journal, restarted_ms: float) -> None:
+        self._journal = journal
+        self._restarted_ms = restarted_ms
+        self._shelves: dict[str, Shelf] = {}
+        # One storage thread serves all, so loading two at once would not be faster, only harder to think about.
+        self._finding = asyncio.Lock()
+
+    def __iter__(self) -> Iterator[Room]:
+        for shelf in self._shelves.values():
+            yield from shelf.rooms.values()
+
+    async def find(self, join: Join) -> Room | Refused:
+        """The room for a `Join`, or why there is none.
+
+        The caller has to enter before it awaits anything: nobody keeps an empty room for it.
+
+        Raises:
+            sqlite3.Error: the data directory cannot be read.
+        """
+        async with self._finding:
+            shelf = await self._shelf(join)
+            try:
+                if not hmac.compare_digest(shelf.password_check, join.password_check):
+                    return Refused("wrong_password", "this name is in use here with another password")
+                room = await self._newest_run(shelf, join.session_id)
+                if room:
+                    room.sequencer.advance(now_ms())
+                    # Edited back: others saved a newer version since, with other code, and nobody is here to be hurt.
+                    outdated = shelf.versions.head > room.sequencer.newest_version
+                    if not (outdated and room.sequencer.is_empty):
+                        return room
+                return await self._start(shelf, join)
+            finally:
+                self._drop_if_unused(shelf)
+
+    def fail(self, rooms: Iterable[Room]) -> None:
+        """What these rooms know may not be stored: everybody out, and whoever returns finds what is stored."""
+        for shelf in {room.shelf.persistent_id: room.shelf for room in rooms}.values():
+            shelf.failed = True
+            if self._shelves.get(shelf.persistent_id) is shelf:
+                del self._shelves[shelf.persistent_id]
+            for room in shelf.rooms.values():
+                room.close(CloseCode.INTERNAL_ERROR, "could not be stored; connect again")
+
+    async def _shelf(self, join: Join) -> Shelf:
+        shelf = self._shelves.get(join.persistent_id)
+        if shelf is None:
+            # What was forgotten a moment ago may still wait to be written.
+            await self._journal.handed_over()
+            stored = await self._journal.call(Storage.load_index, join.persistent_id)
+            # The first who uses a name sets its password.
+            password_check = stored.password_check if stored else join.password_check
+            shelf = Shelf(join.persistent_id, password_check, VersionIndex(stored.numbers if stored else None))
+            self._shelves[join.persistent_id] = shelf
+        return shelf
+
+    async def _newest_run(self, shelf: Shelf, session_id: str) -> Room | None:
+        room = shelf.rooms.get(session_id)
+        if room is None:
+            await self._journal.handed_over()
+            stored = await self._journal.call(Storage.load_run, shelf.persistent_id, session_id)
+            if stored is None:
+                return None
+            room = self._add(shelf, Sequencer(stored, shelf.versions, now_ms(), self._restarted_ms))
+        return room
+
+    async def _start(self, shelf: Shelf, join: Join) -> Room | Refused:
+        head = shelf.versions.head
+        if isinstance(join.persisted, str):
+            origin = head if join.persisted == "latest" else 0
+        else:
+            origin = join.persisted
+            if not 1 <= origin <= head:
+                return Refused("no_such_version", f"expected persisted to be a version from 1 to {head}, got {origin}")
+        if origin:
+            try:
+                await self._journal.call(Storage.read_version, shelf.persistent_id, origin)
+            except VersionDamaged as error:
+                return Refused("no_such_version", f'{error}: join with persisted="ignore" or an older number')
+        tick_rate = min(max(join.tick_rate, TICK_RATE_MIN), TICK_RATE_MAX)
+        record = RunRecord(uuid.uuid4().hex, join.session_id, join.persistent_id, origin, head, tick_rate)
+        return self._add(shelf, Sequencer.new(record, shelf.password_check, shelf.versions, now_ms()))
+
+    def _add(self, shelf: Shelf, sequencer: Sequencer) -> Room:
+        room = Room(sequencer, shelf, self._journal, self._forget)
+        shelf.rooms[sequencer.record.session_id] = room
+        # A first turn, so that it is forgotten like any other even if nobody enters.
+        self._journal.touch(room)
+        return room
+
+    def _forget(self, room: Room) -> None:
+        session_id = room.sequencer.record.session_id
+        if room.shelf.rooms.get(session_id) is room:
+            del room.shelf.rooms[session_id]
+            self._drop_if_unused(room.shelf)
+
+    def _drop_if_unused(self, shelf: Shelf) -> None:
+        if not shelf.rooms and self._shelves.get(shelf.persistent_id) is shelf:
+            del self._shelves[shelf.persistent_id]
+
+
+def check_join(join: Join) -> None:
+    """Refuse impossible values.
+
+    Raises:
+        ProtocolError: names the field, what was expected and what came.
+    """
+    for name in ("session_id", "persistent_id", "view_id"):
+        length = len(getattr(join, name))
+        if not 0 < length <= ID_LENGTH_MAX:
+            raise ProtocolError(f"expected Join.{name} of 1 to {ID_LENGTH_MAX} characters, got {length:,}")
+    for name, limit_bytes in (("password_check", PASSWORD_CHECK_BYTES_MAX), ("view_data", protocol.EVENT_BYTES_MAX)):
+        size_bytes = len(getattr(join, name))
+        if size_bytes > limit_bytes:
+            raise ProtocolError(f"expected Join.{name} of at most {limit_bytes:,} bytes, got {size_bytes:,}")
+    for name in ("tick_rate", "rejoin_limit_ms"):
+        value = getattr(join, name)
+        if not math.isfinite(value) or value < 0:
+            raise ProtocolError(f"expected Join.{name} to be a finite number from 0, got {value}")
+    if join.have_seq < 0:
+        raise ProtocolError(f"expected Join.have_seq from 0, got {join.have_seq}")
+    if isinstance(join.persisted, str) and join.persisted not in ("latest", "ignore"):
+        raise ProtocolError(f'expected Join.persisted "latest", "ignore" or a number, got {join.persisted!r}')

@@ -1,0 +1,384 @@
+"""The order and the time of one run of a session, without I/O: no await, clock, socket, file or thread.
+
+How to think about it. Connections come, speak and go; each such step takes `now_ms`, the driver's monotonic clock, and
+changes only this object. Then `end_turn` hands over what the steps since the last one amount to: what to write, and
+what to send once that is written. Nothing may be sent before, because a member must never see an entry that a crash
+could take back. If the write fails, the object is ahead of the storage: throw it away and restore a new one.
+
+A view is in the session while it is connected or away, that is disconnected for less than its `rejoin_limit_ms`:
+
+| the view is | `join`                        | `disconnect` | limit over | `Leave`    |
+|-------------|-------------------------------|--------------|------------|------------|
+| out         | connected, joins              |              |            |            |
+| connected   | connected, older one replaced | away         |            | out, exits |
+| away        | connected                     |              | out, exits |            |
+
+Exits and joins of a turn become one `Membership`, exits first. It is written before any event of a view that is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import msgspec
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ProtocolError
+from msq_jupyter.protocol import Event, Join, Leave, Membership, Save, Saved, SaveFailed, Send, Snapshot, Tick, Welcome
+from msq_jupyter.synchronizer.clock import SessionClock
+from msq_jupyter.synchronizer.records import RunRecord, StoredRun, ViewRecord, Writes
+
+#: How long after a restart the views that were in are waited for, at least: they find out, wait, connect again.
+RESTART_GRACE_MS = 5_000.0
+#: Longest tail of the log sent to a replica that may go on; beyond it, starting from a snapshot is cheaper.
+TAIL_ENTRIES_MAX = 20_000
+#: A snapshot is requested when more entries, or more bytes of payload, came since the last one.
+SNAPSHOT_ENTRIES = 1_000
+SNAPSHOT_BYTES = 1024 * 1024
+#: How long a member has for its snapshot before another one is asked.
+SNAPSHOT_WAIT_MS = 10_000.0
+#: Largest snapshot, and largest version, so that the frame that carries it down is within `FRAME_BYTES_MAX`.
+PAYLOAD_BYTES_MAX = protocol.FRAME_BYTES_MAX - 64 * 1024
+
+
+class VersionIndex:
+    """Which versions a persistent id has; one object, shared by the sequencers of its sessions.
+
+    Attributes:
+        numbers: version number of each `save_id`; numbers are dense and start at 1.
+    """
+
+    def __init__(self, numbers: dict[str, int] | None = None) -> None:
+        self.numbers = dict(numbers or {})
+        self.head = max(self.numbers.values(), default=0)
+
+    def append(self, save_id: str) -> int:
+        """Number the next version."""
+        self.head += 1
+        self.numbers[save_id] = self.head
+        return self.head
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """What the steps since the last turn amount to. Write `writes`, then send the rest, in this order.
+
+    Attributes:
+        writes: in one transaction; its entries go to every member that was there before this turn.
+        tick: to every member, only ever in a turn without entries.
+        arrivals: for each connection that joined its `Welcome`, still without the payload of the snapshot and without
+            the origin; then the log from `after_seq` on.
+        replies: to one connection each.
+    """
+
+    writes: Writes
+    tick: Tick | None
+    arrivals: list[tuple[int, Welcome]]
+    replies: list[tuple[int, protocol.Down]]
+
+
+@dataclass(slots=True)
+class _View:
+    counter: int = 0
+    rejoin_limit_ms: float = 0.0
+    connection: int | None = None
+
+
+class Sequencer:
+    """Stamps what the members of one run send.
+
+    Args:
+        stored: the run as the storage has it.
+        versions: of the run's persistent id.
+        now_ms: the driver's clock, now.
+        restarted_ms: the driver's clock when the synchronizer started: since then views could have come back.
+    """
+
+    def __init__(self, stored: StoredRun, versions: VersionIndex, now_ms: float, restarted_ms: float) -> None:
+        self.record = stored.record
+        self._versions = versions
+        self._clock = SessionClock(stored.time_ms)
+        self._seq = stored.last_seq
+        self._snapshot_seq = stored.snapshot_seq
+        self._tail_bytes = stored.tail_bytes
+        self._saves = set(stored.saves)
+        self._views = {view.view_id: _View(view.counter, view.rejoin_limit_ms) for view in stored.views}
+        # Connections in the order they came, and when the time of views that are away is over.
+        self._connected: dict[int, str] = {}
+        self._away: dict[str, float] = {
+            view.view_id: restarted_ms + max(view.rejoin_limit_ms, RESTART_GRACE_MS)
+            for view in stored.views
+            if view.present
+        }
+        self._tick_interval_ms = 1_000 / self.record.tick_rate
+        self._tick_due_ms = now_ms
+        self._asked: set[int] = set()
+        self._ask_due_ms = now_ms
+        self._begin_turn()
+        if self._away:
+            self._clock.start(now_ms)
+
+    @classmethod
+    def new(cls, record: RunRecord, password_check: bytes, versions: VersionIndex, now_ms: float) -> Sequencer:
+        """The sequencer of a run that starts now; its first turn writes the run itself."""
+        sequencer = cls(StoredRun(record), versions, now_ms, now_ms)
+        sequencer._writes.opened = (record, password_check)
+        return sequencer
+
+    # --- what the driver may know --------------------------------------------------------------------------------
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no view is in: none connected, none away."""
+        return not self._connected and not self._away
+
+    @property
+    def newest_version(self) -> int:
+        """Number of the newest version that this run saved, or that was there when it started; 0 for none."""
+        return max(self.record.head, max(self._saves, default=0))
+
+    @property
+    def last_seq(self) -> int:
+        """Of the newest entry, written or not; 0 for none."""
+        return self._seq
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Size of the entries since the last turn, which nobody has written yet."""
+        return self._waiting_bytes
+
+    def next_deadline_ms(self) -> float | None:
+        """When `advance` has something to do if nothing happens before; None for never."""
+        deadlines = list(self._away.values())
+        if self._connected:
+            deadlines.append(self._tick_due_ms)
+            if self._asked:
+                deadlines.append(self._ask_due_ms)
+        return min(deadlines, default=None)
+
+    # --- steps ---------------------------------------------------------------------------------------------------
+
+    def join(self, connection: int, join: Join, now_ms: float) -> int | None:
+        """A connection wants in; its password, its session and the values of its fields have been checked.
+
+        Args:
+            connection: a number that this sequencer has not seen before.
+            join: what it said.
+            now_ms: the driver's clock, now.
+
+        Returns:
+            The older connection of the same view, which is no member any more, or None.
+        """
+        self.advance(now_ms)
+        view_id = join.view_id
+        view = self._views.setdefault(view_id, _View())
+        replaced = view.connection
+        if replaced is not None:
+            self._forget_connection(replaced)
+        elif self._away.pop(view_id, None) is None:
+            self._joins[view_id] = join.view_data
+        view.connection = connection
+        view.rejoin_limit_ms = join.rejoin_limit_ms
+        if not self._connected:
+            self._tick_due_ms = now_ms + self._tick_interval_ms
+        self._connected[connection] = view_id
+        self._changed.add(view_id)
+        self._clock.start(now_ms)
+        self._arrivals[connection] = self._welcome(join, view, now_ms)
+        return replaced
+
+    def receive(self, connection: int, message: Send | Snapshot | Save | Leave, now_ms: float) -> None:
+        """A member says something; what a connection says that is no member any more is dropped.
+
+        Raises:
+            ProtocolError: something no correct member says; close the connection. What came before it is kept.
+        """
+        view_id = self._connected.get(connection)
+        if view_id is None:
+            return
+        if isinstance(message, Send):
+            self._send(view_id, message, now_ms)
+        elif isinstance(message, Snapshot):
+            self._accept_snapshot(message, now_ms)
+        elif isinstance(message, Save):
+            self._save(connection, view_id, message, now_ms)
+        else:
+            self._forget_connection(connection)
+            self._exit(view_id, now_ms)
+
+    def disconnect(self, connection: int, now_ms: float) -> None:
+        """A connection is gone; its view is away now. A connection that is no member is none of our business."""
+        view_id = self._forget_connection(connection)
+        if view_id is not None:
+            self._away[view_id] = now_ms + self._views[view_id].rejoin_limit_ms
+
+    def advance(self, now_ms: float) -> None:
+        """Time went by: views that were away for too long exit."""
+        for view_id in [view_id for view_id, due_ms in self._away.items() if due_ms <= now_ms]:
+            del self._away[view_id]
+            self._exit(view_id, now_ms)
+
+    def stop(self, now_ms: float) -> None:
+        """An orderly end: the next turn, which is the last one, writes the exact time."""
+        self._clock.stop(now_ms)
+
+    def end_turn(self, now_ms: float) -> Turn:
+        """Hand over what the steps since the last turn amount to."""
+        self._write_membership(now_ms)
+        tick = None
+        if self._writes.entries:
+            self._tick_due_ms = now_ms + self._tick_interval_ms
+        elif self._connected and now_ms >= self._tick_due_ms:
+            self._tick_due_ms = now_ms + self._tick_interval_ms
+            tick = Tick(self._clock.read(now_ms))
+        asked = self._ask_for_snapshot(now_ms)
+        if asked is not None:
+            self._replies.append((asked, protocol.SnapshotRequest()))
+        self._writes.views = [self._view_record(view_id) for view_id in sorted(self._changed)]
+        self._writes.time_ms = self._clock.take_mark()
+        turn = Turn(self._writes, tick, list(self._arrivals.items()), self._replies)
+        self._begin_turn()
+        return turn
+
+    # --- entries -------------------------------------------------------------------------------------------------
+
+    def _begin_turn(self) -> None:
+        self._writes = Writes(self.record.run, self._seq + 1)
+        self._waiting_bytes = 0
+        self._exits: list[str] = []
+        self._joins: dict[str, bytes] = {}
+        self._changed: set[str] = set()
+        self._arrivals: dict[int, Welcome] = {}
+        self._replies: list[tuple[int, protocol.Down]] = []
+
+    def _append(self, entry: protocol.Entry) -> None:
+        encoded = protocol.encode(entry)
+        self._writes.entries.append(encoded)
+        self._waiting_bytes += len(encoded)
+        self._tail_bytes += len(encoded)
+        self._seq += 1
+
+    def _write_membership(self, now_ms: float) -> None:
+        if self._exits or self._joins:
+            time_ms = self._clock.read(now_ms)
+            self._append(Membership(self._seq + 1, time_ms, self._exits, list(self._joins.items())))
+            self._exits, self._joins = [], {}
+
+    def _announce(self, view_id: str, now_ms: float) -> None:
+        # Nobody may hear of something a view did before hearing of the view.
+        if view_id in self._joins:
+            self._write_membership(now_ms)
+
+    def _send(self, view_id: str, send: Send, now_ms: float) -> None:
+        self._announce(view_id, now_ms)
+        view = self._views[view_id]
+        time_ms = self._clock.read(now_ms)
+        self._changed.add(view_id)
+        for counter, payload in send.events:
+            if counter <= view.counter:
+                continue
+            if counter != view.counter + 1:
+                raise ProtocolError(
+                    f"expected event {view.counter + 1} of view {view_id!r}, got event {counter}: "
+                    "connect again and send everything past Welcome.last_counter"
+                )
+            if len(payload) > protocol.EVENT_BYTES_MAX:
+                raise ProtocolError(
+                    f"expected at most {protocol.EVENT_BYTES_MAX:,} bytes of payload, got {len(payload):,} "
+                    f"in event {counter} of view {view_id!r}"
+                )
+            view.counter = counter
+            self._append(Event(self._seq + 1, time_ms, view_id, counter, payload))
+
+    def _save(self, connection: int, view_id: str, save: Save, now_ms: float) -> None:
+        number = self._versions.numbers.get(save.save_id)
+        if number is None:
+            reason = self._why_unsaveable(save)
+            if reason:
+                self._replies.append((connection, SaveFailed(save.save_id, reason)))
+                return
+            number = self._versions.append(save.save_id)
+            self._writes.versions.append((number, save))
+        elif number in self._saves:
+            return
+        self._announce(view_id, now_ms)
+        self._saves.add(number)
+        self._writes.saves.append(number)
+        self._append(Saved(self._seq + 1, self._clock.read(now_ms), save.save_id, number, view_id))
+
+    def _why_unsaveable(self, save: Save) -> str:
+        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
+        if size_bytes > PAYLOAD_BYTES_MAX:
+            return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
+        if not 0 <= save.parent <= self._versions.head:
+            return f"expected a parent from 0 to {self._versions.head}, the newest version, got {save.parent}"
+        return ""
+
+    # --- views ---------------------------------------------------------------------------------------------------
+
+    def _forget_connection(self, connection: int) -> str | None:
+        view_id = self._connected.pop(connection, None)
+        if view_id is not None:
+            self._views[view_id].connection = None
+            self._arrivals.pop(connection, None)
+            self._asked.discard(connection)
+        return view_id
+
+    def _exit(self, view_id: str, now_ms: float) -> None:
+        # A join that nobody has heard of yet is taken back instead.
+        if self._joins.pop(view_id, None) is None:
+            self._exits.append(view_id)
+        self._changed.add(view_id)
+        if self.is_empty:
+            self._clock.stop(now_ms)
+
+    def _view_record(self, view_id: str) -> ViewRecord:
+        view = self._views[view_id]
+        present = view.connection is not None or view_id in self._away
+        return ViewRecord(view_id, view.counter, view.rejoin_limit_ms, present)
+
+    def _welcome(self, join: Join, view: _View, now_ms: float) -> Welcome:
+        resumed = join.have_run == self.record.run and 0 <= self._seq - join.have_seq <= TAIL_ENTRIES_MAX
+        return Welcome(
+            run=self.record.run,
+            resumed=resumed,
+            origin=None,
+            snapshot=None,
+            after_seq=join.have_seq if resumed else self._snapshot_seq,
+            live_seq=self._seq,
+            live_time_ms=self._clock.read(now_ms),
+            last_counter=view.counter,
+            head=self._versions.head,
+        )
+
+    # --- snapshots -----------------------------------------------------------------------------------------------
+
+    def _accept_snapshot(self, snapshot: Snapshot, now_ms: float) -> None:
+        if not 0 <= snapshot.seq <= self._seq or not 0 <= snapshot.time_ms <= self._clock.read(now_ms):
+            raise ProtocolError(
+                f"expected a snapshot of the past, up to entry {self._seq}, "
+                f"got one after entry {snapshot.seq} at {snapshot.time_ms} ms"
+            )
+        if len(snapshot.payload) > PAYLOAD_BYTES_MAX:
+            raise ProtocolError(
+                f"expected a snapshot of at most {PAYLOAD_BYTES_MAX:,} bytes, got {len(snapshot.payload):,}"
+            )
+        if snapshot.seq <= self._snapshot_seq:
+            return
+        self._writes.snapshot = snapshot
+        self._snapshot_seq = snapshot.seq
+        # Bytes that came while the snapshot was made are not counted again: entries are, and that bounds the replay.
+        self._tail_bytes = 0
+        self._asked.clear()
+        self._ask_due_ms = now_ms
+
+    def _ask_for_snapshot(self, now_ms: float) -> int | None:
+        """The connection to ask: the one longest there of those not asked in vain."""
+        needed = self._seq - self._snapshot_seq > SNAPSHOT_ENTRIES or self._tail_bytes > SNAPSHOT_BYTES
+        if not needed or not self._connected or (self._asked and now_ms < self._ask_due_ms):
+            return None
+        if self._asked.issuperset(self._connected):
+            self._asked.clear()
+        connection = next(connection for connection in self._connected if connection not in self._asked)
+        self._asked.add(connection)
+        self._ask_due_ms = now_ms + SNAPSHOT_WAIT_MS
+        return connection

@@ -1,0 +1,222 @@
+"""The synchronizer dies and comes back, the connection breaks and heals: nothing that was acknowledged is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from msq_jupyter.errors import JoinTimeout
+from msq_jupyter.session.session import SessionCore
+from tests.session.models import Counter, EditedCounter
+from tests.session.test_session import until
+
+
+class Server:
+    """`msq serve` as a process that can be killed and started again at the same place."""
+
+    def __init__(self, data_directory: Path) -> None:
+        self._data_directory = data_directory
+        self._port = "0"
+        self.start()
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "msq_jupyter.cli", "serve", "--data", str(self._data_directory)]
+        self._process = subprocess.Popen(
+            [*command, "--port", self._port], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert self._process.stdout is not None
+        self.url = self._process.stdout.readline().strip()
+        self._port = self.url.rpartition(":")[2]
+
+    def end(self, signal_number: int) -> None:
+        self._process.send_signal(signal_number)
+        self._process.wait(30)
+        self._process.stdout.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path / "data")
+    yield server
+    server.end(signal.SIGTERM)
+
+
+async def join(server: Server, model: type = Counter, **arguments) -> SessionCore:
+    given = {"app_id": "test", "name": "room", "password": "pw", "synchronizer": server.url, **arguments}
+    return await SessionCore.join(model=model, **given)
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+async def test_4_6_a_restart_of_the_synchronizer_loses_and_repeats_nothing(server, signal_number):
+    people = [await join(server) for _ in range(3)]
+    names = list(people[0].model.people)
+    sent = 0
+    for _ in range(3):
+        for _ in range(30):
+            for person in people:
+                person.publish("counter", "add", 1)
+                sent += 1
+            await asyncio.sleep(0)
+        await asyncio.to_thread(server.end, signal_number)
+        for person in people:  # while nobody orders them, they wait
+            person.publish("counter", "add", 1)
+            sent += 1
+        await asyncio.to_thread(server.start)
+    for person in people:
+        await until(lambda p=person: p.model.count == sent)
+        assert person.is_live
+    assert len({tuple(person.model.people) for person in people}) == 1
+    assert people[0].model.people[: len(names)] == names
+    times = [person.model.now() for person in people]
+    assert min(times) > 0
+    for person in people:
+        await person.saved()
+        await person.leave()
+
+
+async def test_4_6_somebody_who_saw_the_restart_and_a_newcomer_agree(server):
+    ada = await join(server)
+    ada.publish("counter", "add", 5)
+    await ada.synced()
+    time_ms = ada.model.now()
+    server.end(signal.SIGKILL)
+    server.start()
+    await until(lambda: ada.is_live)
+    ben = await join(server)
+    assert ben.model.count == 5
+    ben.publish("counter", "add", 1)
+    await until(lambda: ada.model.count == 6)
+    assert ada.model.now() >= time_ms
+    for person in (ada, ben):
+        await person.leave()
+
+
+async def test_5_3_a_save_acknowledged_before_the_kill_is_there_after_it(server):
+    ada = await join(server)
+    ada.publish("counter", "add", 5)
+    await ada.synced()
+    await ada.saved()
+    server.end(signal.SIGKILL)
+    server.start()
+    edited = await join(server, EditedCounter)
+    assert edited.model.count == 5
+    for person in (ada, edited):
+        await person.leave()
+
+
+async def test_5_4_a_save_during_the_outage_is_stored_after_it(server):
+    ada = await join(server, persist_interval_ms=0)
+    server.end(signal.SIGKILL)
+    ada.publish("counter", "add", 5)
+    server.start()
+    await until(lambda: ada.status.saved_state == "saved")
+    assert [version.number for version in await ada.versions()] == [1]
+    await ada.leave()
+
+
+async def test_7_4_a_synchronizer_that_says_nothing_makes_join_fail_in_time():
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    with pytest.raises(JoinTimeout, match="not joined after 0.5 seconds; the link is still 'joining'"):
+        await SessionCore.join(
+            app_id="a", name="b", password="c", model=Counter, synchronizer=f"ws://127.0.0.1:{port}", join_timeout_s=0.5
+        )
+    silent.close()
+    await silent.wait_closed()
+
+
+class Cable:
+    """A TCP connection through us, to be cut at will."""
+
+    def __init__(self, port: int) -> None:
+        self._target = port
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Cable:
+        self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.url = f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        self.cut()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers += [writer, far_writer]
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(1000):
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_4_6_a_connection_cut_at_random_loses_and_repeats_nothing(server, seed):
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    async with Cable(int(server.url.rpartition(":")[2])) as cable:
+        ada = await join(server, synchronizer=cable.url, rejoin_limit_ms=60_000)
+        ben = await join(server)
+        for number in range(200):
+            ada.publish("counter", "add", 1)
+            if rng.random() < 0.05:
+                cable.cut()
+            if rng.random() < 0.3:
+                await asyncio.sleep(rng.random() * 0.01)
+            if number % 50 == 0:
+                ben.publish("counter", "add", 1)
+        await until(lambda: ben.model.count == 204)
+        await until(lambda: ada.model.count == 204)
+        # Within rejoin_limit_ms nobody notices.
+        assert len(ben.model.people) == 2
+        for person in (ada, ben):
+            await person.leave()
+
+
+async def test_the_process_ends_with_a_session_open_and_says_goodbye(server):
+    """Neither a hang nor a ghost nor a lost save when a kernel just ends."""
+    code = f"""
+import asyncio
+from msq_jupyter.session.session import SessionCore
+from tests.session.models import Counter
+async def main():
+    global session
+    session = await SessionCore.join(app_id="test", name="room", password="pw", model=Counter,
+                                     synchronizer={server.url!r}, rejoin_limit_ms=60000, persist_interval_ms=600000)
+    for _ in range(2):
+        session.publish("counter", "add", 1)
+        await session.synced()
+asyncio.run(main())
+"""
+    ada = await join(server)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, cwd=Path(__file__).parents[2], env={**os.environ, "PYTHONPATH": "."}
+    )
+    assert await asyncio.wait_for(process.wait(), 60) == 0
+    await until(lambda: len(ada.participants) == 1)
+    assert ada.model.count == 2
+    await ada.saved()
+    await ada.leave()
+
+
+def test_no_thread_is_left_behind():
+    assert [thread.name for thread in threading.enumerate() if thread.name == "msq-socket"] == []

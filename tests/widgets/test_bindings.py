@@ -1,0 +1,188 @@
+"""Links: a trait and a model attribute are one, for everybody, without echo and without a lost value."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+import traitlets
+from ipywidgets import IntSlider, Text
+
+from msq_jupyter import Session
+from msq_jupyter.errors import ArgumentError, AuthorError
+from tests.conftest import SynchronizerThread
+from tests.session.models import Counter
+from tests.session.test_session import until
+
+
+@pytest.fixture
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
+    async with AsyncExitStack() as stack:
+
+        async def join() -> Session:
+            joined = await Session.join(
+                app_id="test", name="links", password="pw", model=Counter, synchronizer=synchronizer.url
+            )
+            return await stack.enter_async_context(joined)
+
+        yield join
+
+
+def slider(session: Session) -> IntSlider:
+    widget = IntSlider(min=1, max=100)
+    session.link((widget, "value"), "speed")
+    return widget
+
+
+async def test_a_change_of_one_widget_reaches_all(join):
+    ada, ben = await join(), await join()
+    sliders = slider(ada), slider(ben)
+    sliders[0].value = 5
+    await until(lambda: sliders[1].value == 5)
+    assert ada.model.speed == 5
+    sliders[1].value = 7
+    await until(lambda: sliders[0].value == 7)
+
+
+async def test_the_model_comes_first_when_a_link_is_made(join):
+    ada, ben = await join(), await join()
+    slider(ada).value = 9
+    await until(lambda: ben.model.speed == 9)
+    assert slider(ben).value == 9
+    await ben.synced()
+    assert ben._sent_counter == 0
+
+
+async def test_two_widgets_of_one_kernel_stay_together(join):
+    ada = await join()
+    one, two = slider(ada), slider(ada)
+    one.value = 33
+    await until(lambda: two.value == 33)
+
+
+async def test_while_dragging_few_events_are_sent_the_last_value_arrives_and_nothing_jumps_back(join):
+    ada, ben = await join(), await join()
+    widget = slider(ada)
+    seen: list[int] = []
+    widget.observe(lambda change: seen.append(change["new"]), "value")
+    for value in range(2, 101):
+        widget.value = value
+        await asyncio.sleep(0)
+    await until(lambda: ben.model.speed == 100)
+    await until(lambda: ada.executed_counter == ada._sent_counter)
+    assert widget.value == 100
+    assert seen == sorted(seen)
+    assert ada._sent_counter < 50
+
+
+async def test_callbacks_on_another_thread_are_as_good(join):
+    ada, ben = await join(), await join()
+    widget = slider(ada)
+    thread = threading.Thread(target=setattr, args=(widget, "value", 12))
+    thread.start()
+    thread.join()
+    await until(lambda: ben.model.speed == 12)
+
+
+async def test_concurrent_changes_end_the_same_for_all(join):
+    people = [await join() for _ in range(3)]
+    sliders = [slider(person) for person in people]
+    for value in range(10, 60):
+        for offset, widget in enumerate(sliders):
+            widget.value = value + offset
+        await asyncio.sleep(0.002)
+    await until(lambda: all(p.executed_counter == p._sent_counter for p in people))
+    await until(lambda: len({widget.value for widget in sliders} | {p.model.speed for p in people}) == 1)
+
+
+async def test_a_value_the_trait_refuses_is_logged_and_the_session_goes_on(join, caplog):
+    ada = await join()
+
+    class Small(traitlets.HasTraits):
+        value = traitlets.Int(1, max=5)
+
+    small = Small()
+    ada.link((small, "value"), "speed")
+    ada.assign("speed", 50)
+    await until(lambda: "cannot show model.speed" in caplog.text)
+    ada.assign("speed", 4)
+    await until(lambda: small.value == 4)
+
+
+async def test_a_value_that_cannot_be_shared_is_logged_and_the_models_value_returns(join, caplog):
+    ada = await join()
+
+    class Anything(traitlets.HasTraits):
+        value = traitlets.Any()
+
+    thing = Anything()
+    ada.link((thing, "value"), "title")
+    thing.value = object()
+    assert "was not shared: title: cannot store object" in caplog.text
+    await until(lambda: thing.value == "counter")
+
+
+async def test_mutable_values_are_copies(join):
+    ada = await join()
+
+    class Anything(traitlets.HasTraits):
+        value = traitlets.Any()
+
+    thing = Anything()
+    ada.link((thing, "value"), "people")
+    thing.value.append("intruder")
+    assert "intruder" not in ada.model.people
+
+
+async def test_unlinking_ends_both_ways(join):
+    ada = await join()
+    text = Text()
+    link = ada.link((text, "value"), "title")
+    link.unlink()
+    text.value = "mine"
+    ada.assign("title", "ours")
+    await ada.synced()
+    assert (text.value, ada.model.title) == ("mine", "ours")
+
+
+@pytest.mark.parametrize(
+    ("source", "attribute", "error", "message"),
+    [
+        (3, "speed", ArgumentError, r'expected a pair such as \(slider, "value"\), got 3'),
+        ((3, "value"), "speed", ArgumentError, "expected a widget or another object with traits, got int"),
+        ((IntSlider, "value"), "speed", ArgumentError, "got MetaHasTraits|got MetaHasDescriptors|expected a widget"),
+        ((IntSlider(), "valeu"), "speed", ArgumentError, "IntSlider has no trait 'valeu'"),
+        ((IntSlider(), "value"), "sped", AuthorError, "did you mean 'speed'"),
+        ((IntSlider(), "value"), "add", AuthorError, "is a method"),
+    ],
+    ids=["no pair", "no widget", "a class", "no trait", "no attribute", "a method"],
+)
+async def test_what_cannot_be_linked_is_named(join, source, attribute, error, message):
+    ada = await join()
+    with pytest.raises(error, match=message):
+        ada.link(source, attribute)
+
+
+async def test_the_badge_tells_who_is_there_and_what_is_saved(join):
+    ada = await join()
+    badge = ada.badge()
+    assert badge is ada.badge()
+    assert (badge.name, badge.link_state, len(badge.people), badge.saved_state) == ("links", "live", 1, "none")
+    ben = await join()
+    ben.publish("counter", "add", 1)
+    await until(lambda: len(badge.people) == 2 and badge.saved_state == "saved")
+    assert badge.saved_number == 1
+    assert [person["is_me"] for person in badge.people] == [True, False]
+    await ada.leave()
+    assert badge.link_state == "closed"
+
+
+async def test_a_session_as_last_line_shows_its_badge_with_fallbacks(join):
+    data, _ = (await join())._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data["text/plain"].startswith("links · live · 1 person")
+    assert "<strong>links</strong>" in data["text/html"]
