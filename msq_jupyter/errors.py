@@ -121,6 +121,21 @@ class VersionMissing(PeerError, LookupError):
     """The synchronizer has no such version."""
 
 
+class VersionDamaged(PeerError):
+    """A stored version is not what was saved; `number` says which. Its neighbours still load."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"expected version {number} as it was saved, got bytes with another digest: the file is damaged; "
+            "take another version, or restore the data directory from a backup"
+        )
+        self.number = number
+
+
+class StorageUnreadable(PeerError):
+    """The data directory holds something this program cannot read."""
+
+
 class StorageInUse(PeerError):
     """Another synchronizer has the data directory open."""
 

@@ -66,13 +66,17 @@ class Membership(Message, frozen=True, tag="m"):
 
 
 class Saved(Message, frozen=True, tag="s"):
-    """A version is stored: every replica learns it at the same moment."""
+    """A version is stored: every replica learns it at the same moment.
+
+    `time_s` is seconds since 1970, UTC, by the synchronizer's clock, as in `StoredVersion`.
+    """
 
     seq: int
     time_ms: float
     save_id: str
     number: int
     view_id: str
+    time_s: float
 
 
 Entry: TypeAlias = Event | Membership | Saved
@@ -238,7 +242,7 @@ class Closing(Message, frozen=True, tag="Closing"):
 Down: TypeAlias = Welcome | Refused | Block | Tick | SnapshotRequest | Versions | VersionContent | SaveFailed | Closing
 
 #: Why a `Join` may be refused, and what the participant's side raises.
-REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version", "view_taken")
+REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version")
 
 
 # --- bytes -------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ PURE = [
     *(PACKAGE / "persistence").glob("*.py"),
     PACKAGE / "stable.py",
     PACKAGE / "protocol.py",
-    PACKAGE / "synchronizer" / "sequencer.py",
+    *(PACKAGE / "synchronizer" / name for name in ("sequencer.py", "clock.py", "records.py")),
     PACKAGE / "session" / "client.py",
     PACKAGE / "session" / "saving.py",
 ]
@@ -41,7 +41,7 @@ IMPURE_MODULES = {
     *("websockets", "IPython", "ipywidgets", "anywidget", "traitlets", "tornado"),
 }
 #: Finding the source of live code means reading what Python and IPython keep of it.
-SOURCE_FINDERS = {"sources.py", "codehash.py"}
+SOURCE_FINDERS = {"sources.py"}
 
 
 def room_of(path: Path) -> str:

@@ -390,8 +390,8 @@ class Replica:
         if self.pending_save is not None and self.pending_save.save_id == entry.save_id:
             author = self.pending_save.author or author
             self.pending_save = None
-        self.last_save = LastSave(entry.number, author, entry.time_ms)
-        self._tell_views(self.session_id, "persisted", {"version": entry.number, "time_ms": entry.time_ms})
+        self.last_save = LastSave(entry.number, author, entry.time_s)
+        self._tell_views(self.session_id, "persisted", {"version": entry.number, "time_s": entry.time_s})
         self.happenings.append(SaveStored(entry.number))
 
     def _dispatch(self, scope: str, event: str, data: Any) -> None:

@@ -26,4 +26,4 @@ class LastSave(msgspec.Struct, array_like=True, frozen=True):
 
     number: int
     author: str
-    time_ms: float
+    time_s: float

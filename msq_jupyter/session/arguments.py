@@ -49,7 +49,7 @@ class Status:
         link_state: "joining", "catching up", "live", "away", "closed" or "failed".
         saved_state: "none" (the model never saved), "saving", "saved" or "failed".
         saved_number: the newest version of this session, 0 for none.
-        saved_at_s: when it was saved, in seconds since 1970 by this kernel's clock, 0 for never.
+        saved_at_s: when it was saved, in seconds since 1970 by the synchronizer's clock, 0 for never.
         saved_by: name of the participant who caused it.
         save_error: why the last upload failed, or "".
         waiting_ms: how long a running cell has kept the replica from catching up, 0 if it does not.

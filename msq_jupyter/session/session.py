@@ -98,7 +98,6 @@ class SessionCore:
         self._changed = asyncio.Event()
         self._send_lock = threading.Lock()
         self._sent_counter = 0
-        self._saved_at_s = 0.0
         self.link_state: client_module.LinkState = "joining"
         self.error: MsqError | None = None
         #: Called on the main loop after every step: what shows the model looks at it again.
@@ -246,7 +245,7 @@ class SessionCore:
             link_state=self._client.state if waiting_ms and self.error is None else self.link_state,
             saved_state="failed" if self._saver.error else "saving" if pending else "saved" if last else "none",
             saved_number=last.number if last else 0,
-            saved_at_s=self._saved_at_s if last else 0.0,
+            saved_at_s=last.time_s if last else 0.0,
             saved_by=last.author if last else "",
             save_error=self._saver.error,
             waiting_ms=waiting_ms,
@@ -472,7 +471,6 @@ class SessionCore:
 
     def _on_saved(self, happening: SaveStored) -> None:
         self._saver.stored()
-        self._saved_at_s = time.time()
         logger.info("[Multisynq] Persistent data saved (version %d)", happening.number)
 
     def _on_handler_failed(self, happening: HandlerFailed) -> None:

@@ -76,7 +76,7 @@ class Writes(msgspec.Struct):
         entries: encoded, as they go over the wire.
         views: those that changed.
         time_ms: the new value of `StoredRun.time_ms`, None to keep the old one.
-        versions: to append, each with its number.
+        versions: to append, each with its number and its time in seconds since 1970.
         saves: numbers whose `Saved` is among the entries.
     """
 
@@ -87,7 +87,7 @@ class Writes(msgspec.Struct):
     views: list[ViewRecord] = msgspec.field(default_factory=list)
     time_ms: float | None = None
     snapshot: Snapshot | None = None
-    versions: list[tuple[int, Save]] = msgspec.field(default_factory=list)
+    versions: list[tuple[int, float, Save]] = msgspec.field(default_factory=list)
     saves: list[int] = msgspec.field(default_factory=list)
 
     def __bool__(self) -> bool:

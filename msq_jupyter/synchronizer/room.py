@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,10 +23,11 @@ from websockets.frames import CloseCode, Frame, Opcode
 from websockets.protocol import State
 
 from msq_jupyter import protocol
+from msq_jupyter.errors import StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Block, Join, Refused, Welcome
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
-from msq_jupyter.synchronizer.storage import Storage, StorageUnreadable, VersionDamaged
+from msq_jupyter.synchronizer.storage import Storage
 
 #: A member that leaves more than this unread is disconnected; it connects again and reads the log at its own pace.
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
@@ -153,7 +155,7 @@ class Room:
         if self._closed:
             return
         try:
-            self.sequencer.receive(member.number, message, now_ms())
+            self.sequencer.receive(member.number, message, now_ms(), time.time())
         finally:
             self._journal.touch(self)
         # A disk slower than the senders slows them down instead of filling the memory.

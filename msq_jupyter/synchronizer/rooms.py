@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ProtocolError
+from msq_jupyter.errors import ProtocolError, VersionDamaged
 from msq_jupyter.protocol import Join, Refused
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
 from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex
-from msq_jupyter.synchronizer.storage import Storage, VersionDamaged
+from msq_jupyter.synchronizer.storage import Storage
 
 TICK_RATE_MIN, TICK_RATE_MAX = 1 / 30, 60.0
 #: Longest id of a session, a view, a persistent id, in characters.

@@ -186,8 +186,14 @@ class Sequencer:
         self._arrivals[connection] = self._welcome(join, view, now_ms)
         return replaced
 
-    def receive(self, connection: int, message: Send | Snapshot | Save | Leave, now_ms: float) -> None:
+    def receive(self, connection: int, message: Send | Snapshot | Save | Leave, now_ms: float, time_s: float) -> None:
         """A member says something; what a connection says that is no member any more is dropped.
+
+        Args:
+            connection: who says it.
+            message: what it says.
+            now_ms: the driver's clock, now.
+            time_s: seconds since 1970, to write down with a version; nothing is reckoned with it.
 
         Raises:
             ProtocolError: something no correct member says; close the connection. What came before it is kept.
@@ -200,7 +206,7 @@ class Sequencer:
         elif isinstance(message, Snapshot):
             self._accept_snapshot(message, now_ms)
         elif isinstance(message, Save):
-            self._save(connection, view_id, message, now_ms)
+            self._save(connection, view_id, message, now_ms, time_s)
         else:
             self._forget_connection(connection)
             self._exit(view_id, now_ms)
@@ -276,7 +282,8 @@ class Sequencer:
         for counter, payload in send.events:
             if counter <= view.counter:
                 continue
-            if counter != view.counter + 1:
+            # The first one of a view that is new here may be any: its others went to an earlier run.
+            if view.counter and counter != view.counter + 1:
                 raise ProtocolError(
                     f"expected event {view.counter + 1} of view {view_id!r}, got event {counter}: "
                     "connect again and send everything past Welcome.last_counter"
@@ -289,7 +296,7 @@ class Sequencer:
             view.counter = counter
             self._append(Event(self._seq + 1, time_ms, view_id, counter, payload))
 
-    def _save(self, connection: int, view_id: str, save: Save, now_ms: float) -> None:
+    def _save(self, connection: int, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
         number = self._versions.numbers.get(save.save_id)
         if number is None:
             reason = self._why_unsaveable(save)
@@ -297,13 +304,13 @@ class Sequencer:
                 self._replies.append((connection, SaveFailed(save.save_id, reason)))
                 return
             number = self._versions.append(save.save_id)
-            self._writes.versions.append((number, save))
+            self._writes.versions.append((number, time_s, save))
         elif number in self._saves:
             return
         self._announce(view_id, now_ms)
         self._saves.add(number)
         self._writes.saves.append(number)
-        self._append(Saved(self._seq + 1, self._clock.read(now_ms), save.save_id, number, view_id))
+        self._append(Saved(self._seq + 1, self._clock.read(now_ms), save.save_id, number, view_id, time_s))
 
     def _why_unsaveable(self, save: Save) -> str:
         size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)

@@ -24,12 +24,12 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError
+from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
 from msq_jupyter.synchronizer.rooms import Rooms, check_join
-from msq_jupyter.synchronizer.storage import Storage, StorageUnreadable, VersionDamaged
+from msq_jupyter.synchronizer.storage import Storage
 
 #: How long a connection has for its `Join`.
 JOIN_WITHIN_S = 10

@@ -16,14 +16,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
 
-from msq_jupyter.errors import PeerError, StorageInUse
+from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
@@ -60,21 +59,6 @@ PRAGMA wal_autocheckpoint = 4000;
 
 #: Snapshots kept for each run: the newest, and the one before it.
 SNAPSHOTS_KEPT = 2
-
-
-class VersionDamaged(PeerError):
-    """A stored version is not what was saved; `number` says which. Its neighbours still load."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(
-            f"expected version {number} as it was saved, got bytes with another digest: the file is damaged; "
-            "take another version, or restore the data directory from a backup"
-        )
-        self.number = number
-
-
-class StorageUnreadable(PeerError):
-    """The data directory holds something this program cannot read."""
 
 
 class Storage:
@@ -146,8 +130,8 @@ class Storage:
             execute("UPDATE runs SET time_ms = ? WHERE position = ?", (writes.time_ms, position))
         if writes.snapshot:
             self._write_snapshot(position, writes.snapshot)
-        for number, save in writes.versions:
-            self._write_version(persistent_id, number, save)
+        for number, time_s, save in writes.versions:
+            self._write_version(persistent_id, number, time_s, save)
         execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
 
     def _write_snapshot(self, position: int, snapshot: Snapshot) -> None:
@@ -160,11 +144,11 @@ class Storage:
             (position, position, SNAPSHOTS_KEPT),
         )
 
-    def _write_version(self, persistent_id: str, number: int, save: Save) -> None:
+    def _write_version(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
         digest = _digest(save.meta, save.content)
         self._database.execute(
             "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (persistent_id, number, save.parent, save.save_id, time.time(), digest, save.meta, save.content),
+            (persistent_id, number, save.parent, save.save_id, time_s, digest, save.meta, save.content),
         )
 
     # --- reading -------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class Bench:
         self.feed(protocol.Membership(self.replica.seq + 1, self.time_ms, list(exits), cards))
 
     def saved(self, save_id: str, number: int, view: str = "ada") -> None:
-        self.feed(protocol.Saved(self.replica.seq + 1, self.time_ms, save_id, number, view))
+        self.feed(protocol.Saved(self.replica.seq + 1, self.time_ms, save_id, number, view, 1.5))
 
     def advance(self, by_ms: float) -> None:
         self.time_ms += by_ms

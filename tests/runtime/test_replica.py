@@ -576,7 +576,7 @@ def test_5_5_persisted_tells_the_views(bench):
     bench.replica.view_events.subscribe("view", "session", "persisted", got.append)
     bench.saved("other", 3)
     bench.replica.view_events.run_frame()
-    assert got == [{"version": 3, "time_ms": 0.0}]
+    assert got == [{"version": 3, "time_s": 1.5}]
 
 
 # --- 7 Snapshots -------------------------------------------------------------------------------------------------

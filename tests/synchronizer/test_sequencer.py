@@ -18,6 +18,7 @@ from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
 from msq_jupyter.synchronizer.records import RunRecord, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, SNAPSHOT_WAIT_MS, Sequencer, Turn, VersionIndex
 
+TIME_S = 1_764_000_000.5
 RECORD = RunRecord("run-1", "session", "persistent", origin=0, head=0, tick_rate=20.0)
 
 
@@ -50,7 +51,7 @@ class Disk:
         self.time_ms = self.time_ms if writes.time_ms is None else writes.time_ms
         self.snapshot_seq = writes.snapshot.seq if writes.snapshot else self.snapshot_seq
         self.saves += writes.saves
-        self.numbers.update((save.save_id, number) for number, save in writes.versions)
+        self.numbers.update((save.save_id, number) for number, _, save in writes.versions)
 
     def stored(self) -> StoredRun:
         views = list(self.views.values())
@@ -73,7 +74,7 @@ class Play:
         return self.connections
 
     def say(self, connection: int, message: Send | Snapshot | Save | Leave) -> None:
-        self.sequencer.receive(connection, message, self.now_ms)
+        self.sequencer.receive(connection, message, self.now_ms, TIME_S)
 
     def send(self, connection: int, *counters: int) -> None:
         self.say(connection, Send([(counter, b"payload %d" % counter) for counter in counters]))
@@ -131,6 +132,13 @@ def test_4_6_a_gap_in_the_counters_ends_the_connection_and_says_what_was_expecte
     play.send(ada, 1)
     with pytest.raises(ProtocolError, match="expected event 2 of view 'ada', got event 3"):
         play.send(ada, 3)
+
+
+def test_4_6_a_view_that_comes_from_an_earlier_run_goes_on_with_its_counters(play: Play) -> None:
+    ada = play.join("ada")
+    play.send(ada, 57, 58)
+    with pytest.raises(ProtocolError, match="expected event 59"):
+        play.send(ada, 60)
 
 
 def test_4_6_the_last_counters_survive_a_restart_even_of_views_that_left(play: Play) -> None:
@@ -438,7 +446,7 @@ def test_5_6_a_version_is_numbered_and_its_saved_is_in_the_same_turn(play: Play)
     play.say(ada, a_save("first"))
     play.say(ada, a_save("second", parent=1))
     turn = play.turn()
-    assert turn.writes.versions == [(1, a_save("first")), (2, a_save("second", parent=1))]
+    assert turn.writes.versions == [(1, TIME_S, a_save("first")), (2, TIME_S, a_save("second", parent=1))]
     saved = [protocol.decode_entry(entry) for entry in turn.writes.entries]
     assert [(entry.save_id, entry.number) for entry in saved if isinstance(entry, Saved)] == [
         ("first", 1),

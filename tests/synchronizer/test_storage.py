@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from msq_jupyter.errors import StorageInUse
+from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Save, Snapshot
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, ViewRecord, Writes
-from msq_jupyter.synchronizer.storage import Storage, StorageUnreadable, VersionDamaged
+from msq_jupyter.synchronizer.storage import Storage
 
 RECORD = RunRecord("run-1", "session", "persistent", origin=0, head=0, tick_rate=20.0)
 
@@ -24,8 +24,8 @@ def opening(record: RunRecord = RECORD) -> Writes:
     return Writes(record.run, 1, opened=(record, b"check"))
 
 
-def a_save(number: int) -> tuple[int, Save]:
-    return number, Save(f"save-{number}", number - 1, b"meta %d" % number, b"content %d" % number)
+def a_save(number: int) -> tuple[int, float, Save]:
+    return number, 1_000.5 + number, Save(f"save-{number}", number - 1, b"meta %d" % number, b"content %d" % number)
 
 
 @pytest.fixture
