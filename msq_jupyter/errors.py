@@ -70,12 +70,28 @@ class EventTooLarge(AuthorError, ValueError):
         self.topic = topic
 
 
+class ContentTooLarge(AuthorError, ValueError):
+    """Saved data, or the models as a whole, are larger than the synchronizer takes."""
+
+    def __init__(self, what: str, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"{what} has {size_bytes:,} bytes, and at most {limit_bytes:,} can be stored: keep less, or only what "
+            "cannot be computed again"
+        )
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
 class CodeIdentityError(AuthorError, TypeError):
     """The code of a model cannot be identified, so no two kernels could agree on it."""
 
 
 class ModelInitError(AuthorError):
     """`init` of the root model raised; the cause is the author's own exception."""
+
+
+class ViewInitError(AuthorError):
+    """`__init__` of the view raised; the cause is the author's own exception."""
 
 
 class PersistedDataError(ModelInitError):

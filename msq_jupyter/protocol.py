@@ -21,7 +21,7 @@ History: version 1, the first.
 
 from __future__ import annotations
 
-from typing import TypeAlias, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import msgspec
 
@@ -29,12 +29,19 @@ from msq_jupyter.errors import ProtocolError
 
 T = TypeVar("T")
 
+#: Session time in milliseconds; neither negative nor infinite nor nan.
+TimeMs: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
+
 PROTOCOL_VERSION = 1
 
 #: Largest sealed payload of one event. Croquet allows 16 kB and drops what is larger without a word.
 EVENT_BYTES_MAX = 256 * 1024
+#: The same before sealing.
+EVENT_PLAIN_BYTES_MAX = EVENT_BYTES_MAX - 256
 #: Largest frame in either direction: a snapshot or a version fits in one.
 FRAME_BYTES_MAX = 64 * 1024 * 1024
+#: Largest content of a version, and largest snapshot, before sealing; what travels with them fits beside.
+CONTENT_BYTES_MAX = FRAME_BYTES_MAX - 4 * 1024 * 1024
 #: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
 BLOCK_ENTRIES_MAX = 512
 
@@ -50,7 +57,7 @@ class Event(Message, frozen=True, tag="e"):
     """One event of one view. `payload` is sealed under the view's key, with `counter` as nonce."""
 
     seq: int
-    time_ms: float
+    time_ms: TimeMs
     view_id: str
     counter: int
     payload: bytes
@@ -60,7 +67,7 @@ class Membership(Message, frozen=True, tag="m"):
     """Views that left and views that came, in that order. `joins` pairs a view id with its sealed view data."""
 
     seq: int
-    time_ms: float
+    time_ms: TimeMs
     exits: list[str]
     joins: list[tuple[str, bytes]]
 
@@ -72,7 +79,7 @@ class Saved(Message, frozen=True, tag="s"):
     """
 
     seq: int
-    time_ms: float
+    time_ms: TimeMs
     save_id: str
     number: int
     view_id: str
@@ -101,7 +108,7 @@ class Join(Message, frozen=True, tag="Join"):
     password_check: bytes
     view_data: bytes
     tick_rate: float
-    rejoin_limit_ms: float
+    rejoin_limit_ms: TimeMs
     persisted: str | int
     have_run: str
     have_seq: int
@@ -117,7 +124,7 @@ class Snapshot(Message, frozen=True, tag="Snapshot"):
     """The sealed state of a replica after entry `seq`, at `time_ms`. Also travels down, inside `Welcome`."""
 
     seq: int
-    time_ms: float
+    time_ms: TimeMs
     payload: bytes
 
 
@@ -184,7 +191,7 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     snapshot: Snapshot | None
     after_seq: int
     live_seq: int
-    live_time_ms: float
+    live_time_ms: TimeMs
     last_counter: int
     head: int
 
@@ -205,7 +212,7 @@ class Block(Message, frozen=True, tag="Block"):
 class Tick(Message, frozen=True, tag="Tick"):
     """Time went on and nothing happened. Sent only into silence."""
 
-    time_ms: float
+    time_ms: TimeMs
 
 
 class SnapshotRequest(Message, frozen=True, tag="SnapshotRequest"):
@@ -236,7 +243,7 @@ class SaveFailed(Message, frozen=True, tag="SaveFailed"):
 class Closing(Message, frozen=True, tag="Closing"):
     """The synchronizer stops; connect again after `retry_after_ms`."""
 
-    retry_after_ms: float
+    retry_after_ms: TimeMs
 
 
 Down: TypeAlias = Welcome | Refused | Block | Tick | SnapshotRequest | Versions | VersionContent | SaveFailed | Closing

@@ -109,7 +109,7 @@ def check_json(value: Any, root: str = "data") -> None:
         if item is None or kind is bool:
             continue
         if kind is str:
-            if not item.isascii() and not _is_utf8(item):
+            if not is_utf8(item):
                 raise _refusal(root, path, "a string with half a surrogate pair", "decode the text correctly first")
         elif kind is int:
             if abs(item) >= INTEGER_LIMIT:
@@ -124,6 +124,8 @@ def check_json(value: Any, root: str = "data") -> None:
                 for key in item:
                     if type(key) is not str:
                         raise _refusal(root, path, f"the key {key!r}", f"keys must be strings: use str({key!r})")
+                    if not is_utf8(key):
+                        raise _refusal(root, path, f"the key {key!r}", "half a surrogate pair: decode the text first")
                 stack.extend((item[key], (*path, key)) for key in reversed(item))
             else:
                 stack.extend((item[index], (*path, index)) for index in reversed(range(len(item))))
@@ -164,7 +166,10 @@ def _remedy_for(item: Any) -> str:
     return "save its parts as dicts, lists, strings and numbers"
 
 
-def _is_utf8(text: str) -> bool:
+def is_utf8(text: str) -> bool:
+    """Whether a string is text, without half a surrogate pair."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:

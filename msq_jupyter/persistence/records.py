@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -132,13 +131,3 @@ def size_text(size_bytes: int) -> str:
         return f"{size_bytes} B"
     size = size_bytes / 1024
     return f"{size:.1f} KB" if size < 1000 else f"{size / 1024:.1f} MB"
-
-
-def numbered(labels: Iterable[str]) -> list[str]:
-    """Names that tell people apart: a second "ada" becomes "ada 2"."""
-    seen: dict[str, int] = {}
-    result = []
-    for label in labels:
-        seen[label] = seen.get(label, 0) + 1
-        result.append(label if seen[label] == 1 else f"{label} {seen[label]}")
-    return result

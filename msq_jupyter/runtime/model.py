@@ -13,7 +13,13 @@ from datetime import timedelta
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from msq_jupyter.errors import ModelCreationError, OutsideModelError, ScheduleError, SubscriptionError
+from msq_jupyter.errors import (
+    ModelCreationError,
+    OutsideModelError,
+    ScheduleError,
+    StateError,
+    SubscriptionError,
+)
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,11 +28,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: What the first model of a session is well known as.
+ROOT_NAME = "modelRoot"
+
 #: What a replica adds to a model and keeps out of its state.
 REPLICA_ATTRIBUTE = "_msq_replica"
 
 #: Which replica runs model code at the moment. By thread, because one process may hold kernels in several threads.
 _running = threading.local()
+
+#: What a model class must not define, and why.
+_NOT_IN_A_MODEL = {
+    "__init__": "which never runs when a snapshot is restored: write def init(self, options, persisted=None): instead",
+    "__slots__": "whose attributes no snapshot would hold: leave it out",
+    "id": "which is the model's name in its session: use another name",
+}
 
 
 def running_replica() -> Replica | None:
@@ -51,20 +67,30 @@ class Model:
 
     transient: ClassVar[tuple[str, ...]] = ()
 
-    #: The model's name in its session: "M1", "M2", ...
-    id: str
-
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Refuse, and show the line that works."""
         raise ModelCreationError(f"models are made with create: write {cls.__name__}.create(), not {cls.__name__}()")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        if "__init__" in cls.__dict__:
+        for name, why in _NOT_IN_A_MODEL.items():
+            if name in cls.__dict__:
+                raise ModelCreationError(f"{cls.__qualname__} defines {name}, {why}")
+        if not isinstance(cls.transient, tuple) or not all(isinstance(name, str) for name in cls.transient):
             raise ModelCreationError(
-                f"{cls.__qualname__} defines __init__, which never runs when a snapshot is restored: "
-                "write def init(self, options, persisted=None): instead"
+                f"{cls.__qualname__}.transient: expected a tuple of names such as ('cache',), got {cls.transient!r}"
             )
+
+    @property
+    def id(self) -> str:  # the reference's name for it
+        """The model's name in its session: "M1", "M2", ..."""
+        name: str = self.__dict__["id"]
+        return name
+
+    @id.setter
+    def id(self, value: object) -> None:
+        kind = type(self).__name__
+        raise StateError(f"{kind}.id is the model's name in its session: use another attribute for {value!r}")
 
     @classmethod
     def create(cls, options: Any = None, persisted: Any = None) -> Self:
@@ -192,7 +218,10 @@ class Model:
 
     def be_well_known_as(self, name: str) -> None:
         """Let `well_known_model(name)` find this model. The first model of a session is "modelRoot"."""
-        self._host("be_well_known_as").well_known[name] = self
+        replica = self._host("be_well_known_as")
+        if name == ROOT_NAME and replica.well_known.get(name) is not self:
+            raise StateError(f'"{ROOT_NAME}" is the name of the first model, and stays with it: use another name')
+        replica.well_known[name] = self
 
     def well_known_model(self, name: str) -> Any:
         """The model well known by this name, or None."""
@@ -263,6 +292,8 @@ class Model:
                 f"{type(self).__name__}.{name}() works inside a model's methods only. From a cell, a widget or a view, "
                 "publish an event that a method of the model subscribes to: session.publish(scope, event, data)"
             )
+        if replica.models.get(self.id) is not self:
+            raise OutsideModelError(f"{type(self).__name__}.{name}() came too late: the model {self.id} was destroyed")
         return replica
 
     def __repr__(self) -> str:
@@ -294,6 +325,8 @@ class FutureHandle:
 
 class FutureCall:
     """What `self.future(ms)` returns: its methods are those of the model, and schedule."""
+
+    remedy = "name the method to call: self.future(ms).method()"
 
     __slots__ = ("_delay_ms", "_every_ms", "_model", "_replica")
 
@@ -338,7 +371,7 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
     error = ScheduleError if caller.endswith("future") else SubscriptionError
     if isinstance(method, str):
         name = method
-    elif isinstance(method, MethodType) and method.__self__ is model:
+    elif isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
         name = method.__name__
     else:
         raise error(f"{caller}: expected a method of this {kind}, such as self.{_some_method(model)}, got {method!r}")

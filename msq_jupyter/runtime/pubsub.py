@@ -37,7 +37,8 @@ class TopicTable(Generic[H]):
         self._next_order = 1
 
     def __iter__(self) -> Iterator[Subscription[H]]:
-        everything = [entry for topic in self._topics.values() for entry in topic.values()]
+        # Copies: a publisher on another thread may look while the replica changes the table.
+        everything = [entry for topic in list(self._topics.values()) for entry in list(topic.values())]
         return iter(sorted(everything, key=lambda entry: entry.order))
 
     def __contains__(self, entry: Subscription[H]) -> bool:

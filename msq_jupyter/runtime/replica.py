@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 from msq_jupyter import protocol
 from msq_jupyter.errors import (
     AuthorError,
+    ContentTooLarge,
     ModelCreationError,
     OutsideModelError,
     PersistenceTypeError,
@@ -27,7 +28,7 @@ from msq_jupyter.errors import (
     SubscriptionError,
 )
 from msq_jupyter.runtime import model as model_module
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
+from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
 from msq_jupyter.runtime.saves import LastSave, PendingSave
@@ -36,9 +37,6 @@ from msq_jupyter.runtime.snapshot import Reader, Writer, pack, unpack
 from msq_jupyter.runtime.state import read_state, write_state
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.stable import bytes_digest, check_json, content_bytes
-
-ROOT_NAME = "modelRoot"
-
 
 # --- what a replica tells the outside ----------------------------------------------------------------------------
 
@@ -53,23 +51,13 @@ class HandlerFailed:
 
 
 @dataclass(frozen=True)
-class MembershipChanged:
-    """Somebody came or left."""
-
-
-@dataclass(frozen=True)
-class SaveWanted:
-    """`persist_session` has new content; it waits in `Replica.pending_save`."""
-
-
-@dataclass(frozen=True)
 class SaveStored:
     """A version is stored and acknowledged."""
 
     number: int
 
 
-Happening: TypeAlias = HandlerFailed | MembershipChanged | SaveWanted | SaveStored
+Happening: TypeAlias = HandlerFailed | SaveStored
 
 
 def _never() -> bool:
@@ -94,6 +82,7 @@ class Replica:
         views: view data by view id, in the order of joining.
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.
+        calls: how many methods of models have run; not state.
     """
 
     def __init__(
@@ -113,6 +102,7 @@ class Replica:
         self.pending_save: PendingSave | None = None
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
+        self.calls = 0
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
         self.topics: TopicTable[str] = TopicTable()
@@ -171,17 +161,16 @@ class Replica:
             )
         if not self.advance(entry.time_ms, pause):
             return False
+        if isinstance(entry, protocol.Event):
+            self._count(entry)
         self.seq = entry.seq
         previous = model_module.set_running_replica(self)
         try:
-            if isinstance(entry, protocol.Event):
-                self._count(entry)
-                self._event_view_id = entry.view_id
-                self._run_event(entry)
-            elif isinstance(entry, protocol.Membership):
-                self._run_membership(entry)
-            else:
-                self._run_saved(entry)
+            self._event_view_id = entry.view_id if isinstance(entry, protocol.Event) else ""
+            _ENTRY_KINDS[type(entry)](self, entry)
+        except Exception as error:
+            # The entry is done, as it is on every other replica: nothing it holds may end a session for good.
+            self.happenings.append(HandlerFailed("session", f"entry {entry.seq}", error))
         finally:
             self._event_view_id = ""
             model_module.set_running_replica(previous)
@@ -242,7 +231,13 @@ class Replica:
         self.well_known.setdefault(ROOT_NAME, model)
 
     def destroy(self, model: Model) -> None:
-        """Forget a model and everything that leads to it."""
+        """Forget a model and everything that leads to it.
+
+        Raises:
+            StateError: it is the root, without which there is no session.
+        """
+        if model is self.well_known.get(ROOT_NAME):
+            raise StateError("the root model cannot be destroyed: the session begins with it")
         self.unsubscribe_all(model)
         self.schedule.cancel_all(model.id)
         self.models.pop(model.id, None)
@@ -286,6 +281,8 @@ class Replica:
             kind = type(data).__name__
             raise PersistenceTypeError(f"data: expected a dict or a list, got {kind}: put it into a dict", "data")
         content = content_bytes(data)
+        if len(content) > protocol.CONTENT_BYTES_MAX:
+            raise ContentTooLarge("the saved data", len(content), protocol.CONTENT_BYTES_MAX)
         content_id = bytes_digest(content)
         if content_id == self.content_id:
             return
@@ -294,7 +291,6 @@ class Replica:
         save_id = f"{self.run}.{self.save_count}"
         author = self._view_label(self._event_view_id)
         self.pending_save = PendingSave(save_id, content, content_id, self._event_view_id, author)
-        self.happenings.append(SaveWanted())
 
     # --- what the outside asks for -------------------------------------------------------------------------------
 
@@ -338,6 +334,16 @@ class Replica:
         """The model with an id."""
         return self.models[model_id]
 
+    def handle_parts(self, value: object) -> tuple[int, float] | None:
+        """Id and time of a handle for a future message; None for anything else."""
+        return (value.handle_id, value.time) if isinstance(value, FutureHandle) else None
+
+    def remedy(self, value: object) -> str | None:
+        """What to do instead of storing a model that is not in this session, or half a future message."""
+        if isinstance(value, Model):
+            return "it was destroyed, or is a model of another session: drop the reference"
+        return value.remedy if isinstance(value, FutureCall) else None
+
     def handle(self, handle_id: int, time_ms: float) -> FutureHandle:
         """A handle for a future message."""
         return FutureHandle(self, handle_id, time_ms)
@@ -345,8 +351,8 @@ class Replica:
     # --- running entries -----------------------------------------------------------------------------------------
 
     def _count(self, entry: protocol.Event) -> None:
-        last = self.counters.get(entry.view_id)
-        if last is not None and entry.counter != last + 1:
+        last = self.counters.get(entry.view_id, 0)
+        if entry.counter != last + 1:
             raise SealBroken(
                 f"expected event {last + 1} of view {entry.view_id}, got {entry.counter}: "
                 "the synchronizer left out, repeated or reordered events"
@@ -354,12 +360,8 @@ class Replica:
         self.counters[entry.view_id] = entry.counter
 
     def _run_event(self, entry: protocol.Event) -> None:
-        try:
-            kind, *fields = unpack(entry.payload)
-            _EVENT_KINDS[kind](self, *fields)
-        except (SealBroken, KeyError, TypeError, ValueError) as error:
-            # Every replica gets the same bytes and skips them alike.
-            self.happenings.append(HandlerFailed("session", f"event {entry.seq}", error))
+        kind, *fields = unpack(entry.payload)
+        _EVENT_KINDS[kind](self, *fields)
 
     def _run_publication(self, scope: str, event: str, plain: Any) -> None:
         self._dispatch(scope, event, Reader(self).read(plain))
@@ -383,7 +385,6 @@ class Replica:
         for view_id, payload in entry.joins:
             self.views[view_id] = data = Reader(self).read(unpack(payload))
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
-        self.happenings.append(MembershipChanged())
 
     def _run_saved(self, entry: protocol.Saved) -> None:
         author = self._view_label(entry.view_id)
@@ -403,7 +404,7 @@ class Replica:
         """Give this kernel's views a copy, so that nothing they do to it reaches the model."""
         try:
             copy = self.copied(data, f"data of {scope}:{event}")
-        except StateError as error:
+        except Exception as error:
             # Not raised: a replica without views would not raise, and the two would part.
             self.happenings.append(HandlerFailed("session", f"publish to views of {scope}:{event}", error))
             return
@@ -414,15 +415,22 @@ class Replica:
             model_module.set_running_replica(previous)
 
     def _call(self, model: Model, method: str, *args: Any) -> None:
+        self.calls += 1
         try:
             getattr(model, method)(*args)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             self.happenings.append(HandlerFailed(type(model).__qualname__, method, error))
 
     def _view_label(self, view_id: str) -> str:
         card = self.views.get(view_id)
         return str(card.get("label", "")) if isinstance(card, dict) else ""
 
+
+_ENTRY_KINDS: dict[type, Callable[..., None]] = {
+    protocol.Event: Replica._run_event,
+    protocol.Membership: Replica._run_membership,
+    protocol.Saved: Replica._run_saved,
+}
 
 _EVENT_KINDS: dict[str, Callable[..., None]] = {
     "publish": Replica._run_publication,

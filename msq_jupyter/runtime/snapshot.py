@@ -33,19 +33,12 @@ class Extension:
     BYTEARRAY = 8
     BIG_INTEGER = 9
     TEXT = 10  # a string with half a surrogate pair
-    DATETIME = 11
+    DATETIME = 11  # [ISO format, fold]
     DATE = 12
-    TIME = 13
+    TIME = 13  # [ISO format, fold]
     TIMEDELTA = 14  # [days, seconds, microseconds]
     DECIMAL = 15
     HANDLE = 16  # [id of a future message, its time]
-
-
-class FutureHandle(Protocol):
-    """What the codec needs of a handle of a future message."""
-
-    handle_id: int
-    time: float
 
 
 class World(Protocol):
@@ -56,6 +49,12 @@ class World(Protocol):
 
     def model(self, model_id: str) -> Any:
         """The model with an id; raises KeyError."""
+
+    def handle_parts(self, value: object) -> tuple[int, float] | None:
+        """Id and time of a handle for a future message; None for anything else."""
+
+    def remedy(self, value: object) -> str | None:
+        """What to do instead of storing a value that only looks like one of this replica's."""
 
     def handle(self, handle_id: int, time_ms: float) -> Any:
         """A handle for a future message."""
@@ -133,12 +132,15 @@ class Writer:
         if model_id is not None:
             return _Ext(Extension.MODEL, model_id.encode())
         if isinstance(value, MethodType):
-            owner_id = self._world.model_id(value.__self__)
-            if owner_id is not None and not value.__name__.startswith("_"):
-                return _Ext(Extension.METHOD, _pack([owner_id, value.__name__]))
-        if hasattr(value, "handle_id") and hasattr(value, "cancel"):
-            return _Ext(Extension.HANDLE, _pack([value.handle_id, value.time]))
-        raise _Unencodable(_name_of(value), _remedy_for(value))
+            owner, name = value.__self__, value.__name__
+            owner_id = self._world.model_id(owner)
+            # A decorated method may go by another name, and a name is all that can be stored.
+            if owner_id is not None and not name.startswith("_") and getattr(owner, name, None) == value:
+                return _Ext(Extension.METHOD, _pack([owner_id, name]))
+        parts = self._world.handle_parts(value)
+        if parts is not None:
+            return _Ext(Extension.HANDLE, _pack(parts))
+        raise _Unencodable(_name_of(value), self._world.remedy(value) or _remedy_for(value))
 
     def _items(self, items: Any) -> list[Any]:
         plain = []
@@ -190,14 +192,24 @@ def _text(value: str) -> Any:
     return value
 
 
+def _is_plain_offset(zone: datetime.tzinfo) -> bool:
+    if type(zone) is not datetime.timezone:
+        return False
+    return zone.tzname(None) == datetime.timezone(zone.utcoffset(None)).tzname(None)  # no name of its own
+
+
 def _moment(code: int) -> Callable[[Writer, Any], Any]:
     def write(_: Writer, value: datetime.datetime | datetime.time) -> Any:
-        if value.tzinfo is not None and type(value.tzinfo) is not datetime.timezone:
+        zone = value.tzinfo
+        if zone is not None and (
+            type(zone) is not datetime.timezone
+            or zone.tzname(None) != datetime.timezone(zone.utcoffset(None)).tzname(None)
+        ):
             raise _Unencodable(
-                f"a time in the zone {value.tzinfo}",
-                "the rules of zones differ between machines: use .astimezone(datetime.timezone.utc)",
+                f"a time in the zone {zone}",
+                "the rules and names of zones differ between machines: use .astimezone(datetime.timezone.utc)",
             )
-        return _Ext(code, value.isoformat().encode())
+        return _Ext(code, _pack([value.isoformat(), value.fold]))
 
     return write
 
@@ -239,19 +251,13 @@ class Reader:
         """
         try:
             return self._value(plain)
-        except (
-            KeyError,
-            ValueError,
-            TypeError,
-            IndexError,
-            ArithmeticError,
-            RecursionError,
-            msgspec.MsgspecError,
-        ) as e:
-            raise SealBroken(f"a stored value does not decode: {type(e).__name__}: {e}") from e
+        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            raise SealBroken(f"a stored value does not decode: {type(error).__name__}: {error}") from error
+        except msgspec.MsgspecError as error:
+            raise SealBroken(f"a stored value does not decode: {error}") from error
 
     def read_into(self, target: dict[Any, Any], plain: Mapping[str, Any]) -> None:
-        """Fill `target`, a dict that counts as one of the document, such as a model's `__dict__`."""
+        """Fill `target` with values read in the order of `plain`'s keys; `target` itself has no number."""
         for key, item in plain.items():
             target[key] = self.read(item)
 
@@ -307,6 +313,11 @@ def _unpack(data: bytes) -> Any:
     return msgspec.msgpack.decode(data)
 
 
+def _read_moment(kind: type[datetime.datetime] | type[datetime.time], data: bytes) -> Any:
+    text, fold = _unpack(data)
+    return kind.fromisoformat(text).replace(fold=fold)
+
+
 _READERS: dict[int, Callable[[Reader, Any], Any]] = {
     Extension.MODEL: lambda reader, data: reader._world.model(bytes(data).decode()),
     Extension.METHOD: Reader._method,
@@ -318,9 +329,9 @@ _READERS: dict[int, Callable[[Reader, Any], Any]] = {
     Extension.BYTEARRAY: Reader._bytearray,
     Extension.BIG_INTEGER: lambda _, data: int.from_bytes(data, "big", signed=True),
     Extension.TEXT: lambda _, data: bytes(data).decode("utf-8", "surrogatepass"),
-    Extension.DATETIME: lambda _, data: datetime.datetime.fromisoformat(bytes(data).decode()),
+    Extension.DATETIME: lambda _, data: _read_moment(datetime.datetime, data),
     Extension.DATE: lambda _, data: datetime.date.fromisoformat(bytes(data).decode()),
-    Extension.TIME: lambda _, data: datetime.time.fromisoformat(bytes(data).decode()),
+    Extension.TIME: lambda _, data: _read_moment(datetime.time, data),
     Extension.TIMEDELTA: lambda _, data: datetime.timedelta(*_unpack(data)),
     Extension.DECIMAL: lambda _, data: Decimal(bytes(data).decode()),
     Extension.HANDLE: lambda reader, data: reader._world.handle(*_unpack(data)),
@@ -337,6 +348,14 @@ class NoWorld:
     def model(self, model_id: str) -> Any:
         """Nothing: there are no models."""
         raise KeyError(model_id)
+
+    def handle_parts(self, value: object) -> tuple[int, float] | None:
+        """None: there is no schedule."""
+        return None
+
+    def remedy(self, value: object) -> str | None:
+        """None: nothing is known."""
+        return None
 
     def handle(self, handle_id: int, time_ms: float) -> Any:
         """Nothing: there is no schedule."""

@@ -38,11 +38,6 @@ class ViewEvents:
         self._queued: list[tuple[Any, Any]] = []
         self._latest: dict[Any, Any] = {}
 
-    @property
-    def waiting(self) -> bool:
-        """Whether a frame would call anything."""
-        return bool(self._queued or self._latest)
-
     def subscribe(
         self, owner_id: str, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued"
     ) -> None:
@@ -85,7 +80,7 @@ class ViewEvents:
                 self._latest[entry] = data
 
     def run_frame(self) -> None:
-        """Call what waits. What handlers publish meanwhile is called in this frame, too."""
+        """Call what waits, and what is queued meanwhile."""
         while self._queued:
             queued, self._queued = self._queued, []
             for entry, data in queued:

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.client import LinkState
 from msq_jupyter.session.saving import SavedState
-from msq_jupyter.stable import check_options, stable_json, text_digest
+from msq_jupyter.stable import check_options, is_utf8, stable_json, text_digest
 
 NAME_LENGTH_MAX = 128
 
@@ -96,6 +97,27 @@ class JoinArguments:
         others = {key: value for key, value in self.options.items() if key not in self.persistent_options}
         return text_digest(f"{self.persistent_id}|{stable_json(others)}|{code_hash}")
 
+    def message(self, session_id: str, view_id: str, password_check: bytes, sealed_card: bytes) -> protocol.Join:
+        """What to say to the synchronizer first."""
+        return protocol.Join(
+            protocol_version=protocol.PROTOCOL_VERSION,
+            session_id=session_id,
+            persistent_id=self.persistent_id,
+            view_id=view_id,
+            password_check=password_check,
+            view_data=sealed_card,
+            tick_rate=float(self.tick_rate),
+            rejoin_limit_ms=float(self.rejoin_limit_ms),
+            persisted=self.persisted,
+            have_run="",
+            have_seq=0,
+        )
+
+    @property
+    def card(self) -> dict[str, Any]:
+        """What the others learn about this participant."""
+        return {"label": self.label, "view_data": self.view_data}
+
     @property
     def label(self) -> str:
         """A name for people: from the view data, from JupyterHub, or the user of this machine."""
@@ -103,6 +125,23 @@ class JoinArguments:
         if isinstance(name, str) and name:
             return name
         return os.environ.get("JUPYTERHUB_USER") or _user_name()
+
+
+def participants_of(cards: Mapping[str, Any], own_view_id: str) -> list[Participant]:
+    """The people behind the views of a replica, told apart by name.
+
+    Args:
+        cards: what `JoinArguments.card` was for each view id.
+        own_view_id: which of them is this kernel's.
+    """
+    seen: dict[str, int] = {}
+    people = []
+    for view_id, card in cards.items():
+        label = str(card["label"])
+        seen[label] = seen.get(label, 0) + 1
+        told_apart = label if seen[label] == 1 else f"{label} {seen[label]}"
+        people.append(Participant(view_id, told_apart, card["view_data"], view_id == own_view_id))
+    return people
 
 
 def checked(
@@ -113,12 +152,13 @@ def checked(
     Raises:
         ArgumentError: names the argument, what was expected, and what came.
     """
-    words = debug.replace(",", " ").split() if isinstance(debug, str) else list(debug)
+    if isinstance(debug, str):
+        debug = debug.replace(",", " ").split()
     arguments = JoinArguments(
         view=View if view is None else view,
         options=check_options(options),
-        persistent_options=tuple(persistent_options),
-        debug=frozenset(words),
+        persistent_options=_names("persistent_options", persistent_options),
+        debug=frozenset(_names("debug", debug)),
         **rest,
     )
     for name, expected, holds in _RULES:
@@ -130,6 +170,12 @@ def checked(
         if key not in arguments.options:
             raise ArgumentError(f"persistent_options: {key!r} is not a key of options")
     return arguments
+
+
+def _names(argument: str, names: Any) -> tuple[str, ...]:
+    if isinstance(names, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in names):
+        return tuple(sorted(names))
+    raise ArgumentError(f'{argument}: expected a list of names such as ["a", "b"], got {names!r}')
 
 
 def _is_name(value: Any) -> bool:
@@ -147,7 +193,7 @@ def _is_proper_subclass(value: Any, base: type) -> bool:
 _RULES: tuple[tuple[str, str, Any], ...] = (
     ("app_id", f"a name of 1 to {NAME_LENGTH_MAX} printable characters", _is_name),
     ("name", f"a name of 1 to {NAME_LENGTH_MAX} printable characters", _is_name),
-    ("password", "a non-empty string or None", lambda v: v is None or (isinstance(v, str) and v != "")),
+    ("password", "a non-empty string or None", lambda v: v is None or (isinstance(v, str) and v != "" and is_utf8(v))),
     ("model", "a subclass of Model (the class, without brackets)", lambda v: _is_proper_subclass(v, Model)),
     ("view", "a subclass of View (the class, without brackets)", lambda v: isinstance(v, type) and issubclass(v, View)),
     ("synchronizer", "a URL or None", lambda v: v is None or isinstance(v, str)),

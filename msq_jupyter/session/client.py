@@ -9,6 +9,9 @@
 
 `closed` and `failed` are ends. Events sent while away wait, and go out again until they come back in the log: the
 synchronizer drops what it has already.
+
+Our events are numbered from 1 as they are given to `send`. Within a run, an event's counter is that number less the
+events that earlier runs have acknowledged: counters start at 1 in each run, and are sealed for it.
 """
 
 from __future__ import annotations
@@ -30,9 +33,13 @@ LinkState = Literal["joining", "catching up", "live", "away", "closed", "failed"
 
 @dataclass(frozen=True)
 class Welcomed:
-    """The synchronizer let us in; `welcome.snapshot` and `welcome.origin` are still sealed."""
+    """The synchronizer let us in; `welcome.snapshot` and `welcome.origin` are still sealed.
+
+    `earlier_events` is how many of our events earlier runs have acknowledged.
+    """
 
     welcome: protocol.Welcome
+    earlier_events: int
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,9 @@ class Ticked:
 
 @dataclass(frozen=True)
 class SnapshotWanted:
-    """The synchronizer asks for a snapshot."""
+    """The synchronizer asks for a snapshot of a run."""
+
+    run: str
 
 
 @dataclass(frozen=True)
@@ -111,7 +120,9 @@ class Client:
         self._run = ""
         self._seq = 0
         self._live_seq = 0
-        self._counter = 0
+        # Our events by number, unsealed until they go out, because the seal is the run's.
+        self._sent_number = 0
+        self._earlier_events = 0
         self._unacknowledged: deque[tuple[int, bytes]] = deque()
         self._unsent: list[tuple[int, bytes]] = []
         self._requests: dict[int, protocol.Message] = {}
@@ -131,6 +142,8 @@ class Client:
     def connected(self) -> None:
         """A connection is there: introduce ourselves."""
         self.outgoing.clear()
+        if self.ended:
+            return
         self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, self._seq)))
 
     def disconnected(self) -> None:
@@ -145,26 +158,28 @@ class Client:
             return
         try:
             message = protocol.decode_down(frame)
-            handler = _HANDLERS[type(message)]
-            handler(self, message)
+            if self.state in ("joining", "away") and not isinstance(message, _ANSWERS_TO_JOIN):
+                raise ProtocolError(f"expected Welcome or Refused in answer to Join, got {type(message).__name__}")
+            _HANDLERS[type(message)](self, message)
         except MsqError as error:
             self.fail(error)
 
     def fail(self, error: MsqError) -> None:
-        """End for good."""
+        """End for good; the others hear of it at once."""
         if not self.ended:
+            self.tell(protocol.Leave())
             self._become("failed")
             self.happenings.append(Failed(error))
 
     # --- what we want --------------------------------------------------------------------------------------------
 
     def send(self, payload: bytes) -> int:
-        """Have an event ordered; returns its counter. It goes out with the next `flush`."""
-        self._counter += 1
-        event = (self._counter, self._keys.seal_event(self.view_id, self._counter, payload))
+        """Have an event ordered; returns its number. It goes out with the next `flush`."""
+        self._sent_number += 1
+        event = (self._sent_number, payload)
         self._unacknowledged.append(event)
         self._unsent.append(event)
-        return self._counter
+        return self._sent_number
 
     def flush(self) -> None:
         """Put everything waiting into frames, many events into one."""
@@ -173,11 +188,12 @@ class Client:
         while self._unsent:
             batch: list[tuple[int, bytes]] = []
             size_bytes = 0
-            for event in self._unsent:
-                size_bytes += len(event[1])
+            for number, payload in self._unsent:
+                size_bytes += len(payload)
                 if batch and size_bytes > protocol.FRAME_BYTES_MAX // 8:
                     break
-                batch.append(event)
+                counter = number - self._earlier_events
+                batch.append((counter, self._keys.seal_event(self._run, self.view_id, counter, payload)))
             del self._unsent[: len(batch)]
             self.outgoing.append(protocol.encode(protocol.Send(batch)))
 
@@ -192,6 +208,11 @@ class Client:
             self.flush()
             self.outgoing.append(protocol.encode(message))
 
+    def upload_snapshot(self, run: str, snapshot: protocol.Snapshot) -> None:
+        """Upload a snapshot of a run, unless we are in another one by now."""
+        if run == self._run:
+            self.tell(snapshot)
+
     def leave(self) -> None:
         """Say goodbye and end."""
         if not self.ended:
@@ -201,13 +222,14 @@ class Client:
     # --- what comes ----------------------------------------------------------------------------------------------
 
     def _welcome(self, welcome: protocol.Welcome) -> None:
-        self._run = welcome.run
+        if welcome.run != self._run:
+            self._run = welcome.run
+            self._earlier_events = self._sent_number - len(self._unacknowledged)
         self._seq = welcome.after_seq
         self._live_seq = welcome.live_seq
-        while self._unacknowledged and self._unacknowledged[0][0] <= welcome.last_counter:
-            self._unacknowledged.popleft()
+        self._acknowledge(welcome.last_counter)
         self._unsent = list(self._unacknowledged)
-        self.happenings.append(Welcomed(welcome))
+        self.happenings.append(Welcomed(welcome, self._earlier_events))
         self._become("catching up")
         for message in self._requests.values():
             self.outgoing.append(protocol.encode(message))
@@ -227,14 +249,17 @@ class Client:
     def _opened(self, entry: protocol.Entry) -> protocol.Entry:
         if isinstance(entry, protocol.Event):
             if entry.view_id == self.view_id:
-                while self._unacknowledged and self._unacknowledged[0][0] <= entry.counter:
-                    self._unacknowledged.popleft()
-            plain = self._keys.open_event(entry.view_id, entry.counter, entry.payload)
+                self._acknowledge(entry.counter)
+            plain = self._keys.open_event(self._run, entry.view_id, entry.counter, entry.payload)
             return protocol.Event(entry.seq, entry.time_ms, entry.view_id, entry.counter, plain)
         if isinstance(entry, protocol.Membership):
             joins = [(view_id, self._keys.open_view_data(view_id, sealed)) for view_id, sealed in entry.joins]
             return protocol.Membership(entry.seq, entry.time_ms, entry.exits, joins)
         return entry
+
+    def _acknowledge(self, counter: int) -> None:
+        while self._unacknowledged and self._unacknowledged[0][0] - self._earlier_events <= counter:
+            self._unacknowledged.popleft()
 
     def _refused(self, refused: protocol.Refused) -> None:
         kind = _REFUSALS.get(refused.code, SynchronizerRefused)
@@ -266,12 +291,14 @@ def _rejoin(join: protocol.Join, run: str, seq: int) -> protocol.Join:
 
 _REFUSALS: dict[str, type[MsqError]] = {"wrong_password": WrongPassword, "no_such_version": VersionMissing}
 
+_ANSWERS_TO_JOIN = (protocol.Welcome, protocol.Refused, protocol.Closing)
+
 _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.Welcome: Client._welcome,
     protocol.Refused: Client._refused,
     protocol.Block: Client._block,
     protocol.Tick: lambda client, tick: client.happenings.append(Ticked(tick.time_ms)),
-    protocol.SnapshotRequest: lambda client, _: client.happenings.append(SnapshotWanted()),
+    protocol.SnapshotRequest: lambda client, _: client.happenings.append(SnapshotWanted(client._run)),
     protocol.Versions: Client._answered,
     protocol.VersionContent: Client._answered,
     protocol.SaveFailed: lambda client, failed: client.happenings.append(SaveRefused(failed.save_id, failed.reason)),

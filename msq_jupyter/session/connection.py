@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 import threading
 from collections.abc import Callable
@@ -17,13 +18,17 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import MsqError, SynchronizerRefused, SynchronizerUnreachable
+from msq_jupyter.errors import InternalError, MsqError, SynchronizerRefused, SynchronizerUnreachable
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.discovery import Address, Place
+
+logger = logging.getLogger("msq_jupyter")
 
 #: First and longest wait before connecting again, in seconds; it doubles, with jitter.
 RETRY_FIRST_S = 0.05
 RETRY_LONGEST_S = 2.0
+#: A synchronizer that stops may ask us to stay away for longer, but not for longer than this, in seconds.
+RETRY_ASKED_S = 30.0
 #: How often the session is asked whether its main loop keeps up.
 WATCH_S = 0.25
 #: The link is given up after so long without a sign of life; C code that holds the GIL may well keep us silent.
@@ -50,6 +55,7 @@ class Connection:
         self._flush_due = False
         self._socket: ClientConnection | None = None
         self._to_send = asyncio.Event()
+        self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="msq-socket", daemon=True)
 
     def start(self) -> None:
@@ -84,20 +90,31 @@ class Connection:
 
     def _do(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
         function(*args)
+        if self._client.ended:
+            self._over.set()
         self._to_send.set()
         self._notify()
 
     async def _main(self) -> None:
         watcher = asyncio.ensure_future(self._keep_watching())
+        try:
+            await self._stay_connected()
+        except Exception as error:
+            logger.exception("the connection of a session failed")
+            self._client.fail(InternalError(f"the connection failed in a way nobody thought of: {error!r}"))
+        finally:
+            self._notify()
+            watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+
+    async def _stay_connected(self) -> None:
         retry_s = RETRY_FIRST_S
         welcomed = False
         while not self._client.ended:
             try:
-                address = await asyncio.to_thread(self._place.locate)
-                async with self._open(address) as socket:
-                    self._socket = socket
-                    await self._converse(socket)
-            except (OSError, WebSocketException, TimeoutError, SynchronizerUnreachable) as error:
+                await self._attempt(await asyncio.to_thread(self._place.locate))
+            except (OSError, WebSocketException, asyncio.TimeoutError, SynchronizerUnreachable) as error:
                 if not welcomed and self._client.state == "joining":
                     self._client.fail(self._explained(error))
             except MsqError as error:
@@ -108,18 +125,30 @@ class Connection:
             self._client.disconnected()
             self._notify()
             if not self._client.ended:
-                wait_s = max(retry_s * (0.5 + random.random()), self._client.retry_after_ms / 1000)
+                asked_s = min(self._client.retry_after_ms / 1000, RETRY_ASKED_S)
                 self._client.retry_after_ms = 0.0
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), max(retry_s * (0.5 + random.random()), asked_s))
                 retry_s = min(retry_s * 2, RETRY_LONGEST_S)
-                await asyncio.sleep(wait_s)
-        watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watcher
-        self._notify()
 
-    def _open(self, address: Address) -> connect:
+    async def _attempt(self, address: Address) -> None:
+        """One connection, from its opening to its end; given up when the client ends while it opens."""
+        opening = asyncio.ensure_future(self._open(address))
+        over = asyncio.ensure_future(self._over.wait())
+        await asyncio.wait({opening, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        if not opening.done():
+            opening.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await opening
+            return
+        async with await opening as socket:
+            self._socket = socket
+            await self._converse(socket)
+
+    async def _open(self, address: Address) -> ClientConnection:
         headers = {"Authorization": f"Bearer {address.token}"} if address.token else None
-        return connect(
+        return await connect(
             address.url,
             additional_headers=headers,
             compression=None,  # sealed bytes do not shrink
@@ -139,8 +168,7 @@ class Connection:
                 self._client.received(frame)
                 self._to_send.set()
                 self._notify()
-                if self._client.ended:
-                    return
+                # Once the client has ended, the sender sends what is left, and closes.
         except ConnectionClosed:
             pass
         finally:

@@ -3,8 +3,9 @@
 A root key comes from the password by Argon2id (RFC 9106), salted with the persistent id; HKDF-SHA256 makes a key for
 each purpose, so that none is used for two. Everything is sealed with AES-256-GCM.
 
-* Events: a key for each view, the view's own counter as nonce. A view id is random and lives as long as one `Session`,
-  whose counter never goes back: no nonce is used twice. The associated data binds session, view and counter.
+* Events: a key for each view in each run of a session, the view's own counter as nonce. A view id is random and lives
+  as long as one `Session`, and within a run its counter never goes back: no nonce is used twice. The associated data
+  binds session, run, view and counter, so an event of one run cannot be played again in another.
 * Everything else (snapshots, versions, view data): a key for each piece, from 16 random bytes that travel with it.
   The associated data binds what it is and where it belongs.
 """
@@ -63,25 +64,27 @@ class Keys:
         self._root_key = root_key
         self._persistent_id = persistent_id
         self._session_id = session_id
-        self._views: dict[str, AESGCM] = {}
+        self._views: dict[tuple[str, str], AESGCM] = {}
 
     @property
     def password_check(self) -> bytes:
         """What the synchronizer compares to tell a wrong password; it reveals neither password nor key."""
         return hmac.digest(self._subkey("check"), self._persistent_id.encode(), "sha256")
 
-    def seal_event(self, view_id: str, counter: int, plain: bytes) -> bytes:
-        """Seal an event of our own view; never two different ones with one counter."""
-        return self._view_key(view_id).encrypt(_nonce(counter), plain, self._event_place(view_id, counter))
+    def seal_event(self, run: str, view_id: str, counter: int, plain: bytes) -> bytes:
+        """Seal an event of our own view; never two different ones with one counter in one run."""
+        place = self._event_place(run, view_id, counter)
+        return self._view_key(run, view_id).encrypt(_nonce(counter), plain, place)
 
-    def open_event(self, view_id: str, counter: int, sealed: bytes) -> bytes:
-        """The event that `view_id` sealed as number `counter`.
+    def open_event(self, run: str, view_id: str, counter: int, sealed: bytes) -> bytes:
+        """The event that `view_id` sealed as number `counter` of a run.
 
         Raises:
-            SealBroken: it was changed, or belongs to another session, view or number.
+            SealBroken: it was changed, or belongs to another session, run, view or number.
         """
+        place = self._event_place(run, view_id, counter)
         try:
-            return self._view_key(view_id).decrypt(_nonce(counter), sealed, self._event_place(view_id, counter))
+            return self._view_key(run, view_id).decrypt(_nonce(counter), sealed, place)
         except InvalidTag:
             raise SealBroken(
                 f"event {counter} of view {view_id} was changed on its way, or belongs to another session: refused"
@@ -125,14 +128,14 @@ class Keys:
         except InvalidTag:
             raise SealBroken(f"the {kind} of {place} was changed, or belongs to another place: refused") from None
 
-    def _view_key(self, view_id: str) -> AESGCM:
-        key = self._views.get(view_id)
+    def _view_key(self, run: str, view_id: str) -> AESGCM:
+        key = self._views.get((run, view_id))
         if key is None:
-            key = self._views[view_id] = AESGCM(self._subkey("event", view_id.encode()))
+            key = self._views[run, view_id] = AESGCM(self._subkey("event", f"{run}|{view_id}".encode()))
         return key
 
-    def _event_place(self, view_id: str, counter: int) -> bytes:
-        return f"event|{self._session_id}|{view_id}|{counter}".encode()
+    def _event_place(self, run: str, view_id: str, counter: int) -> bytes:
+        return f"event|{self._session_id}|{run}|{view_id}|{counter}".encode()
 
     def _subkey(self, purpose: str, salt: bytes = b"") -> bytes:
         return HKDF(SHA256(), KEY_BYTES, salt or None, f"msq/1 {purpose}".encode()).derive(self._root_key)

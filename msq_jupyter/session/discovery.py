@@ -82,8 +82,12 @@ def _configured() -> str | None:
 
 
 def _checked(url: str, origin: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # a port that is none, or half a bracket
+        valid = False
+    if not valid:
         raise ArgumentError(f'{origin}: expected a URL such as "ws://127.0.0.1:8765", got {url!r}')
     return url
 

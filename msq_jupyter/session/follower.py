@@ -70,7 +70,6 @@ class Follower:
         run: which run of the session it belongs to.
         origin: number of the version the run started from, 0 for none.
         happenings: what the session has to know, in order; it removes them.
-        events_applied: entries applied so far, over all replicas.
     """
 
     def __init__(self, client: Client, keys: Keys, blueprint: Blueprint, view_events: ViewEvents) -> None:
@@ -83,7 +82,6 @@ class Follower:
         self.run = ""
         self.origin = 0
         self.happenings: deque[Happening] = deque()
-        self.events_applied = 0
 
     @property
     def behind(self) -> bool:
@@ -114,7 +112,6 @@ class Follower:
             done = self.replica.advance(work.time_ms, pause)
         else:
             done = self.replica.apply(work, pause)
-            self.events_applied += done
         if self.replica.happenings:
             self.happenings.extend(self.replica.happenings)
             self.replica.happenings.clear()

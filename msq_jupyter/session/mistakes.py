@@ -29,7 +29,7 @@ class Mistakes:
         self.notice = ""
         self._always_check = always_check
         self._known: set[tuple[str, str, str]] = set()
-        self._checked_events = 0
+        self._checked_calls = 0
         self._check_after_s = 0.0
 
     def report(self, model: str, method: str, error: BaseException) -> None:
@@ -40,21 +40,17 @@ class Mistakes:
             self._known.add(mistake)
             logger.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
 
-    def check_state(self, replica: Replica, events_applied: int) -> None:
-        """Find what cannot be replicated soon after it was stored, and not first at the next snapshot.
-
-        Args:
-            replica: whose state.
-            events_applied: tells whether anything has happened since the last check.
-        """
+    def check_state(self, replica: Replica) -> None:
+        """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""
         now_s = time.monotonic()
-        if self._checked_events == events_applied or (now_s < self._check_after_s and not self._always_check):
+        if self._checked_calls == replica.calls or (now_s < self._check_after_s and not self._always_check):
             return
-        self._checked_events = events_applied
+        self._checked_calls = replica.calls
         try:
             replica.snapshot()
-        except StateError as error:
-            self.report(type(replica.root).__qualname__, error.path, error)
+        except Exception as error:
+            # Whatever it is, it is in the author's data, and the session goes on.
+            self.report(type(replica.root).__qualname__, getattr(error, "path", "state"), error)
         self._check_after_s = now_s + max(CHECK_S, (time.monotonic() - now_s) / CHECK_SHARE)
 
 

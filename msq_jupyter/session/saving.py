@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saves import PendingSave
 
 SavedState = Literal["none", "saving", "saved", "failed"]
@@ -39,7 +40,7 @@ class Saver:
         self._retry_s = float("-inf")
         self.error = ""
 
-    def due(self, pending: PendingSave | None, views: Iterable[str], now_s: float, *, at_once: bool = False) -> bool:
+    def due(self, pending: PendingSave, views: Iterable[str], now_s: float, *, at_once: bool = False) -> bool:
         """Whether to upload `pending` now; if so, call `uploading`.
 
         Args:
@@ -48,9 +49,6 @@ class Saver:
             now_s: the time.
             at_once: do not keep the distance; when leaving.
         """
-        if pending is None:
-            self._unsaved_since_s = None
-            return False
         if self._unsaved_since_s is None:
             self._unsaved_since_s = now_s
         if self._in_flight == pending.save_id or now_s < self._retry_s:
@@ -63,6 +61,14 @@ class Saver:
         if place == 0:
             return not self._in_flight and now_s >= self._uploaded_s + self._interval_s
         return now_s >= self._unsaved_since_s + self._interval_s + place * TURN_S
+
+    def state(self, replica: Replica | None) -> SavedState:
+        """How saving is doing, for people."""
+        if self.error:
+            return "failed"
+        if replica is None or (replica.pending_save is None and replica.last_save is None):
+            return "none"
+        return "saved" if replica.pending_save is None else "saving"
 
     def uploading(self, pending: PendingSave, now_s: float) -> None:
         """An upload begins."""

@@ -7,14 +7,12 @@ what a notebook shows.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import base64
 import contextlib
 import logging
 import os
 import threading
 import time
-import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +24,9 @@ from msq_jupyter.errors import (
     MsqError,
     OutsideModelError,
     SessionClosed,
-    StateError,
+    ViewInitError,
 )
-from msq_jupyter.persistence.records import VersionList, numbered, size_text
+from msq_jupyter.persistence.records import VersionList
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
@@ -36,8 +34,9 @@ from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveStored, chec
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import Handling, View, ViewEvents, make_view
 from msq_jupyter.session import client as client_module
+from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
@@ -46,6 +45,7 @@ from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.mistakes import Mistakes, show_log
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.stepping import Stepper
+from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
 
 if TYPE_CHECKING:
@@ -55,10 +55,8 @@ logger = logging.getLogger("msq_jupyter")
 
 #: How long leaving waits for what is still to be saved, in seconds.
 LEAVE_S = 5.0
-#: Sealing and framing add less than this to an event.
-EVENT_OVERHEAD_BYTES = 256
-
-_live_sessions: weakref.WeakSet[SessionCore] = weakref.WeakSet()
+#: How long the end of the process waits for that, in seconds.
+GOODBYE_S = 1.0
 
 
 class SessionCore:
@@ -72,6 +70,7 @@ class SessionCore:
         name: as given to `join`.
         view_id: this participant's id.
         view_events: what the views of this kernel subscribe to.
+        loop: the main loop, on which the replica moves.
     """
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
@@ -88,16 +87,18 @@ class SessionCore:
         blueprint = Blueprint(self.id, self.persistent_id, arguments.model, identity.models, arguments.options)
         self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
         self._mistakes = Mistakes(always_check="state" in arguments.debug)
-        self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail)
         self._connection = Connection(self._client, place, self._stepper.wake, self._watch)
-        self._saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._loop = asyncio.get_running_loop()
-        self._joined: asyncio.Future[None] = self._loop.create_future()
+        self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
+        saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
+        self._uploads = Uploads(self._connection, self._client, self._keys, self._sealer, saver, self._mistakes)
+        self.loop = asyncio.get_running_loop()
+        self._joined: asyncio.Future[None] = self.loop.create_future()
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._changed = asyncio.Event()
         self._send_lock = threading.Lock()
         self._sent_counter = 0
+        self._earlier_events = 0
         self.link_state: client_module.LinkState = "joining"
         self.error: MsqError | None = None
         #: Called on the main loop after every step: what shows the model looks at it again.
@@ -172,7 +173,7 @@ class SessionCore:
         if "session" in arguments.debug:
             show_log()
         identity = identify(model, model_base=Model)
-        await _save_what_waits(arguments.persistent_id)
+        await farewell.finish_others(arguments.persistent_id, min(LEAVE_S, join_timeout_s / 2))
         root_key = await asyncio.to_thread(derive_root_key, password, arguments.persistent_id)
         session = cls(arguments, identity, root_key, place)
         await session._arrive(join_timeout_s - (time.monotonic() - started_s))
@@ -182,17 +183,38 @@ class SessionCore:
         """Leave: what waits to be saved is saved, others are told. The model stays readable, and stands still."""
         if self._client.ended:
             return
-        with contextlib.suppress(MsqError, TimeoutError):
-            await asyncio.wait_for(self.saved(), LEAVE_S)
+        await self.finish(LEAVE_S)
         self.step()
         if self._replica_or_none is not None and len(self._replica.views) <= 1:
-            self._upload_snapshot()
+            self._uploads.snapshot(self._replica)
         self._connection.call(self._client.leave)
         await asyncio.to_thread(self._connection.wait_closed, LEAVE_S)
         self.step()
+        self._give_up_answers()
         if self.view is not None:
-            self.view.detach()
-        _live_sessions.discard(self)
+            self._guarded(self.view.detach)
+        farewell.forget(self)
+
+    async def finish(self, limit_s: float) -> None:
+        """Have what was published executed, and what was saved stored; give up after `limit_s` seconds and say so."""
+        if self.error is not None:
+            return
+        try:
+            await asyncio.wait_for(self._settle(), limit_s)
+        except (MsqError, asyncio.TimeoutError):
+            lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
+            if lost or self._has_pending_save:
+                saving = " and a save" if self._has_pending_save else ""
+                logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
+
+    async def _settle(self) -> None:
+        await self.synced()
+        await self.saved()
+
+    @property
+    def _has_pending_save(self) -> bool:
+        replica = self._replica_or_none
+        return replica is not None and replica.pending_save is not None
 
     async def __aenter__(self) -> Self:
         return self
@@ -216,12 +238,7 @@ class SessionCore:
     def participants(self) -> list[Participant]:
         """Everybody in the session, in the order of joining."""
         replica = self._replica_or_none
-        views = {} if replica is None else dict(replica.views)
-        labels = numbered(str(card.get("label", "somebody")) for card in views.values())
-        return [
-            Participant(view_id, label, card.get("view_data"), view_id == self.view_id)
-            for (view_id, card), label in zip(views.items(), labels, strict=True)
-        ]
+        return [] if replica is None else participants_of(dict(replica.views), self.view_id)
 
     @property
     def notice(self) -> str:
@@ -238,23 +255,22 @@ class SessionCore:
         """How the session is doing."""
         replica = self._replica_or_none
         last = None if replica is None else replica.last_save
-        pending = replica is not None and replica.pending_save is not None
         waiting_ms = self._stepper.waiting_ms
         return Status(
             # While a cell keeps us from following, the client knows better.
             link_state=self._client.state if waiting_ms and self.error is None else self.link_state,
-            saved_state="failed" if self._saver.error else "saving" if pending else "saved" if last else "none",
+            saved_state=self._uploads.saver.state(replica),
             saved_number=last.number if last else 0,
             saved_at_s=last.time_s if last else 0.0,
             saved_by=last.author if last else "",
-            save_error=self._saver.error,
+            save_error=self._uploads.saver.error,
             waiting_ms=waiting_ms,
         )
 
     @property
     def executed_counter(self) -> int:
         """How many events of this participant the replica has executed."""
-        return self._replica.counters.get(self.view_id, 0)
+        return self._earlier_events + self._replica.counters.get(self.view_id, 0)
 
     def __repr__(self) -> str:
         people = len(self.participants)
@@ -280,11 +296,12 @@ class SessionCore:
         if running_replica() is not None:
             raise OutsideModelError("inside a model write self.publish(scope, event, data), not session.publish")
         check_topic(scope, event)
-        replica = self._open_replica()
+        self._require_open()
+        replica = self._replica
         heard_here = self.view_events.wanted(scope, event)
         if heard_here:
             copy = replica.copied(data, f"data of {scope}:{event}")
-            self._loop.call_soon_threadsafe(self._tell_views, scope, event, copy)
+            self.loop.call_soon_threadsafe(self._tell_views, scope, event, copy)
         # A replica that lags may not know yet who listens.
         if replica.hears(scope, event) or self._follower.behind:
             self._send(replica.encode_publication(scope, event, data), f"{scope}:{event}")
@@ -304,7 +321,8 @@ class SessionCore:
             StateError: the value cannot be sent.
             EventTooLarge: with its size and the limit.
         """
-        replica = self._open_replica()
+        self._require_open()
+        replica = self._replica
         check_assignable(replica.root, attribute)
         payload = replica.encode_assignment(replica.root.id, attribute, value)
         return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
@@ -334,8 +352,8 @@ class SessionCore:
         return self._replica.copied(value, "value")
 
     def _send(self, payload: bytes, topic: str) -> int:
-        if len(payload) > protocol.EVENT_BYTES_MAX - EVENT_OVERHEAD_BYTES:
-            raise EventTooLarge(len(payload), protocol.EVENT_BYTES_MAX - EVENT_OVERHEAD_BYTES, topic)
+        if len(payload) > protocol.EVENT_PLAIN_BYTES_MAX:
+            raise EventTooLarge(len(payload), protocol.EVENT_PLAIN_BYTES_MAX, topic)
         with self._send_lock:  # the numbers must be in the order in which the client gets the events
             self._sent_counter += 1
             self._connection.call(self._client.send, payload)
@@ -363,7 +381,7 @@ class SessionCore:
         Raises:
             SessionClosed: the session ended before.
         """
-        while (replica := self._replica_or_none) is not None and replica.pending_save is not None:
+        while self._has_pending_save:
             self._require_open()
             self._upload_if_due(at_once=True)
             await self._next_step()
@@ -387,22 +405,13 @@ class SessionCore:
     async def _ask(self, message: Callable[[int], protocol.Message]) -> Any:
         self._require_open()
         request_id = max(self._answers, default=0) + 1
-        answer = self._answers[request_id] = self._loop.create_future()
+        answer = self._answers[request_id] = self.loop.create_future()
         self._connection.call(self._client.request, request_id, message(request_id))
         return await answer
 
     def _upload_if_due(self, *, at_once: bool = False) -> None:
-        replica = self._replica
-        pending = replica.pending_save
-        now_s = time.monotonic()
-        if self.link_state != "live" or not self._saver.due(pending, list(replica.views), now_s, at_once=at_once):
-            return
-        assert pending is not None
-        self._saver.uploading(pending, now_s)
-        parent = replica.last_save.number if replica.last_save else self._follower.origin
-        message = self._sealer.seal(pending, parent)
-        self._connection.call(self._client.tell, message)
-        logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
+        if self.link_state == "live":
+            self._uploads.save_if_due(self._replica, self._follower.origin, at_once=at_once)
 
     # --- stepping ------------------------------------------------------------------------------------------------
 
@@ -420,35 +429,53 @@ class SessionCore:
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
             self._upload_if_due()
-            self._mistakes.check_state(replica, self._follower.events_applied)
+            self._mistakes.check_state(replica)
             self.view_events.run_frame()
             if self.view is not None:
-                self.view.update(replica.time_ms)
+                self._guarded(self.view.update, replica.time_ms)
         self._look_again()
 
     def _look_again(self) -> None:
         self._changed.set()
         for hook in list(self.frame_hooks):
-            hook()
+            self._guarded(hook)
+
+    def _guarded(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call what shows the model: its mistakes are told, and end neither the session nor the others."""
+        try:
+            function(*args)
+        except Exception as error:
+            self._mistakes.report(getattr(function, "__qualname__", repr(function)), "", error)
 
     def _watch(self) -> None:
         for hook in list(self.watch_hooks):
             hook()
+        replica = self._replica_or_none
+        if replica is not None and replica.pending_save is not None:
+            self._stepper.wake()  # an upload that waits for its time must not wait for the next tick
 
     # --- what happened -------------------------------------------------------------------------------------------
 
     def _handle(self, happening: follower_module.Happening) -> None:
-        handler = _HANDLERS.get(type(happening))
-        if handler is not None:
-            handler(self, happening)
+        _HANDLERS[type(happening)](self, happening)
 
     def _on_replica(self, _: follower_module.ReplicaMade) -> None:
         if self.view is not None:
-            self.view.detach()
-        self.view = make_view(self._arguments.view, self._replica.root, self)
+            self._guarded(self.view.detach)
+        try:
+            self.view = make_view(self._arguments.view, self._replica.root, self)
+        except Exception as error:
+            self.view = None
+            name = self._arguments.view.__name__
+            self._mistakes.report(name, "__init__", error)
+            if not self._joined.done():
+                failure = ViewInitError(f"{name}.__init__ failed with {type(error).__name__}: {error}")
+                failure.__cause__ = error
+                self._fail(failure)
 
-    def _on_welcome(self, _: client_module.Welcomed) -> None:
-        self._saver.reconnected()
+    def _on_welcome(self, happening: client_module.Welcomed) -> None:
+        self._earlier_events = happening.earlier_events
+        self._uploads.saver.reconnected()
 
     def _on_state(self, happening: client_module.StateChanged) -> None:
         logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
@@ -457,8 +484,9 @@ class SessionCore:
     def _on_failed(self, happening: client_module.Failed) -> None:
         self._fail(happening.error)
 
-    def _on_snapshot_wanted(self, _: client_module.SnapshotWanted) -> None:
-        self._upload_snapshot()
+    def _on_snapshot_wanted(self, happening: client_module.SnapshotWanted) -> None:
+        if happening.run == self._follower.run:
+            self._uploads.snapshot(self._replica)
 
     def _on_answer(self, happening: client_module.Answered) -> None:
         answer = self._answers.pop(happening.request_id, None)
@@ -466,34 +494,24 @@ class SessionCore:
             answer.set_result(happening.answer)
 
     def _on_save_refused(self, happening: client_module.SaveRefused) -> None:
-        self._saver.refused(happening.reason, time.monotonic())
+        self._uploads.saver.refused(happening.reason, time.monotonic())
         logger.warning("saving failed, trying again: %s", happening.reason)
 
     def _on_saved(self, happening: SaveStored) -> None:
-        self._saver.stored()
+        self._uploads.saver.stored()
         logger.info("[Multisynq] Persistent data saved (version %d)", happening.number)
 
     def _on_handler_failed(self, happening: HandlerFailed) -> None:
         self._mistakes.report(happening.model, happening.method, happening.error)
-
-    def _upload_snapshot(self) -> None:
-        replica = self._replica
-        try:
-            state = replica.snapshot()
-        except StateError as error:
-            self._mistakes.report(type(replica.root).__qualname__, error.path, error)
-            return
-        sealed = self._keys.seal_snapshot(self._follower.run, replica.seq, state)
-        self._connection.call(self._client.tell, protocol.Snapshot(replica.seq, replica.time_ms, sealed))
 
     def _fail(self, error: MsqError) -> None:
         self.error = error
         self.link_state = "failed"
         self._mistakes.notice = str(error)
         self._connection.call(self._client.fail, error)
-        for waiting in (self._joined, *self._answers.values()):
-            if not waiting.done():
-                waiting.set_exception(error)
+        if not self._joined.done():
+            self._joined.set_exception(error)
+        self._give_up_answers()
         if self._joined.done() and self._joined.exception() is None:
             logger.error("the session %s ended: %s", self.name, error)
         self._look_again()
@@ -501,20 +519,8 @@ class SessionCore:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _first_message(self) -> protocol.Join:
-        card = {"label": self._arguments.label, "view_data": self._arguments.view_data}
-        return protocol.Join(
-            protocol_version=protocol.PROTOCOL_VERSION,
-            session_id=self.id,
-            persistent_id=self.persistent_id,
-            view_id=self.view_id,
-            password_check=self._keys.password_check,
-            view_data=self._keys.seal_view_data(self.view_id, pack_value(card, "view_data")),
-            tick_rate=float(self._arguments.tick_rate),
-            rejoin_limit_ms=float(self._arguments.rejoin_limit_ms),
-            persisted=self._arguments.persisted,
-            have_run="",
-            have_seq=0,
-        )
+        card = self._keys.seal_view_data(self.view_id, pack_value(self._arguments.card, "view_data"))
+        return self._arguments.message(self.id, self.view_id, self._keys.password_check, card)
 
     async def _arrive(self, timeout_s: float) -> None:
         self._connection.start()
@@ -531,7 +537,7 @@ class SessionCore:
         except asyncio.CancelledError:
             self._connection.call(self._client.leave)
             raise
-        _live_sessions.add(self)
+        farewell.note(self)
 
     @property
     def _replica_or_none(self) -> Replica | None:
@@ -549,17 +555,24 @@ class SessionCore:
         if self._client.ended:
             raise SessionClosed(f"the session {self.name!r} has been left: join again")
 
-    def _open_replica(self) -> Replica:
-        self._require_open()
-        return self._replica
+    def _give_up_answers(self) -> None:
+        for waiting in self._answers.values():
+            if not waiting.done():
+                waiting.set_exception(SessionClosed(f"the session {self.name!r} ended before the answer came"))
+        self._answers.clear()
 
-    def _goodbye(self) -> None:
+    def say_goodbye(self) -> None:
         """The process ends: hand over what waits, in no more than a moment."""
         if self._client.ended:
             return
         with contextlib.suppress(Exception):  # nobody is left to tell
-            self.step()
-            self._upload_if_due(at_once=True)
+            deadline_s = time.monotonic() + GOODBYE_S
+            while time.monotonic() < deadline_s:
+                self.step()
+                self._upload_if_due(at_once=True)
+                if not self._has_pending_save and self.executed_counter >= self._sent_counter:
+                    break
+                time.sleep(0.005)
             self._connection.call(self._client.leave)
             self._connection.wait_closed(1.0)
 
@@ -575,18 +588,3 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     SaveStored: SessionCore._on_saved,
     HandlerFailed: SessionCore._on_handler_failed,
 }
-
-
-async def _save_what_waits(persistent_id: str) -> None:
-    """Let sessions of this kernel with the same data finish saving, so that a new one starts from the newest."""
-    loop = asyncio.get_running_loop()
-    for session in list(_live_sessions):
-        if session.persistent_id == persistent_id and session._loop is loop:
-            with contextlib.suppress(MsqError, asyncio.TimeoutError):
-                await asyncio.wait_for(session.saved(), LEAVE_S)
-
-
-@atexit.register
-def _say_goodbye() -> None:
-    for session in list(_live_sessions):
-        session._goodbye()

@@ -83,15 +83,16 @@ class Stepper:
         if self._stepping or self._ended:
             return True
         self._stepping = True
+        done = True
         try:
-            done = self._follower.step(pause)
+            try:
+                done = self._follower.step(pause)
+            except MsqError as error:
+                self._ended = True
+                self._fail(error)
             while self._follower.happenings:
                 self._handle(self._follower.happenings.popleft())
             self._after()
-        except MsqError as error:
-            self._ended = True
-            self._fail(error)
-            return True
         finally:
             self._stepping = False
         return done

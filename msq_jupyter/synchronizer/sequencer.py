@@ -282,8 +282,7 @@ class Sequencer:
         for counter, payload in send.events:
             if counter <= view.counter:
                 continue
-            # The first one of a view that is new here may be any: its others went to an earlier run.
-            if view.counter and counter != view.counter + 1:
+            if counter != view.counter + 1:
                 raise ProtocolError(
                     f"expected event {view.counter + 1} of view {view_id!r}, got event {counter}: "
                     "connect again and send everything past Welcome.last_counter"

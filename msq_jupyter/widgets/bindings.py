@@ -51,8 +51,9 @@ class Link:
 
     def unlink(self) -> None:
         """End the link; both sides keep what they have."""
-        self._widget.unobserve(self._on_widget, self._trait)
-        self._session.frame_hooks.remove(self._refresh)
+        if self._refresh in self._session.frame_hooks:
+            self._widget.unobserve(self._on_widget, self._trait)
+            self._session.frame_hooks.remove(self._refresh)
 
     def __repr__(self) -> str:
         return f"<Link {type(self._widget).__name__}.{self._trait} and model.{self._attribute}>"
@@ -64,6 +65,7 @@ class Link:
             return  # our own writing
         with self._lock:
             self._unsent = [change["new"]]
+            self._shown = _NOTHING  # the widget shows something else now than what the model last said
             if self._timer_set:
                 return
             wait_s = self._sent_s + 1 / RATE_PER_S - time.monotonic()

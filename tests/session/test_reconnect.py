@@ -125,12 +125,23 @@ async def test_5_4_a_save_during_the_outage_is_stored_after_it(server):
 
 
 async def test_7_4_a_synchronizer_that_says_nothing_makes_join_fail_in_time():
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    hung_up = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+        hung_up.set()
+
+    silent = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
-    with pytest.raises(JoinTimeout, match="not joined after 0.5 seconds; the link is still 'joining'"):
+    with pytest.raises(JoinTimeout, match=r"not joined after 0\.5 seconds; the link is still 'joining'"):
         await SessionCore.join(
             app_id="a", name="b", password="c", model=Counter, synchronizer=f"ws://127.0.0.1:{port}", join_timeout_s=0.5
         )
+    await hung_up.wait()  # and nothing is left behind
     silent.close()
     await silent.wait_closed()
 
@@ -141,6 +152,7 @@ class Cable:
     def __init__(self, port: int) -> None:
         self._target = port
         self._writers: list[asyncio.StreamWriter] = []
+        self._carriers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Cable:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -150,6 +162,7 @@ class Cable:
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
         self.cut()
+        await asyncio.gather(*self._carriers)
 
     def cut(self) -> None:
         for writer in self._writers:
@@ -157,9 +170,13 @@ class Cable:
         self._writers.clear()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._carriers.add(asyncio.current_task())
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, far_writer]
         await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        for end in (writer, far_writer):
+            with contextlib.suppress(ConnectionError):
+                await end.wait_closed()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):

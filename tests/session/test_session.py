@@ -1,4 +1,4 @@
-"""Sessions against a real synchronizer, several participants in one process: what a user sees, and what bad input gets."""
+"""Sessions against a real synchronizer, several participants in one process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
 async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(limit_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  # what is waited for happens on other threads
             await asyncio.sleep(0.005)
 
 

@@ -134,13 +134,6 @@ def test_4_6_a_gap_in_the_counters_ends_the_connection_and_says_what_was_expecte
         play.send(ada, 3)
 
 
-def test_4_6_a_view_that_comes_from_an_earlier_run_goes_on_with_its_counters(play: Play) -> None:
-    ada = play.join("ada")
-    play.send(ada, 57, 58)
-    with pytest.raises(ProtocolError, match="expected event 59"):
-        play.send(ada, 60)
-
-
 def test_4_6_the_last_counters_survive_a_restart_even_of_views_that_left(play: Play) -> None:
     ada = play.join("ada")
     play.send(ada, 1, 2)

@@ -1,0 +1,47 @@
+"""Sessions of this process that are live: what has to be finished before another one starts, or the process ends."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import weakref
+from typing import Protocol
+
+
+class Live(Protocol):
+    """What has to be known of a live session."""
+
+    persistent_id: str
+    loop: asyncio.AbstractEventLoop
+
+    async def finish(self, limit_s: float) -> None:
+        """Have what was published executed and what was saved stored, within a time."""
+
+    def say_goodbye(self) -> None:
+        """The process ends."""
+
+
+_live: weakref.WeakSet[Live] = weakref.WeakSet()
+
+
+def note(session: Live) -> None:
+    """A session is live."""
+    _live.add(session)
+
+
+def forget(session: Live) -> None:
+    """A session was left."""
+    _live.discard(session)
+
+
+async def finish_others(persistent_id: str, limit_s: float) -> None:
+    """Let sessions of this kernel with the same data finish, so that a new one starts from the newest."""
+    loop = asyncio.get_running_loop()
+    others = [session for session in list(_live) if session.persistent_id == persistent_id]
+    await asyncio.gather(*(session.finish(limit_s) for session in others if session.loop is loop))
+
+
+@atexit.register
+def _say_goodbye() -> None:
+    for session in list(_live):
+        session.say_goodbye()

@@ -1,0 +1,81 @@
+"""What this participant uploads of the replica: versions that wait to be saved, and snapshots."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ContentTooLarge, StateError
+from msq_jupyter.persistence.records import size_text
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.session.client import Client
+from msq_jupyter.session.connection import Connection
+from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.mistakes import Mistakes
+from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.versions import VersionSealer
+
+logger = logging.getLogger("msq_jupyter")
+
+
+class Uploads:
+    """Seals and sends.
+
+    Args:
+        connection: what carries it.
+        client: what sends it, on the connection's thread.
+        keys: seals snapshots.
+        sealer: seals versions.
+        saver: knows when it is our turn.
+        mistakes: what cannot be uploaded is told there.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        client: Client,
+        keys: Keys,
+        sealer: VersionSealer,
+        saver: Saver,
+        mistakes: Mistakes,
+    ) -> None:
+        self._connection = connection
+        self._client = client
+        self._keys = keys
+        self._sealer = sealer
+        self._mistakes = mistakes
+        self.saver = saver
+
+    def save_if_due(self, replica: Replica, origin: int, *, at_once: bool) -> None:
+        """Upload what the replica has to save, if it is our turn and the time.
+
+        Args:
+            replica: whose pending content.
+            origin: number of the version its run started from, 0 for none.
+            at_once: keep no distance to the last upload.
+        """
+        pending = replica.pending_save
+        now_s = time.monotonic()
+        if pending is None or not self.saver.due(pending, list(replica.views), now_s, at_once=at_once):
+            return
+        self.saver.uploading(pending, now_s)
+        parent = replica.last_save.number if replica.last_save else origin
+        self._connection.call(self._client.tell, self._sealer.seal(pending, parent))
+        logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
+
+    def snapshot(self, replica: Replica) -> None:
+        """Upload the replica's state."""
+        kind = type(replica.root).__qualname__
+        try:
+            state = replica.snapshot()
+        except StateError as error:
+            self._mistakes.report(kind, error.path, error)
+            return
+        if len(state) > protocol.CONTENT_BYTES_MAX:
+            too_large = ContentTooLarge("the snapshot of the models", len(state), protocol.CONTENT_BYTES_MAX)
+            self._mistakes.report(kind, "snapshot", too_large)
+            return
+        sealed = self._keys.seal_snapshot(replica.run, replica.seq, state)
+        snapshot = protocol.Snapshot(replica.seq, replica.time_ms, sealed)
+        self._connection.call(self._client.upload_snapshot, replica.run, snapshot)
