@@ -46,8 +46,9 @@ tools:
 	  echo "missing: Python 3.11 or later as '$(PYTHON)' (Debian: apt-get install python3), or make PYTHON=/path/to/python3"; }; \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { missing=1; \
 	  echo "missing: Python's venv (Debian: apt-get install python3-venv)"; }; \
-	node -e 'process.exit(process.versions.node.split(".")[0] < 20)' 2>/dev/null || { missing=1; \
-	  echo "missing: Node 20 or later as 'node' (https://nodejs.org, or your distribution's package nodejs)"; }; \
+	node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' \
+	  2>/dev/null || { missing=1; \
+	  echo "missing: Node 20.19 or later as 'node' (https://nodejs.org, or your distribution's package nodejs)"; }; \
 	command -v npm >/dev/null || { missing=1; echo "missing: npm, which comes with Node"; }; \
 	exit $$missing
 

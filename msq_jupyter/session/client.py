@@ -167,7 +167,8 @@ class Client:
     def fail(self, error: MsqError) -> None:
         """End for good; the others hear of it at once."""
         if not self.ended:
-            self.tell(protocol.Leave())
+            if self.state in ("live", "catching up"):
+                self.outgoing.append(protocol.encode(protocol.Leave()))
             self._become("failed")
             self.happenings.append(Failed(error))
 

@@ -162,20 +162,23 @@ class Connection:
 
     async def _converse(self, socket: ClientConnection) -> None:
         self._client.connected()
-        sender = asyncio.ensure_future(self._send_all(socket))
+        tasks = {asyncio.ensure_future(self._read_all(socket)), asyncio.ensure_future(self._send_all(socket))}
         try:
-            async for frame in socket:
-                self._client.received(frame)
-                self._to_send.set()
-                self._notify()
-                # Once the client has ended, the sender sends what is left, and closes.
-        except ConnectionClosed:
-            pass
+            # The sender ends by closing the socket once the client has ended, which ends the reader, too.
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         finally:
-            if not sender.done():
-                sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionClosed):
-                await sender
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
+                raise result
+
+    async def _read_all(self, socket: ClientConnection) -> None:
+        while True:
+            self._client.received(await socket.recv())
+            self._to_send.set()
+            self._notify()
 
     async def _send_all(self, socket: ClientConnection) -> None:
         while True:

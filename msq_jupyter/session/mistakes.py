@@ -34,7 +34,8 @@ class Mistakes:
 
     def report(self, model: str, method: str, error: BaseException) -> None:
         """Tell of a mistake; a second time only in `notice`, because a timer can make one twenty times a second."""
-        self.notice = f"{model}.{method}: {type(error).__name__}: {error}"
+        place = f"{model}.{method}" if method else model
+        self.notice = f"{place}: {type(error).__name__}: {error}"
         mistake = (model, method, type(error).__name__)
         if mistake not in self._known:
             self._known.add(mistake)

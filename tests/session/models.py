@@ -60,3 +60,73 @@ class Broken(Model):
 class Unencodable(Model):
     def init(self, options):
         self.file = {"handle": object()}
+
+
+class Mistaken(Model):
+    """Makes the mistakes that authors make."""
+
+    def init(self, options):
+        self.done = 0
+        self.child = None
+        self.subscribe("do", "*", self.do)
+
+    def do(self, name):
+        getattr(self, name)()
+        self.done += 1
+
+    def nothing(self):
+        pass
+
+    def set_id(self):
+        self.id = "task-1"
+
+    def half_a_future(self):
+        self.timer = self.future(1000)
+
+    def destroy_root(self):
+        self.destroy()
+
+    def steal_root(self):
+        Child.create().be_well_known_as("modelRoot")
+
+    def use_the_dead(self):
+        child = Child.create()
+        child.destroy()
+        child.listen()
+
+    def keep_the_dead(self):
+        self.child = Child.create()
+        self.child.destroy()
+
+    def hold_decorated(self):
+        self.callback = self.renamed
+
+    def exit(self):
+        raise SystemExit(3)
+
+    def tell_decorated(self):
+        self.publish("out", "x", self.renamed)
+
+    def save_much(self):
+        self.persist_session({"text": "x" * 10_000})
+
+    def tick_bad(self):
+        self.future(1).hold_bad()
+
+    def hold_bad(self):
+        self.bad = object()
+
+
+def _unnamed(function):
+    def other_name(self):
+        return function(self)
+
+    return other_name
+
+
+Mistaken.renamed = _unnamed(Mistaken.nothing)
+
+
+class Child(Model):
+    def listen(self):
+        self.subscribe("x", "y", "listen")

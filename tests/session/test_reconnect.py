@@ -153,6 +153,7 @@ class Cable:
         self._target = port
         self._writers: list[asyncio.StreamWriter] = []
         self._carriers: set[asyncio.Task[None]] = set()
+        self._is_cut = False
 
     async def __aenter__(self) -> Cable:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -164,13 +165,20 @@ class Cable:
         self.cut()
         await asyncio.gather(*self._carriers)
 
-    def cut(self) -> None:
+    def cut(self, *, stay_cut: bool = False) -> None:
+        self._is_cut = stay_cut
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
 
+    def mend(self) -> None:
+        self._is_cut = False
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._carriers.add(asyncio.current_task())
+        if self._is_cut:
+            writer.transport.abort()
+            return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, far_writer]
         await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))

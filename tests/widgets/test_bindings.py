@@ -138,6 +138,25 @@ async def test_mutable_values_are_copies(join):
     assert "intruder" not in ada.model.people
 
 
+async def test_a_value_that_comes_back_to_what_the_model_last_said_is_shown(join):
+    """The widget is moved, and in the same step another participant moves the model back."""
+    ada, ben = await join(), await join()
+    widget = slider(ada)
+    widget.value = 5
+    ben.assign("speed", 1)
+    for person in (ada, ben):
+        await person.synced()
+    await until(lambda: ada.model.speed == ben.model.speed)
+    await until(lambda: widget.value == ada.model.speed)
+
+
+async def test_unlinking_twice_is_no_error(join):
+    ada = await join()
+    link = ada.link((Text(), "value"), "title")
+    link.unlink()
+    link.unlink()
+
+
 async def test_unlinking_ends_both_ways(join):
     ada = await join()
     text = Text()
