@@ -117,6 +117,7 @@ class Client:
         self.outgoing: deque[bytes] = deque()
         self.happenings: deque[Happening] = deque()
         self.retry_after_ms = 0.0
+        self._introduced = False
         self._run = ""
         self._seq = 0
         self._live_seq = 0
@@ -144,11 +145,13 @@ class Client:
         self.outgoing.clear()
         if self.ended:
             return
+        self._introduced = True
         self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, self._seq)))
 
     def disconnected(self) -> None:
         """The connection is gone."""
         self.outgoing.clear()
+        self._introduced = False
         if not self.ended:
             self._become("away")
 
@@ -167,8 +170,7 @@ class Client:
     def fail(self, error: MsqError) -> None:
         """End for good; the others hear of it at once."""
         if not self.ended:
-            if self.state in ("live", "catching up"):
-                self.outgoing.append(protocol.encode(protocol.Leave()))
+            self._say_goodbye()
             self._become("failed")
             self.happenings.append(Failed(error))
 
@@ -217,7 +219,8 @@ class Client:
     def leave(self) -> None:
         """Say goodbye and end."""
         if not self.ended:
-            self.tell(protocol.Leave())
+            self.flush()
+            self._say_goodbye()
             self._become("closed")
 
     # --- what comes ----------------------------------------------------------------------------------------------
@@ -257,6 +260,11 @@ class Client:
             joins = [(view_id, self._keys.open_view_data(view_id, sealed)) for view_id, sealed in entry.joins]
             return protocol.Membership(entry.seq, entry.time_ms, entry.exits, joins)
         return entry
+
+    def _say_goodbye(self) -> None:
+        # Also while the answer to Join is on its way: we are in by then, and would stay for `rejoin_limit_ms`.
+        if self._introduced:
+            self.outgoing.append(protocol.encode(protocol.Leave()))
 
     def _acknowledge(self, counter: int) -> None:
         while self._unacknowledged and self._unacknowledged[0][0] - self._earlier_events <= counter:
