@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
 
+README = Path(__file__).parent.parent / "README.md"
 LESSONS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
@@ -29,6 +31,16 @@ async def test_a_lesson_runs_with_two_participants(lesson: Path, local_synchroni
         badge = next(cell for cell in notebook.cells if cell.id == "join")
         assert any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in badge.outputs)
         assert not [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"]
+
+
+async def test_the_code_of_the_readme_runs_as_it_stands(local_synchronizer: Path):
+    cells = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    assert len(notebook.cells) >= 3
+    await NotebookClient(notebook, timeout=120, kernel_name="python3").async_execute()
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "stream"]
+    assert any("{'yes': 1, 'no': 0}" in output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
