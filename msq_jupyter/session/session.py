@@ -574,7 +574,8 @@ class SessionCore:
                     break
                 time.sleep(0.005)
             self._connection.call(self._client.leave)
-            self._connection.wait_closed(1.0)
+            self._connection.wait_closed(GOODBYE_S)
+            self.step()  # so that the badge says so
 
 
 _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
