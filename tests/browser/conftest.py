@@ -1,4 +1,4 @@
-"""One browser for all tests here; a server for each module."""
+"""A browser and a server for each module."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from tests.browser.lab import BROWSER_FLAGS, CHROMIUM
 ARTIFACTS = Path(__file__).parent.parent / "artifacts"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    # Not for the whole run: while Playwright's synchronous interface is open, no other loop can run on this thread.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
         yield browser
