@@ -1,0 +1,38 @@
+"""What `pip install` gets: everything it needs, and nothing that needs Node."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BROWSER_SIDE = {"msq_jupyter/widgets/static/badge.js", "msq_jupyter/widgets/static/badge.css"}
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """An sdist, and the wheel that is built from it as pip does, in a folder without Node's modules."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
+
+
+def test_the_wheel_holds_the_browser_side_and_the_types(archives):
+    with zipfile.ZipFile(archives[1]) as wheel:
+        names = set(wheel.namelist())
+    assert names >= BROWSER_SIDE | {"msq_jupyter/py.typed", "msq_jupyter/__init__.py"}
+    assert not [name for name in names if name.startswith(("tests/", "js/"))]
+
+
+def test_the_sdist_holds_the_browser_side_its_source_and_the_tests(archives):
+    with tarfile.open(archives[0]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert names >= BROWSER_SIDE | {"js/src/badge.tsx", "js/package-lock.json", "tests/test_packaging.py", "LICENSE"}
+    assert not [name for name in names if "node_modules" in name or "/artifacts/" in name]
