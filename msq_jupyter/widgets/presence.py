@@ -9,15 +9,17 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import anywidget
 import traitlets
 
 from msq_jupyter.errors import InternalError
+from msq_jupyter.session.client import LinkState
+from msq_jupyter.session.saving import SavedState
 
-LINK_STATES = ("joining", "catching up", "live", "away", "closed", "failed")
-SAVED_STATES = ("none", "saving", "saved", "failed")
+LINK_STATES: tuple[str, ...] = get_args(LinkState)
+SAVED_STATES: tuple[str, ...] = get_args(SavedState)
 
 
 def _built(name: str) -> Path:
