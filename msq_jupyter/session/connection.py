@@ -23,6 +23,9 @@ from msq_jupyter.session.client import Client
 from msq_jupyter.session.discovery import Address, Place
 
 logger = logging.getLogger("msq_jupyter")
+# At level DEBUG the library would log request headers, and with them the token.
+_websockets_logger = logging.getLogger("msq_jupyter.websockets")
+_websockets_logger.setLevel(logging.WARNING)
 
 #: First and longest wait before connecting again, in seconds; it doubles, with jitter.
 RETRY_FIRST_S = 0.05
@@ -158,6 +161,7 @@ class Connection:
             open_timeout=10,
             close_timeout=1,
             proxy=None,
+            logger=_websockets_logger,
         )
 
     async def _converse(self, socket: ClientConnection) -> None:

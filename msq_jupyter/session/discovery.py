@@ -46,7 +46,8 @@ def find_place(synchronizer: str | None) -> Place:
     """The synchronizer to use.
 
     Args:
-        synchronizer: its URL, `ws://host:port` or `wss://host:port`; None looks further.
+        synchronizer: its URL, `ws://host:port` or `wss://host:port`, with a token as `ws://TOKEN@host:port`; None looks
+            further. The token travels in a header, never in the URL.
 
     Raises:
         ArgumentError: a URL that is none.
@@ -57,7 +58,7 @@ def find_place(synchronizer: str | None) -> Place:
         (_configured(), "c.Msq.synchronizer"),
     ):
         if url:
-            return _fixed(Address(_checked(url, origin)))
+            return _fixed(_address(url, origin))
     return Place(_local, is_local=True, name="the local synchronizer")
 
 
@@ -81,15 +82,17 @@ def _configured() -> str | None:
     return url if isinstance(url, str) else None
 
 
-def _checked(url: str, origin: str) -> str:
+def _address(url: str, origin: str) -> Address:
+    token, at, host = url.partition("://")[2].rpartition("@")
+    without_token = url.replace(f"{token}{at}", "", 1) if at else url
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(without_token)
         valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:  # a port that is none, or half a bracket
         valid = False
-    if not valid:
-        raise ArgumentError(f'{origin}: expected a URL such as "ws://127.0.0.1:8765", got {url!r}')
-    return url
+    if not valid or (at and not (token.isascii() and token.isprintable() and host)):
+        raise ArgumentError(f'{origin}: expected a URL such as "ws://127.0.0.1:8765", got {without_token!r}')
+    return Address(without_token, token)
 
 
 def _is_loopback(url: str) -> bool:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from msq_jupyter.errors import JoinTimeout
+from msq_jupyter.errors import JoinTimeout, SynchronizerRefused
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.synchronizer.server import Synchronizer
 from tests.session.models import Counter, EditedCounter
 from tests.session.test_session import until
 
@@ -146,6 +147,24 @@ async def test_7_4_a_synchronizer_that_says_nothing_makes_join_fail_in_time():
     await silent.wait_closed()
 
 
+async def test_a_token_in_the_url_lets_in_and_a_wrong_one_is_refused_without_being_told(tmp_path, caplog):
+    caplog.set_level("DEBUG")
+    async with Synchronizer(data_directory=tmp_path / "data", token="s3cret") as synchronizer:
+        arguments = {"app_id": "a", "name": "b", "password": "c", "model": Counter}
+        for token in ("", "wr0ng@"):
+            url = synchronizer.url.replace("://", f"://{token}")
+            with pytest.raises(
+                SynchronizerRefused, match="HTTP status 401: check the URL and the access token"
+            ) as caught:
+                await SessionCore.join(synchronizer=url, **arguments)
+            assert "wr0ng" not in str(caught.value)
+        url = synchronizer.url.replace("://", "://s3cret@")
+        async with await SessionCore.join(synchronizer=url, **arguments) as ada:
+            assert ada.is_live
+    assert "s3cret" not in caplog.text
+    assert "wr0ng" not in caplog.text
+
+
 class Cable:
     """A TCP connection through us, to be cut at will."""
 
@@ -222,6 +241,7 @@ async def test_the_process_ends_with_a_session_open_and_says_goodbye(server):
     code = f"""
 import asyncio
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.synchronizer.server import Synchronizer
 from tests.session.models import Counter
 async def main():
     global session
