@@ -242,6 +242,7 @@ def test_7_it_looks_right_in_the_dark_and_narrow(people, artifacts, theme, width
     )
     page.set_viewport_size({"width": width, "height": 1400})
     expect(page.locator("body")).to_have_attribute("data-jp-theme-light", str("Light" in theme).lower())
+    expect(page.locator("#jupyterlab-splash")).to_have_count(0)  # it fades while themes change
     ada.badge.scroll_into_view_if_needed()
     expect(ada.badge).to_be_visible()
     ada.notebook.screenshot(artifacts / f"lab_{theme.split()[-1].lower()}_{width}.png")
