@@ -118,6 +118,7 @@ class Client:
         self.happenings: deque[Happening] = deque()
         self.retry_after_ms = 0.0
         self._introduced = False
+        self._has_replica = False
         self._run = ""
         self._seq = 0
         self._live_seq = 0
@@ -146,7 +147,8 @@ class Client:
         if self.ended:
             return
         self._introduced = True
-        self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, self._seq)))
+        run = self._run if self._has_replica else ""
+        self.outgoing.append(protocol.encode(_rejoin(self._join, run, self._seq)))
 
     def disconnected(self) -> None:
         """The connection is gone."""
@@ -154,6 +156,10 @@ class Client:
         self._introduced = False
         if not self.ended:
             self._become("away")
+
+    def forget_replica(self) -> None:
+        """The replica is of no use any more: the next connection asks for everything to make another one."""
+        self._has_replica = False
 
     def received(self, frame: bytes | str) -> None:
         """A frame came. Anything wrong with it ends in state `failed`, never in an exception."""
@@ -229,6 +235,7 @@ class Client:
         if welcome.run != self._run:
             self._run = welcome.run
             self._earlier_events = self._sent_number - len(self._unacknowledged)
+        self._has_replica = True
         self._seq = welcome.after_seq
         self._live_seq = welcome.live_seq
         self._acknowledge(welcome.last_counter)

@@ -70,6 +70,14 @@ class Connection:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and the client with it
             self._loop.call_soon_threadsafe(self._do, function, args)
 
+    def reconnect(self) -> None:
+        """Begin again with a new connection; from any thread."""
+        self.call(self._reconnect)
+
+    def _reconnect(self) -> None:
+        if self._socket is not None:
+            self._socket.transport.abort()
+
     def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Call something on this connection's thread, later; from any thread."""
         self.call(self._loop.call_later, delay_s, function)

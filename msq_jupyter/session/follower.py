@@ -56,6 +56,9 @@ class Blueprint:
     options: Mapping[str, Any]
 
 
+_FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.SnapshotWanted)
+
+
 class Follower:
     """Steps a replica.
 
@@ -82,11 +85,17 @@ class Follower:
         self.run = ""
         self.origin = 0
         self.happenings: deque[Happening] = deque()
+        self._discarded = False
 
     @property
     def behind(self) -> bool:
         """Whether something waits to be applied or handled."""
         return bool(self._work or self._client.happenings)
+
+    def discard(self) -> None:
+        """The replica stopped in the middle of an event: take nothing for it any more, until there is another one."""
+        self._discarded = True
+        self._work.clear()
 
     def step(self, pause: Callable[[], bool]) -> bool:
         """Apply what has come, until `pause` says True; whether everything is done.
@@ -118,6 +127,8 @@ class Follower:
         return done
 
     def _absorb(self, happening: client_module.Happening) -> None:
+        if self._discarded and isinstance(happening, _FOR_THE_REPLICA):
+            return
         if isinstance(happening, client_module.Received):
             self._work.extend(happening.entries)
         elif isinstance(happening, client_module.Ticked):
@@ -129,8 +140,8 @@ class Follower:
             self.happenings.append(happening)
 
     def _welcome(self, welcome: protocol.Welcome) -> None:
-        if welcome.resumed and self.replica is not None:
-            return
+        if welcome.resumed:
+            return  # the replica we have goes on; a discarded one waits for the next welcome
         plan = self._blueprint
         replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events)
         if welcome.snapshot is not None:
@@ -138,6 +149,7 @@ class Follower:
         else:
             self._start(replica, welcome.origin)
         self.replica = replica
+        self._discarded = False
         self.run = welcome.run
         self.origin = welcome.origin.number if welcome.origin else 0
         self.happenings.append(ReplicaMade())

@@ -87,7 +87,7 @@ class SessionCore:
         blueprint = Blueprint(self.id, self.persistent_id, arguments.model, identity.models, arguments.options)
         self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
         self._mistakes = Mistakes(always_check="state" in arguments.debug)
-        self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail)
+        self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, self._begin_anew)
         self._connection = Connection(self._client, place, self._stepper.wake, self._watch)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
@@ -455,6 +455,13 @@ class SessionCore:
             self._stepper.wake()  # an upload that waits for its time must not wait for the next tick
 
     # --- what happened -------------------------------------------------------------------------------------------
+
+    def _begin_anew(self) -> None:
+        """Throw the replica away and have another one made from the synchronizer's snapshot and log."""
+        logger.warning("the model was interrupted in the middle of an event: it is being restored")
+        self._follower.discard()
+        self._connection.call(self._client.forget_replica)
+        self._connection.reconnect()
 
     def _handle(self, happening: follower_module.Happening) -> None:
         _HANDLERS[type(happening)](self, happening)

@@ -29,6 +29,7 @@ class Stepper:
         handle: called with each thing that happened.
         after: called after each step.
         fail: called with an error that ends the session; there are no more steps then.
+        interrupted: called when the user interrupted a model; the replica must be made anew.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class Stepper:
         handle: Callable[[Happening], None],
         after: Callable[[], None],
         fail: Callable[[MsqError], None],
+        interrupted: Callable[[], None],
     ) -> None:
         self._follower = follower
         self._handle = handle
         self._after = after
         self._fail = fail
+        self._interrupted = interrupted
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._stepping = False
@@ -90,6 +93,10 @@ class Stepper:
             except MsqError as error:
                 self._ended = True
                 self._fail(error)
+            except KeyboardInterrupt:
+                # An event may be half executed here, and on no other replica.
+                self._interrupted()
+                raise
             while self._follower.happenings:
                 self._handle(self._follower.happenings.popleft())
             self._after()
