@@ -240,7 +240,7 @@ class SourceText:
         flags = code.co_flags & _FUTURE_FLAGS
         if flags not in self._fingerprints:
             places: dict[Place, list[Fingerprint]] = {}
-            for compiled in _codes_in(_compile(self.tree, flags)):
+            for compiled in _codes_of(self.tree, flags):
                 places.setdefault((compiled.co_name, compiled.co_firstlineno), []).append(_fingerprint(compiled))
             self._fingerprints[flags] = places
         return self._fingerprints[flags]
@@ -253,11 +253,10 @@ class SourceText:
             moved = copy.deepcopy(self.tree)
             # All of it moves: what an instruction compiles to can depend on whether its neighbour shares its line.
             ast.increment_lineno(list(ast.walk(moved))[order[candidate]], _FAR_LINE)
-            for compiled in _codes_in(_compile(moved, code.co_flags & _FUTURE_FLAGS)):
-                if compiled.co_firstlineno == far_line and compiled.co_name == code.co_name:
+            for compiled in _codes_of(moved, code.co_flags & _FUTURE_FLAGS):
+                if (compiled.co_firstlineno, compiled.co_name) == (far_line, code.co_name):
                     if _fingerprint(compiled) == wanted:
                         return candidate
-                    break
         raise SourceError("shares its line with others of its name: give each a line of its own")
 
 
@@ -369,6 +368,16 @@ def _compile(tree: ast.Module, flags: int) -> types.CodeType:
             tree, "<source>", "exec", flags=flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
         )
         return code
+
+
+def _codes_of(tree: ast.Module, flags: int) -> Iterator[types.CodeType]:
+    """All code in a text, as a module runs it and as IPython does, which compiles each statement by itself.
+
+    It makes a difference: a call of a name that the same unit imports is compiled in another way.
+    """
+    yield from _codes_in(_compile(tree, flags))
+    for statement in tree.body:
+        yield from _codes_in(_compile(ast.Module([statement], []), flags))
 
 
 def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -339,3 +339,21 @@ def test_magics_and_display_in_the_cell_do_no_harm(shell: Any) -> None:
 def test_a_future_import_in_another_cell_does_no_harm(shell: Any) -> None:
     cells = cases.counter("def f(self, a: int): return a")
     assert identity_in(shell, "from __future__ import annotations\n", *cells).code_hash == identity(cells).code_hash
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("import math", "math.floor(1.5)"),
+        ("import datetime", "datetime.date(2020, 1, 1)"),
+        ("import statistics as st", "st.mean([1, 2])"),
+        ("from math import floor", "floor(1.5)"),
+        ("import os.path", "os.path.join('a', 'b')"),
+    ],
+)
+def test_an_import_in_the_cell_of_the_class_makes_no_difference(shell: Any, line: str, call: str) -> None:
+    """Python compiles a call of an imported name in another way where it sees the import."""
+    model = f"class Counter(Model):\n    def f(self):\n        return {call}, [{call} for _ in 'a']\n"
+    together = identity_in(shell, f"{line}\n{model}")
+    apart = identity_in(shell, line, model)
+    assert together.code_hash == apart.code_hash
