@@ -28,6 +28,10 @@ def __getattr__(name: str) -> Any:
     return getattr(importlib.import_module(_HOMES[name]), name)
 
 
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
 def load_ipython_extension(shell: Any) -> None:
     """What `%load_ext msq_jupyter` does."""
     importlib.import_module("msq_jupyter.jupyter.cells").load(shell)

@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         "--token-file",
         type=Path,
         metavar="FILE",
-        help="participants have to know the content of this file, one line; required when other machines can connect",
+        help="participants have to know the content of this file, one line, and join with "
+        "synchronizer='ws://TOKEN@host:port'; required when other machines can connect",
     )
     serve.add_argument(
         "--idle-exit-s",

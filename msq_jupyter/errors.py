@@ -9,9 +9,27 @@ A message names what was expected, what came, where, and what to do. Facts a pro
 
 from __future__ import annotations
 
+import sysconfig
+import traceback
+from pathlib import Path
+
 
 class MsqError(Exception):
     """Root of everything this package raises on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the user's own lines and what to do, not the way through this package."""
+        lines: list[str] = []
+        if self.__cause__ is not None:
+            lines += [*_lines_of_users(self.__cause__), *traceback.format_exception_only(self.__cause__), "\n"]
+        lines += [*_lines_of_users(self), f"{type(self).__name__}: {self}"]
+        return "".join(lines).splitlines()
+
+
+def _lines_of_users(error: BaseException) -> list[str]:
+    ours = (str(Path(__file__).parent), str(Path(sysconfig.get_path("stdlib")) / "asyncio"))
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
+    return traceback.format_list(frames)
 
 
 # --- the author's fault ------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ stays in `.demo/synchronizer`; `make clean` removes it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import secrets
 import shutil
@@ -19,6 +20,8 @@ import urllib.error
 import urllib.request
 import webbrowser
 from pathlib import Path
+
+from msq_jupyter.local_registry import read_note
 
 PEOPLE = ("first", "second")
 LESSON = "01_shared_counter.ipynb"
@@ -40,6 +43,7 @@ def main() -> int:
     port = arguments.port or free_port()
     token = secrets.token_urlsafe(16)
     lab = start_lab(folder, port, token)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         if not wait_until_up(lab, port, token):
             print(f"JupyterLab did not start; its messages are in {folder / 'lab.log'}", file=sys.stderr)
@@ -61,6 +65,10 @@ def main() -> int:
     finally:
         lab.send_signal(signal.SIGTERM)
         lab.wait()
+        synchronizer = read_note(folder / "synchronizer")
+        if synchronizer is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(synchronizer.pid, signal.SIGTERM)
 
 
 def free_port() -> int:
@@ -73,9 +81,14 @@ def free_port() -> int:
 
 def start_lab(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
     """JupyterLab as a child; kernels it starts share a synchronizer that lives in the demo's folder."""
+    # No question about Jupyter's news over the lesson.
+    (folder / "jupyter_server_config.json").write_text(
+        '{"LabApp": {"news_url": null, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}}'
+    )
     environment = {**os.environ, "MSQ_DATA_DIR": str(folder / "synchronizer")}
     command = [
         *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
+        f"--config={folder / 'jupyter_server_config.json'}",
         *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}"),
     ]
     if hasattr(os, "getuid") and os.getuid() == 0:

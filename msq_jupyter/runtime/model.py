@@ -69,7 +69,10 @@ class Model:
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Refuse, and show the line that works."""
-        raise ModelCreationError(f"models are made with create: write {cls.__name__}.create(), not {cls.__name__}()")
+        raise ModelCreationError(
+            f"models are made with create: inside a model write {cls.__name__}.create(), not {cls.__name__}(); a cell "
+            f"joins with session = await Session.join(..., model={cls.__name__}), which makes the first one"
+        )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -43,11 +43,15 @@ from msq_jupyter.stable import bytes_digest, check_json, content_bytes
 
 @dataclass(frozen=True)
 class HandlerFailed:
-    """A method of a model raised. The changes made until then stay, on every replica."""
+    """A method of a model raised. The changes made until then stay, on every replica.
+
+    `view_id` is whose event it was, "" when it was nobody's.
+    """
 
     model: str
     method: str
     error: BaseException
+    view_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Replica:
         models: every model by id, in the order of creation.
         well_known: models by the names they are well known by.
         topics: which method of which model hears what; the owner of a subscription is a model's id.
+        content_id: of what was saved or loaded last; saving it again unchanged is skipped.
+        last_save: the newest stored version this run knows of.
         views: view data by view id, in the order of joining.
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.
@@ -113,20 +119,18 @@ class Replica:
 
     # --- beginning -----------------------------------------------------------------------------------------------
 
-    def start(self, root_class: type[Model], options: Any, persisted: Any = None, content_id: str = "") -> None:
-        """Make the root model, at time 0.
+    def start(self, root_class: type[Model], options: Any, persisted: Any = None) -> None:
+        """Make the root model, at time 0. Set `last_save` and `content_id` before, if a version is what it starts from.
 
         Args:
             root_class: its class.
             options: the session's options.
             persisted: data of the version this run starts from, or None.
-            content_id: id of that data: saving it again unchanged is skipped.
 
         Raises:
             Exception: whatever `init` raises.
             StateError: `init` stored something that cannot be replicated.
         """
-        self.content_id = content_id
         previous = model_module.set_running_replica(self)
         try:
             root_class.create(options, persisted)
@@ -419,7 +423,7 @@ class Replica:
         try:
             getattr(model, method)(*args)
         except (Exception, SystemExit) as error:
-            self.happenings.append(HandlerFailed(type(model).__qualname__, method, error))
+            self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self._event_view_id))
 
     def _view_label(self, view_id: str) -> str:
         card = self.views.get(view_id)

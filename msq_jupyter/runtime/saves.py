@@ -22,7 +22,7 @@ class PendingSave(msgspec.Struct, array_like=True, frozen=True):
 
 
 class LastSave(msgspec.Struct, array_like=True, frozen=True):
-    """The newest acknowledged version of this session; `author` is a name for people."""
+    """The newest stored version that a run has saved or started from; `author` is a name for people."""
 
     number: int
     author: str

@@ -254,9 +254,9 @@ class SourceText:
             # All of it moves: what an instruction compiles to can depend on whether its neighbour shares its line.
             ast.increment_lineno(list(ast.walk(moved))[order[candidate]], _FAR_LINE)
             for compiled in _codes_of(moved, code.co_flags & _FUTURE_FLAGS):
-                if (compiled.co_firstlineno, compiled.co_name) == (far_line, code.co_name):
-                    if _fingerprint(compiled) == wanted:
-                        return candidate
+                is_here = (compiled.co_firstlineno, compiled.co_name) == (far_line, code.co_name)
+                if is_here and _fingerprint(compiled) == wanted:
+                    return candidate
         raise SourceError("shares its line with others of its name: give each a line of its own")
 
 

@@ -24,7 +24,7 @@ from msq_jupyter.session.discovery import Address, Place
 
 logger = logging.getLogger("msq_jupyter")
 # At level DEBUG the library would log request headers, and with them the token.
-_websockets_logger = logging.getLogger("msq_jupyter.websockets")
+_websockets_logger = logging.getLogger("msq_jupyter.session.websockets")
 _websockets_logger.setLevel(logging.WARNING)
 
 #: First and longest wait before connecting again, in seconds; it doubles, with jitter.
@@ -124,7 +124,12 @@ class Connection:
         welcomed = False
         while not self._client.ended:
             try:
-                await self._attempt(await asyncio.to_thread(self._place.locate))
+                try:
+                    address = await asyncio.to_thread(self._place.locate)
+                except RuntimeError:
+                    self._client.leave()  # the interpreter ends, and makes no threads any more
+                    break
+                await self._attempt(address)
             except (OSError, WebSocketException, asyncio.TimeoutError, SynchronizerUnreachable) as error:
                 if not welcomed and self._client.state == "joining":
                     self._client.fail(self._explained(error))
@@ -217,7 +222,8 @@ class Connection:
         if isinstance(error, InvalidStatus):
             status = error.response.status_code
             return SynchronizerRefused(
-                f"{self._place.name} answered with HTTP status {status}: check the URL and the access token"
+                f"{self._place.name} answered with HTTP status {status}: check the URL and the access token, "
+                'which goes before the host: "ws://TOKEN@host:port"'
             )
         if isinstance(error, SynchronizerUnreachable):
             return error

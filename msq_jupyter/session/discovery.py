@@ -88,10 +88,15 @@ def _address(url: str, origin: str) -> Address:
     try:
         parts = urlsplit(without_token)
         valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        valid = valid and not parts.query and not parts.fragment
     except ValueError:  # a port that is none, or half a bracket
         valid = False
     if not valid or (at and not (token.isascii() and token.isprintable() and host)):
-        raise ArgumentError(f'{origin}: expected a URL such as "ws://127.0.0.1:8765", got {without_token!r}')
+        shown = without_token.partition("?")[0].partition("#")[0]  # what follows may be a secret
+        raise ArgumentError(
+            f'{origin}: expected a URL such as "ws://127.0.0.1:8765", or "ws://TOKEN@host:port" for a synchronizer '
+            f"that wants a token, got {shown!r}"
+        )
     return Address(without_token, token)
 
 

@@ -20,6 +20,7 @@ from msq_jupyter.persistence.records import decode_meta, size_text
 from msq_jupyter.runtime import replica as replica_module
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.runtime.saves import LastSave
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session.client import Client
@@ -71,7 +72,6 @@ class Follower:
     Attributes:
         replica: the newest one, None before the first welcome.
         run: which run of the session it belongs to.
-        origin: number of the version the run started from, 0 for none.
         happenings: what the session has to know, in order; it removes them.
     """
 
@@ -83,7 +83,6 @@ class Follower:
         self._work: deque[protocol.Entry | client_module.Ticked] = deque()
         self.replica: Replica | None = None
         self.run = ""
-        self.origin = 0
         self.happenings: deque[Happening] = deque()
         self._discarded = False
 
@@ -151,17 +150,18 @@ class Follower:
         self.replica = replica
         self._discarded = False
         self.run = welcome.run
-        self.origin = welcome.origin.number if welcome.origin else 0
         self.happenings.append(ReplicaMade())
         self.happenings.extend(replica.happenings)
         replica.happenings.clear()
 
     def _start(self, replica: Replica, origin: protocol.StoredVersion | None) -> None:
-        persisted, content_id = None, ""
+        persisted = None
         if origin is not None:
             sealed = (origin.save_id, origin.parent)
             content = self._keys.open_version("content", *sealed, origin.content)
-            content_id = decode_meta(self._keys.open_version("meta", *sealed, origin.meta)).content_id
+            meta = decode_meta(self._keys.open_version("meta", *sealed, origin.meta))
+            replica.content_id = meta.content_id
+            replica.last_save = LastSave(origin.number, meta.author, origin.time_s)
             persisted = content_value(content)
             logger.info(
                 "[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id
@@ -170,7 +170,7 @@ class Follower:
         model = self._blueprint.model
         options = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(self._blueprint.options)))
         try:
-            replica.start(model, options, persisted, content_id)
+            replica.start(model, options, persisted)
         except MsqError:
             raise
         except Exception as error:

@@ -13,6 +13,8 @@ logger = logging.getLogger("msq_jupyter")
 #: The state is checked for what cannot be replicated at most this often, and never for more than 2 % of the time.
 CHECK_S = 2.0
 CHECK_SHARE = 0.02
+#: The same mistake is told again after so long.
+REPEAT_S = 1.0
 
 
 class Mistakes:
@@ -28,18 +30,34 @@ class Mistakes:
     def __init__(self, *, always_check: bool) -> None:
         self.notice = ""
         self._always_check = always_check
-        self._known: set[tuple[str, str, str]] = set()
+        self._known: set[str] = set()
+        self._told_s: dict[str, float] = {}
         self._checked_calls = 0
         self._check_after_s = 0.0
 
-    def report(self, model: str, method: str, error: BaseException) -> None:
-        """Tell of a mistake; a second time only in `notice`, because a timer can make one twenty times a second."""
+    def report(self, model: str, method: str, error: BaseException, *, of_another: bool = False) -> None:
+        """Tell of a mistake: with its traceback the first time, in one line when it comes again.
+
+        Args:
+            model: the class.
+            method: its method, or "".
+            error: what it raised.
+            of_another: another participant's event did it; only `notice` says so, because what is printed here would
+                stand below a cell that has nothing to do with it.
+        """
         place = f"{model}.{method}" if method else model
         self.notice = f"{place}: {type(error).__name__}: {error}"
-        mistake = (model, method, type(error).__name__)
-        if mistake not in self._known:
-            self._known.add(mistake)
+        if of_another:
+            return
+        now_s = time.monotonic()
+        if self.notice not in self._known:
+            self._known.add(self.notice)
             logger.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
+        elif now_s > self._told_s[place] + REPEAT_S:  # a timer can fail twenty times a second
+            logger.error("%s (again)", self.notice)
+        else:
+            return
+        self._told_s[place] = now_s
 
     def check_state(self, replica: Replica) -> None:
         """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""

@@ -141,7 +141,8 @@ class SessionCore:
             view: the root view's class, if cells and widgets are not enough.
             options: JSON data handed to the root model's `init`; part of the session's identity.
             persistent_options: keys of `options` that are part of the saved data's identity, too.
-            synchronizer: its URL; see `msq_jupyter.session.discovery` for what is used without.
+            synchronizer: its URL, "ws://host:port", with a token "ws://TOKEN@host:port"; without one, what the
+                environment variable MSQ_SYNCHRONIZER says, else a local one of this user, which starts by itself.
             view_data: JSON data about this participant, told to the models with "view-join"; its "name" is shown.
             tick_rate: how often time moves while nothing happens, 1/30 to 60 a second; the first participant's counts.
             debug: "session" logs joining, loading and saving; "state" checks the models after every event.
@@ -200,16 +201,12 @@ class SessionCore:
         if self.error is not None:
             return
         try:
-            await asyncio.wait_for(self._settle(), limit_s)
+            await asyncio.wait_for(self.saved(), limit_s)
         except (MsqError, asyncio.TimeoutError):
             lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
             if lost or self._has_pending_save:
                 saving = " and a save" if self._has_pending_save else ""
                 logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
-
-    async def _settle(self) -> None:
-        await self.synced()
-        await self.saved()
 
     @property
     def _has_pending_save(self) -> bool:
@@ -296,7 +293,7 @@ class SessionCore:
         if running_replica() is not None:
             raise OutsideModelError("inside a model write self.publish(scope, event, data), not session.publish")
         check_topic(scope, event)
-        self._require_open()
+        self.require_open()
         replica = self._replica
         heard_here = self.view_events.wanted(scope, event)
         if heard_here:
@@ -321,7 +318,7 @@ class SessionCore:
             StateError: the value cannot be sent.
             EventTooLarge: with its size and the limit.
         """
-        self._require_open()
+        self.require_open()
         replica = self._replica
         check_assignable(replica.root, attribute)
         payload = replica.encode_assignment(replica.root.id, attribute, value)
@@ -376,13 +373,14 @@ class SessionCore:
         return VersionList(map(self._sealer.open, answer.versions))
 
     async def saved(self) -> None:
-        """Wait until everything the model has saved so far is stored and acknowledged.
+        """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
 
         Raises:
             SessionClosed: the session ended before.
         """
+        await self.synced()
         while self._has_pending_save:
-            self._require_open()
+            self.require_open()
             self._upload_if_due(at_once=True)
             await self._next_step()
 
@@ -392,10 +390,11 @@ class SessionCore:
         Raises:
             SessionClosed: the session ended before.
         """
+        self.require_open()
         target = self._sent_counter
         while self.executed_counter < target:
-            self._require_open()
             await self._next_step()
+            self.require_open()
 
     async def _next_step(self) -> None:
         self._changed.clear()
@@ -403,7 +402,7 @@ class SessionCore:
             await asyncio.wait_for(self._changed.wait(), 0.5)
 
     async def _ask(self, message: Callable[[int], protocol.Message]) -> Any:
-        self._require_open()
+        self.require_open()
         request_id = max(self._answers, default=0) + 1
         answer = self._answers[request_id] = self.loop.create_future()
         self._connection.call(self._client.request, request_id, message(request_id))
@@ -411,7 +410,7 @@ class SessionCore:
 
     def _upload_if_due(self, *, at_once: bool = False) -> None:
         if self.link_state == "live":
-            self._uploads.save_if_due(self._replica, self._follower.origin, at_once=at_once)
+            self._uploads.save_if_due(self._replica, at_once=at_once)
 
     # --- stepping ------------------------------------------------------------------------------------------------
 
@@ -509,7 +508,8 @@ class SessionCore:
         logger.info("[Multisynq] Persistent data saved (version %d)", happening.number)
 
     def _on_handler_failed(self, happening: HandlerFailed) -> None:
-        self._mistakes.report(happening.model, happening.method, happening.error)
+        of_another = happening.view_id not in ("", self.view_id)
+        self._mistakes.report(happening.model, happening.method, happening.error, of_another=of_another)
 
     def _fail(self, error: MsqError) -> None:
         self.error = error
@@ -556,7 +556,8 @@ class SessionCore:
         assert replica is not None  # nobody has a session before `join` has made its replica
         return replica
 
-    def _require_open(self) -> None:
+    def require_open(self) -> None:
+        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
         if self.error is not None:
             raise SessionClosed(f"the session {self.name!r} has ended: {self.error}") from self.error
         if self._client.ended:

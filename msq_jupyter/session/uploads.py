@@ -47,12 +47,11 @@ class Uploads:
         self._mistakes = mistakes
         self.saver = saver
 
-    def save_if_due(self, replica: Replica, origin: int, *, at_once: bool) -> None:
+    def save_if_due(self, replica: Replica, *, at_once: bool) -> None:
         """Upload what the replica has to save, if it is our turn and the time.
 
         Args:
             replica: whose pending content.
-            origin: number of the version its run started from, 0 for none.
             at_once: keep no distance to the last upload.
         """
         pending = replica.pending_save
@@ -60,7 +59,7 @@ class Uploads:
         if pending is None or not self.saver.due(pending, list(replica.views), now_s, at_once=at_once):
             return
         self.saver.uploading(pending, now_s)
-        parent = replica.last_save.number if replica.last_save else origin
+        parent = replica.last_save.number if replica.last_save else 0
         self._connection.call(self._client.tell, self._sealer.seal(pending, parent))
         logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
 

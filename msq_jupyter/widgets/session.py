@@ -21,6 +21,10 @@ class Session(SessionCore):
 
     _badge: Badge | None = None
 
+    def __dir__(self) -> list[str]:
+        # What Tab shows: the words of the documentation, and not what the inside needs.
+        return sorted(_FOR_USERS)
+
     def badge(self) -> Badge:
         """The line that says how the session is doing: name, link, people, saved state. The same one each time."""
         if self._badge is None:
@@ -46,7 +50,9 @@ class Session(SessionCore):
         Raises:
             ArgumentError: not a widget, or no such trait.
             AuthorError: the model has no such attribute; names the nearest.
+            SessionClosed: the session has been left.
         """
+        self.require_open()
         return link(self, source, attribute)
 
     async def leave(self) -> None:
@@ -57,6 +63,13 @@ class Session(SessionCore):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.badge()._repr_mimebundle_(**kwargs)
+
+
+_FOR_USERS = {
+    *("app_id", "badge", "code_hash", "id", "is_live", "join", "latency_ms", "leave", "link", "model", "name"),
+    *("participants", "persistent_id", "publish", "saved", "status", "step", "subscribe", "synced", "unsubscribe"),
+    *("versions", "view", "view_id"),
+}
 
 
 class _BadgeWriter:
@@ -74,7 +87,7 @@ class _BadgeWriter:
         status = self._session.status
         people = [
             {"view_id": person.view_id, "label": person.label, "is_me": person.is_me}
-            for person in self._session.participants
+            for person in ([] if status.link_state in ("closed", "failed") else self._session.participants)
         ]
         self._set(
             people=people,

@@ -302,16 +302,20 @@ async def test_5_8_persisted_data_that_init_cannot_read_says_the_ways_on(join):
     assert len(await ada.versions()) == 1
 
 
-async def test_3_3_a_failing_handler_is_told_once_and_everything_goes_on(join, caplog):
+async def test_3_3_a_failing_handler_is_told_to_who_published_and_everything_goes_on(join, caplog):
     ada, ben = await join(), await join()
     for _ in range(3):
         ada.publish("counter", "fail", "oops")
+    ada.publish("counter", "fail", "ouch")
     ada.publish("counter", "add", 1)
     await until(lambda: ben.model.count == 1)
-    assert ada.notice == "Counter.fail: RuntimeError: oops"
-    told = [r for r in caplog.records if r.getMessage() == ada.notice]
-    assert len(told) == 2  # once by each participant
-    assert all(r.exc_info for r in told)
+    await ada.synced()
+    assert ada.notice == ben.notice == "Counter.fail: RuntimeError: ouch"
+    told = [record for record in caplog.records if record.exc_info]
+    assert [record.getMessage() for record in told] == [
+        "Counter.fail: RuntimeError: oops",
+        "Counter.fail: RuntimeError: ouch",
+    ]
 
 
 async def test_4_6_an_event_too_large_raises_at_the_caller_with_size_and_limit(join):
@@ -335,9 +339,39 @@ async def test_publishing_an_unencodable_value_raises_at_the_caller(join):
         ada.publish("counter", "add", {"x": object()})
 
 
+async def test_5_7_a_session_that_starts_from_a_version_says_from_which(join):
+    ada = await join(view_data={"name": "Ada"})
+    assert ada.status.saved_state == "none"
+    ada.publish("counter", "add", 1)
+    await ada.saved()
+    edited = await join(EditedCounter)
+    assert (edited.status.saved_state, edited.status.saved_number, edited.status.saved_by) == ("saved", 1, "Ada")
+    assert edited.status.saved_at_s == ada.status.saved_at_s > 0
+
+
+async def test_saved_waits_for_what_was_published_just_now(join):
+    ada = await join()
+    ada.publish("counter", "add", 1)
+    await ada.saved()
+    assert ada.model.count == 1
+    assert ada.status.saved_number == 1
+
+
+async def test_an_error_shows_the_users_lines_and_not_ours(join):
+    with pytest.raises(ModelInitError) as caught:
+        await join(Broken)
+    shown = caught.value._render_traceback_()
+    assert any("self.ratio = 1 / 0" in line for line in shown)
+    assert shown[-1].startswith("ModelInitError: Broken.init failed with ZeroDivisionError")
+    assert not any("msq_jupyter/session" in line for line in shown)
+    assert len(shown) < 12
+
+
 async def test_a_session_that_was_left_says_so(join):
     ada = await join()
     await ada.leave()
+    with pytest.raises(SessionClosed, match="join again"):
+        await ada.synced()
     await ada.leave()
     assert ada.link_state == "closed"
     assert ada.model.count == 0
@@ -372,6 +406,8 @@ async def test_stepping_on_another_thread_raises(join):
         ({"options": {"x": {1}}}, r"set at options\.x is not JSON"),
         ({"persistent_options": ["doc"]}, "'doc' is not a key of options"),
         ({"synchronizer": "http://x"}, r'synchronizer=: expected a URL such as "ws://127.0.0.1:8765"'),
+        ({"synchronizer": "ws://x:1?token=s3"}, r'"ws://TOKEN@host:port" for a synchronizer .* got .ws://x:1.$'),
+        ({"synchronizer": "ws://x:99999"}, "expected a URL"),
         ({"tick_rate": 0}, "tick_rate: expected 1/30 to 60"),
         ({"debug": "sesion"}, "debug: expected words of"),
         ({"join_timeout_s": 0}, "join_timeout_s: expected more than 0"),

@@ -12,8 +12,9 @@ import pytest
 import traitlets
 from ipywidgets import IntSlider, Text
 
+import msq_jupyter
 from msq_jupyter import Session
-from msq_jupyter.errors import ArgumentError, AuthorError
+from msq_jupyter.errors import ArgumentError, AuthorError, SessionClosed
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
 from tests.session.test_session import until
@@ -155,6 +156,21 @@ async def test_unlinking_twice_is_no_error(join):
     link = ada.link((Text(), "value"), "title")
     link.unlink()
     link.unlink()
+
+
+async def test_a_session_that_was_left_links_nothing(join):
+    ada = await join()
+    await ada.leave()
+    with pytest.raises(SessionClosed, match="join again"):
+        ada.link((Text(), "value"), "title")
+
+
+async def test_tab_shows_the_words_of_the_documentation(join):
+    ada = await join()
+    assert {"link", "publish", "model", "versions"} <= set(dir(ada))
+    assert not {"frame_hooks", "call_later", "say_goodbye"} & set(dir(ada))
+    assert all(hasattr(ada, name) for name in dir(ada))
+    assert dir(msq_jupyter) == sorted(msq_jupyter.__all__)
 
 
 async def test_unlinking_ends_both_ways(join):
