@@ -98,7 +98,7 @@ class Join(Message, frozen=True, tag="Join"):
     `password_check` proves knowledge of the password without revealing it; the first one for a `persistent_id` is
     kept, later ones must equal it. `persisted` says what a session that is not there yet starts from: `"latest"`,
     `"ignore"`, or the number of a version. `have_run` and `have_seq` say, on a reconnect, which run of the session
-    and how much of it this participant's replica has; `have_run` is empty otherwise.
+    and how much of it this participant's replica has, -1 for a replica of no use; `have_run` is empty otherwise.
     """
 
     protocol_version: int
@@ -183,6 +183,8 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     is where the entries that follow begin: it is `have_seq` for a replica that may go on, the snapshot's place when
     `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from. `resumed` says
     that the replica the participant has may go on. `head` is the number of the newest version, 0 for none.
+    `last_counter` is the view's newest event in this run. When the participant comes from another run of the session,
+    `earlier_counter` is the newest one in that: it has been executed there, and must not be sent to this run again.
     """
 
     run: str
@@ -194,6 +196,7 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     live_time_ms: TimeMs
     last_counter: int
     head: int
+    earlier_counter: int = 0
 
 
 class Refused(Message, frozen=True, tag="Refused"):

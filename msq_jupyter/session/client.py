@@ -147,8 +147,8 @@ class Client:
         if self.ended:
             return
         self._introduced = True
-        run = self._run if self._has_replica else ""
-        self.outgoing.append(protocol.encode(_rejoin(self._join, run, self._seq)))
+        seq = self._seq if self._has_replica else -1
+        self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, seq)))
 
     def disconnected(self) -> None:
         """The connection is gone."""
@@ -233,6 +233,8 @@ class Client:
 
     def _welcome(self, welcome: protocol.Welcome) -> None:
         if welcome.run != self._run:
+            # What the run we were in has executed is not executed again, though we never saw it come back.
+            self._acknowledge(welcome.earlier_counter)
             self._run = welcome.run
             self._earlier_events = self._sent_number - len(self._unacknowledged)
         self._has_replica = True

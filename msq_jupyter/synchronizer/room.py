@@ -61,9 +61,10 @@ class Shelf:
 class Member:
     """One connection that is in a room; `welcomed` is set when its `Welcome` is out, or never will be."""
 
-    def __init__(self, number: int, socket: ServerConnection) -> None:
+    def __init__(self, number: int, socket: ServerConnection, join: Join) -> None:
         self.number = number
         self.socket = socket
+        self.join = join
         self.welcomed = asyncio.Event()
         self._held: list[bytes] | None = []
         # Kept here, because asyncio itself does not keep a task alive.
@@ -136,7 +137,7 @@ class Room:
 
     def enter(self, socket: ServerConnection, join: Join) -> Member:
         """A connection comes in; an older one of the same view goes."""
-        member = Member(next(self._numbers), socket)
+        member = Member(next(self._numbers), socket, join)
         self._members[member.number] = member
         replaced = self.sequencer.join(member.number, join, now_ms())
         if replaced is not None:
@@ -213,7 +214,7 @@ class Room:
 
     async def _catch_up(self, member: Member, welcome: Welcome) -> None:
         try:
-            welcome = await self._complete(welcome)
+            welcome = await self._complete(welcome, member.join)
             await member.socket.send(protocol.encode(welcome))
             member.welcomed.set()
             seq = welcome.after_seq
@@ -238,10 +239,13 @@ class Room:
         finally:
             member.welcomed.set()
 
-    async def _complete(self, welcome: Welcome) -> Welcome:
-        """Add what the sequencer does not have: the payload of the newest snapshot, or the origin."""
+    async def _complete(self, welcome: Welcome, join: Join) -> Welcome:
+        """Add what the sequencer does not have: earlier runs, the payload of the newest snapshot, or the origin."""
         if welcome.resumed:
             return welcome
+        if join.have_run not in ("", welcome.run):
+            counter = await self._journal.call(Storage.read_counter, join.have_run, join.view_id)
+            welcome = msgspec.structs.replace(welcome, earlier_counter=counter)
         snapshot = await self._journal.call(Storage.read_snapshot, welcome.run)
         if snapshot:
             # It may be newer than the one the sequencer knew of when the member came.

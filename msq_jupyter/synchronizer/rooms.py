@@ -152,7 +152,7 @@ def check_join(join: Join) -> None:
         value = getattr(join, name)
         if not math.isfinite(value) or value < 0:
             raise ProtocolError(f"expected Join.{name} to be a finite number from 0, got {value}")
-    if join.have_seq < 0:
-        raise ProtocolError(f"expected Join.have_seq from 0, got {join.have_seq}")
+    if join.have_seq < -1:
+        raise ProtocolError(f"expected Join.have_seq from -1, got {join.have_seq}")
     if isinstance(join.persisted, str) and join.persisted not in ("latest", "ignore"):
         raise ProtocolError(f'expected Join.persisted "latest", "ignore" or a number, got {join.persisted!r}')

@@ -343,7 +343,8 @@ class Sequencer:
         return ViewRecord(view_id, view.counter, view.rejoin_limit_ms, present)
 
     def _welcome(self, join: Join, view: _View, now_ms: float) -> Welcome:
-        resumed = join.have_run == self.record.run and 0 <= self._seq - join.have_seq <= TAIL_ENTRIES_MAX
+        same_run = join.have_run == self.record.run
+        resumed = same_run and 0 <= join.have_seq <= self._seq <= join.have_seq + TAIL_ENTRIES_MAX
         return Welcome(
             run=self.record.run,
             resumed=resumed,

@@ -228,6 +228,13 @@ class Storage:
         rows.close()
         return entries
 
+    def read_counter(self, run: str, view_id: str) -> int:
+        """The newest event of a view in a run, 0 for none."""
+        row = self._database.execute(
+            "SELECT counter FROM views JOIN runs USING (position) WHERE run = ? AND view_id = ?", (run, view_id)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
     def read_snapshot(self, run: str) -> Snapshot | None:
         """The newest snapshot of a run, or None when there is none."""
         position, _ = self._place(run)

@@ -173,6 +173,7 @@ class Cable:
         self._writers: list[asyncio.StreamWriter] = []
         self._carriers: set[asyncio.Task[None]] = set()
         self._is_cut = False
+        self._is_held = False
 
     async def __aenter__(self) -> Cable:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -186,12 +187,17 @@ class Cable:
 
     def cut(self, *, stay_cut: bool = False) -> None:
         self._is_cut = stay_cut
+        self._is_held = False
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
 
     def mend(self) -> None:
         self._is_cut = False
+
+    def hold(self) -> None:
+        """Let nothing through on the way down any more, until the next cut."""
+        self._is_held = True
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._carriers.add(asyncio.current_task())
@@ -200,16 +206,17 @@ class Cable:
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, far_writer]
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, holds=True))
         for end in (writer, far_writer):
             with contextlib.suppress(ConnectionError):
                 await end.wait_closed()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, holds: bool = False) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(1000):
-                writer.write(data)
-                await writer.drain()
+                if not (holds and self._is_held):
+                    writer.write(data)
+                    await writer.drain()
         writer.transport.abort()
 
 
