@@ -11,13 +11,18 @@ CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
-.PHONY: demo test check clean tools chromium benchmark
+.PHONY: demo test soak check clean tools chromium benchmark
 
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
 test: $(VENV)/.installed $(BUNDLE) chromium check
 	$(BIN)/python -m pytest
+
+# Simulated sessions in bad weather, from a seed drawn by lot: make soak SCHEDULES=1000000
+SCHEDULES ?= 100000
+soak: $(VENV)/.installed
+	$(BIN)/python -m pytest tests/simulation -q --msq-schedules $(SCHEDULES) --msq-seed random
 
 check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/ruff check .

@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "cli": {"errors", "local_registry", "synchronizer"},
     "__init__": {"runtime", "widgets", "jupyter"},
+    "testing": {"errors", "stable", "protocol", "runtime", "persistence", "session", "synchronizer"},
 }
 
 #: The pure rooms: no clock, no socket, no file, no thread that waits, no event loop.

@@ -1,0 +1,142 @@
+"""Where two replicas differ first, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import MethodType
+from typing import Any, TypeAlias
+
+from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.stable import path_text
+from msq_jupyter.testing.faults import NotConverged
+
+_SHOWN_CHARACTERS = 200
+_MISSING = object()
+
+_Found: TypeAlias = "tuple[list[str | int], Any, Any]"
+
+
+def twin_of(replica: Replica, snapshot: bytes) -> Replica:
+    """Another replica with the code of this one, made from a snapshot."""
+    twin = Replica(replica.session_id, replica.run, replica.classes)
+    twin.restore(snapshot)
+    return twin
+
+
+def first_difference(one: Replica, other: Replica) -> tuple[str, str, str] | None:
+    """The first place at which two replicas of one session differ.
+
+    Args:
+        one: a replica.
+        other: another one.
+
+    Returns:
+        The path, for example `Poll.votes.yes` for an attribute of a model, and both values as text; None when their
+        snapshots are equal byte for byte.
+    """
+    if one.snapshot() == other.snapshot():
+        return None
+    found = _Comparison().compare(_state(one), _state(other), [])
+    if found is None:
+        return "snapshot", "the same values", "the same values, with other things in common"
+    parts, mine, theirs = found
+    return path_text(str(parts[0]), parts[1:]) if parts else "snapshot", _text(mine), _text(theirs)
+
+
+def require_equal(name: str, replica: Replica, other_name: str, other: Replica) -> None:
+    """Compare two replicas.
+
+    Raises:
+        NotConverged: names the first difference.
+    """
+    difference = first_difference(replica, other)
+    if difference:
+        path, mine, theirs = difference
+        raise NotConverged(f"{path} differs: {mine} for {name}, {theirs} for {other_name}", path)
+
+
+def _state(replica: Replica) -> dict[str, Any]:
+    """Everything in a snapshot by name, what authors know first."""
+    kinds = [type(model).__qualname__ for model in replica.models.values()]
+    named = {
+        kind if kinds.count(kind) == 1 else f"{kind} {model.id}": _attributes(model)
+        for kind, model in zip(kinds, replica.models.values(), strict=True)
+    }
+    return {
+        **named,
+        "models": list(replica.models.values()),
+        "next model": replica.next_model,
+        "well known": replica.well_known,
+        "subscriptions": [(entry.scope, entry.event, entry.owner_id, entry.handler) for entry in replica.topics],
+        "future": [dataclasses.astuple(message) for message in replica.schedule.messages()],
+        "random stream": replica.random.state,
+        "views": replica.views,
+        "counters": replica.counters,
+        "saves": [replica.save_count, replica.content_id, repr(replica.pending_save), repr(replica.last_save)],
+        "seq": replica.seq,
+        "time_ms": replica.time_ms,
+    }
+
+
+def _attributes(model: Model) -> dict[str, Any]:
+    left_out = {REPLICA_ATTRIBUTE, "id", *model.transient}
+    return {name: value for name, value in model.__dict__.items() if name not in left_out}
+
+
+class _Comparison:
+    """One walk over two values at once."""
+
+    def __init__(self) -> None:
+        self._met: set[tuple[int, int]] = set()
+
+    def compare(self, one: Any, other: Any, path: list[str | int]) -> _Found | None:
+        """The first difference below a path, or None."""
+        if type(one) is not type(other):
+            return path, one, other
+        mine, theirs = _parts(one), _parts(other)
+        if mine is None or theirs is None:
+            return None if _leaf(one) == _leaf(other) else (path, one, other)
+        if (id(one), id(other)) in self._met:
+            return None
+        self._met.add((id(one), id(other)))
+        for key in [*mine, *(key for key in theirs if key not in mine)]:
+            found = self.compare(mine.get(key, _MISSING), theirs.get(key, _MISSING), [*path, key])
+            if found:
+                return found
+        return None if list(mine) == list(theirs) else (path, list(mine), list(theirs))
+
+
+def _parts(value: Any) -> dict[str | int, Any] | None:
+    """What a value consists of, by key; None for one without parts."""
+    if isinstance(value, dict):
+        return {key if type(key) in (str, int) else repr(key): item for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return dict(enumerate(value))
+    if isinstance(value, set | frozenset):
+        return {f"{{{text}}}": text for text in sorted(map(_text, value))}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {part.name: getattr(value, part.name, _MISSING) for part in dataclasses.fields(value)}
+    return None
+
+
+def _leaf(value: Any) -> Any:
+    """Something to compare: `==` takes True for 1, 0.0 for -0.0, and nan for something else."""
+    if hasattr(value, "tobytes"):  # an array of NumPy
+        return value.dtype.str, getattr(value, "shape", ()), value.tobytes()
+    return repr(value) if isinstance(value, float) else _whole_text(value)
+
+
+def _whole_text(value: Any) -> str:
+    if value is _MISSING:
+        return "nothing"
+    if isinstance(value, MethodType):
+        return f"{value.__self__!r}.{value.__name__}"
+    if isinstance(value, FutureHandle):
+        return f"<future message {value.handle_id} at {value.time} ms>"
+    return repr(value)
+
+
+def _text(value: Any) -> str:
+    text = _whole_text(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"

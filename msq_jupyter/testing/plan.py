@@ -1,0 +1,46 @@
+"""What participants of a simulation share, and what they join with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.session.arguments import JoinArguments
+from msq_jupyter.testing.ledger import Ledger
+from msq_jupyter.testing.network import Dice
+from msq_jupyter.testing.synchronizer import SimulatedSynchronizer
+from msq_jupyter.testing.timeline import Timeline
+
+_identities: WeakKeyDictionary[type[Model], CodeIdentity] = WeakKeyDictionary()
+
+
+def identity_of(model: type[Model]) -> CodeIdentity:
+    """The identity of a model's code, worked out once for each class."""
+    if model not in _identities:
+        _identities[model] = identify(model, model_base=Model)
+    return _identities[model]
+
+
+@dataclass(frozen=True)
+class World:
+    """What all participants of a simulation share."""
+
+    timeline: Timeline
+    dice: Dice
+    ledger: Ledger
+    synchronizer: SimulatedSynchronizer
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a participant joins with. `raise_errors`: an exception in a model's method ends the simulation."""
+
+    arguments: JoinArguments
+    raise_errors: bool
+
+    @property
+    def session_id(self) -> str:
+        """Identity of the live session."""
+        return self.arguments.session_id(identity_of(self.arguments.model).code_hash)

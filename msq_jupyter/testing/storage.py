@@ -1,0 +1,111 @@
+"""The storage's twin in memory: what is in it survives a crash of the simulated synchronizer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from msq_jupyter.protocol import Snapshot, StoredVersion
+from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
+from msq_jupyter.testing.faults import InvariantBroken
+
+
+@dataclass
+class RunRows:
+    """Everything stored of one run."""
+
+    record: RunRecord
+    time_ms: float = 0.0
+    entries: list[bytes] = field(default_factory=list)
+    views: dict[str, ViewRecord] = field(default_factory=dict)
+    saves: list[int] = field(default_factory=list)
+    snapshot: Snapshot | None = None
+
+
+class MemoryStorage:
+    """Does what `msq_jupyter.synchronizer.storage.Storage` does, without a disk, and refuses what must never happen."""
+
+    def __init__(self) -> None:
+        self._password_checks: dict[str, bytes] = {}
+        self._runs: dict[str, RunRows] = {}
+        self._versions: dict[str, list[StoredVersion]] = {}
+
+    def commit(self, batch: Sequence[Writes]) -> None:
+        """Store everything in the batch.
+
+        Raises:
+            InvariantBroken: an entry or a version would leave a gap, or take the place of another one.
+        """
+        for writes in batch:
+            self._write(writes)
+
+    def _write(self, writes: Writes) -> None:
+        if writes.opened:
+            record, password_check = writes.opened
+            self._password_checks.setdefault(record.persistent_id, password_check)
+            if record.run in self._runs:
+                raise InvariantBroken(f"run {record.run} was opened twice")
+            self._runs[record.run] = RunRows(record)
+        rows = self._runs[writes.run]
+        if writes.entries and writes.first_seq != len(rows.entries) + 1:
+            raise InvariantBroken(
+                f"expected entry {len(rows.entries) + 1} of run {writes.run} to be written next, got {writes.first_seq}"
+            )
+        rows.entries += writes.entries
+        rows.views.update((view.view_id, view) for view in writes.views)
+        if writes.time_ms is not None:
+            rows.time_ms = writes.time_ms
+        rows.snapshot = writes.snapshot or rows.snapshot
+        versions = self._versions.setdefault(rows.record.persistent_id, [])
+        for number, time_s, save in writes.versions:
+            if number != len(versions) + 1 or any(version.save_id == save.save_id for version in versions):
+                raise InvariantBroken(
+                    f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
+                )
+            size_bytes = len(save.content)
+            versions.append(
+                StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content)
+            )
+        rows.saves += writes.saves
+
+    def load_index(self, persistent_id: str) -> StoredIndex | None:
+        """What is known of a persistent id, or None when it was never used."""
+        password_check = self._password_checks.get(persistent_id)
+        if password_check is None:
+            return None
+        versions = self._versions.get(persistent_id, [])
+        return StoredIndex(password_check, {version.save_id: version.number for version in versions})
+
+    def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
+        """The newest run of a session, or None when it never ran."""
+        for rows in reversed(self._runs.values()):
+            if (rows.record.persistent_id, rows.record.session_id) == (persistent_id, session_id):
+                snapshot_seq = rows.snapshot.seq if rows.snapshot else 0
+                return StoredRun(
+                    record=rows.record,
+                    time_ms=rows.time_ms,
+                    last_seq=len(rows.entries),
+                    snapshot_seq=snapshot_seq,
+                    tail_bytes=sum(map(len, rows.entries[snapshot_seq:])),
+                    views=list(rows.views.values()),
+                    saves=list(rows.saves),
+                )
+        return None
+
+    def read_entries(self, run: str, after_seq: int, until_seq: int) -> list[bytes]:
+        """Encoded entries from `after_seq` (without) to `until_seq`."""
+        return self._runs[run].entries[after_seq:until_seq]
+
+    def read_counter(self, run: str, view_id: str) -> int:
+        """The newest event of a view in a run, 0 for none."""
+        rows = self._runs.get(run)
+        view = rows.views.get(view_id) if rows else None
+        return view.counter if view else 0
+
+    def read_snapshot(self, run: str) -> Snapshot | None:
+        """The newest snapshot of a run, or None when there is none."""
+        return self._runs[run].snapshot
+
+    def list_versions(self, persistent_id: str) -> list[StoredVersion]:
+        """Every version whole, oldest first."""
+        return list(self._versions.get(persistent_id, ()))

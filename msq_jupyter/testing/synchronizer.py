@@ -1,0 +1,399 @@
+"""The simulated synchronizer: real sequencers over a storage in memory, driven by virtual time, that crashes.
+
+It does what `rooms`, `journal`, `room` and `server` of `msq_jupyter.synchronizer` do with threads and sockets, in the
+same order: turns of all touched runs are written together, one write after the other, and only what is written is
+sent. A newcomer reads the log in portions until it has what the others were sent, and listens from then on.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from msq_jupyter import protocol
+from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused
+from msq_jupyter.synchronizer.records import RunRecord
+from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
+from msq_jupyter.testing.catch_up import CatchUp
+from msq_jupyter.testing.ledger import Ledger
+from msq_jupyter.testing.memory import (
+    EPOCH_S,
+    FORGET_AFTER_MS,
+    RETRY_AFTER_MS,
+    Limits,
+    LiveRun,
+    Member,
+    Shelf,
+    Visitor,
+    blocks_of,
+    in_force,
+)
+from msq_jupyter.testing.network import Dice, Link
+from msq_jupyter.testing.storage import MemoryStorage
+from msq_jupyter.testing.timeline import Timeline, Timer
+
+
+class SimulatedSynchronizer:
+    """Sequencers, a storage, and when what is written and sent.
+
+    Args:
+        timeline: virtual time.
+        dice: how long things take.
+        ledger: checks everything that is written and sent.
+        limits: when snapshots are requested.
+
+    Attributes:
+        storage: what survives a crash.
+        is_up: whether anybody can connect.
+        disk_fails: whether the next write is refused.
+    """
+
+    def __init__(self, timeline: Timeline, dice: Dice, ledger: Ledger, limits: Limits) -> None:
+        self._timeline = timeline
+        self._dice = dice
+        self._ledger = ledger
+        self._limits = limits
+        self.storage = MemoryStorage()
+        self.is_up = True
+        self.disk_fails = False
+        self._runs_opened = 0
+        self._life = 0
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        self._restarted_ms = self._timeline.now_ms
+        self._shelves: dict[str, Shelf] = {}
+        self._visitors: dict[Link, Visitor] = {}
+        self._touched: dict[LiveRun, None] = {}
+        self._writing: list[tuple[LiveRun, Turn]] | None = None
+        self._turn_due = False
+        self._queue: deque[tuple[Visitor, Join]] = deque()
+
+    def runs(self) -> list[LiveRun]:
+        """Every run in memory."""
+        return [run for shelf in self._shelves.values() for run in shelf.rooms.values()]
+
+    def find(self, persistent_id: str, session_id: str) -> LiveRun | None:
+        """The run of a session that is in memory, or None."""
+        shelf = self._shelves.get(persistent_id)
+        return shelf.rooms.get(session_id) if shelf else None
+
+    # --- beginning and end ---------------------------------------------------------------------------------------
+
+    def crash(self) -> None:
+        """Die: what was not written is lost, and what was being written may be stored, but nobody was told."""
+        self._ledger.counters["crashes"] += 1
+        if self._writing and self._dice.random.random() < 0.5:
+            self._commit(self._writing)
+            self._ledger.counters["written but not told"] += 1
+        elif self._writing or self._touched:
+            self._ledger.counters["lost turns"] += 1
+        self._go_down(Link.cut)
+
+    def stop(self) -> None:
+        """End properly: the exact time is written, everybody is told when to connect again."""
+        self._ledger.counters["restarts"] += 1
+        if self._writing:
+            self._written(self._writing)
+        for run in self.runs():
+            self._take_turns([run])  # what was touched before is written and sent
+            run.sequencer.stop(self._timeline.now_ms)
+            for member in run.listeners.values():
+                member.write(protocol.encode(protocol.Closing(RETRY_AFTER_MS)))
+            self._close(run)
+            self._commit([(run, run.sequencer.end_turn(self._timeline.now_ms))])
+        self._go_down(Link.close_down)
+
+    def start(self) -> None:
+        """Be there again, with what is stored."""
+        self._wake_up()
+        self.is_up = True
+
+    def _go_down(self, drop: Callable[[Link], None]) -> None:
+        self.is_up = False
+        self._life += 1
+        for link in list(self._visitors):
+            drop(link)
+        for run in self.runs():
+            if run.timer:
+                run.timer.cancel()
+        self._wake_up()
+
+    def _later(self, delay_ms: float, call: Callable[[], None]) -> Timer:
+        life = self._life
+        return self._timeline.after(delay_ms, lambda: call() if life == self._life else None)
+
+    # --- connections ---------------------------------------------------------------------------------------------
+
+    def received(self, link: Link, frame: bytes) -> None:
+        """A frame arrived."""
+        if not self.is_up:
+            link.cut()  # nobody listens
+            return
+        visitor = self._visitors.setdefault(link, Visitor(link))
+        if not visitor.joined:
+            join = protocol.decode_up(frame)
+            assert isinstance(join, Join), f"expected a Join first, got {type(join).__name__}"
+            visitor.joined = True
+            self._queue.append((visitor, join))
+            self._admit()
+        elif visitor.run is None:
+            visitor.early.append(frame)
+        else:
+            self._listen(visitor, visitor.run, frame)
+
+    def lost(self, link: Link) -> None:
+        """A connection is gone."""
+        visitor = self._visitors.pop(link, None)
+        if visitor is None:
+            return
+        visitor.lost = True
+        if visitor.run is not None and visitor.member is not None:
+            self._leave(visitor.run, visitor.member)
+
+    def _listen(self, visitor: Visitor, run: LiveRun, frame: bytes) -> None:
+        message = protocol.decode_up(frame)
+        member = visitor.member
+        assert member is not None
+        assert not isinstance(message, Join)
+        if isinstance(message, ListVersions | FetchVersion):
+            if member.welcomed:
+                self._answer(run, member, message)
+            else:
+                member.questions.append(message)
+            return
+        if run.closed:
+            return
+        self._ledger.arrived(run.sequencer.record.run, member.join.view_id, message)
+        now_ms = self._timeline.now_ms
+        run.sequencer.receive(member.number, message, now_ms, EPOCH_S + now_ms / 1_000)
+        self._touch(run)
+        if isinstance(message, Leave):
+            self._visitors.pop(visitor.link, None)
+            self._leave(run, member)
+            visitor.link.close_down()
+
+    def _leave(self, run: LiveRun, member: Member) -> None:
+        if run.members.get(member.number) is member:
+            del run.members[member.number]
+            run.listeners.pop(member.number, None)
+        run.sequencer.disconnect(member.number, self._timeline.now_ms)
+        self._touch(run)
+
+    def _answer(self, run: LiveRun, member: Member, query: ListVersions | FetchVersion) -> None:
+        stored = self.storage.list_versions(run.shelf.persistent_id)
+        answer: protocol.Message
+        if isinstance(query, ListVersions):
+            bare = [msgspec.structs.replace(version, content=b"") for version in stored]
+            answer = protocol.Versions(query.request_id, bare)
+        else:
+            found = [version for version in stored if version.number == query.number]
+            answer = protocol.VersionContent(query.request_id, found[0] if found else None)
+        self._ledger.counters["questions"] += 1
+        member.link.down(protocol.encode(answer))
+
+    # --- finding the run -----------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        """Let in who waits; reading the storage waits for what is being written."""
+        while self._queue:
+            visitor, join = self._queue[0]
+            if (self._writing or self._touched) and self.find(join.persistent_id, join.session_id) is None:
+                return
+            self._queue.popleft()
+            run = self._find(join)
+            if isinstance(run, Refused):
+                visitor.link.down(protocol.encode(run))
+                visitor.link.close_down()
+                continue
+            self._enter(visitor, run, join)
+
+    def _enter(self, visitor: Visitor, run: LiveRun, join: Join) -> None:
+        member = Member(next(run.numbers), join, visitor.link)
+        run.members[member.number] = member
+        with in_force(self._limits):
+            replaced = run.sequencer.join(member.number, join, self._timeline.now_ms)
+        if replaced is not None:
+            self._ledger.counters["replaced connections"] += 1
+            run.listeners.pop(replaced, None)
+            run.members.pop(replaced).link.close_down()
+        visitor.run, visitor.member = run, member
+        self._touch(run)
+        if visitor.lost:
+            self._leave(run, member)
+        early, visitor.early = visitor.early, []
+        for frame in early:
+            if not visitor.lost:
+                self._listen(visitor, run, frame)
+
+    def _find(self, join: Join) -> LiveRun | Refused:
+        shelf = self._shelves.get(join.persistent_id)
+        if shelf is None:
+            index = self.storage.load_index(join.persistent_id)
+            password_check = index.password_check if index else join.password_check
+            shelf = Shelf(join.persistent_id, password_check, VersionIndex(index.numbers if index else None))
+            self._shelves[join.persistent_id] = shelf
+        if not hmac.compare_digest(shelf.password_check, join.password_check):
+            return Refused("wrong_password", "this name is in use here with another password")
+        run = shelf.rooms.get(join.session_id)
+        now_ms = self._timeline.now_ms
+        if run is None:
+            stored = self.storage.load_run(join.persistent_id, join.session_id)
+            if stored is not None:
+                run = self._add(shelf, Sequencer(stored, shelf.versions, now_ms, self._restarted_ms))
+        if run is not None:
+            run.sequencer.advance(now_ms)
+            outdated = shelf.versions.head > run.sequencer.newest_version
+            if not (outdated and run.sequencer.is_empty):
+                return run
+            self._ledger.counters["outdated runs"] += 1
+        return self._start(shelf, join)
+
+    def _start(self, shelf: Shelf, join: Join) -> LiveRun | Refused:
+        head = shelf.versions.head
+        origin = join.persisted if isinstance(join.persisted, int) else head if join.persisted == "latest" else 0
+        if isinstance(join.persisted, int) and not 1 <= origin <= head:
+            return Refused("no_such_version", f"expected persisted to be a version from 1 to {head}, got {origin}")
+        self._runs_opened += 1
+        name = f"run{self._runs_opened}"
+        record = RunRecord(name, join.session_id, join.persistent_id, origin, head, join.tick_rate)
+        return self._add(shelf, Sequencer.new(record, shelf.password_check, shelf.versions, self._timeline.now_ms))
+
+    def _add(self, shelf: Shelf, sequencer: Sequencer) -> LiveRun:
+        run = LiveRun(sequencer, shelf, sequencer.last_seq)
+        shelf.rooms[sequencer.record.session_id] = run
+        self._touch(run)
+        return run
+
+    # --- turns ---------------------------------------------------------------------------------------------------
+
+    def _touch(self, run: LiveRun) -> None:
+        self._touched[run] = None
+        if self._writing is None and not self._turn_due:
+            self._turn_due = True
+            self._later(0.0, self._begin_write)
+
+    def _begin_write(self) -> None:
+        self._turn_due = False
+        runs = [run for run in self._touched if not run.shelf.failed]
+        self._touched.clear()
+        turns = [(run, self._end_turn(run)) for run in runs]
+        self._writing = turns
+        if any(turn.writes for _, turn in turns):
+            self._later(self._dice.between(self._dice.weather.write_ms), lambda: self._written(turns))
+        else:
+            self._written(turns)
+
+    def _end_turn(self, run: LiveRun) -> Turn:
+        with in_force(self._limits):
+            return run.sequencer.end_turn(self._timeline.now_ms)
+
+    def _take_turns(self, runs: Iterable[LiveRun]) -> None:
+        turns = [(run, self._end_turn(run)) for run in runs if not run.shelf.failed]
+        self._commit(turns)
+        for run, turn in turns:
+            self._perform(run, turn)
+
+    def _written(self, turns: list[tuple[LiveRun, Turn]]) -> None:
+        self._writing = None
+        if self.disk_fails and any(turn.writes for _, turn in turns):
+            self.disk_fails = False
+            self._fail(turns)
+        else:
+            self._commit(turns)
+            for run, turn in turns:
+                if not run.shelf.failed:
+                    self._perform(run, turn)
+        if self._touched and not self._turn_due:
+            self._turn_due = True
+            self._later(0.0, self._begin_write)
+        self._admit()
+
+    def _commit(self, turns: Iterable[tuple[LiveRun, Turn]]) -> None:
+        batch = [turn.writes for _, turn in turns if turn.writes]
+        self.storage.commit(batch)
+        for writes in batch:
+            self._ledger.written(writes)
+
+    def _fail(self, turns: list[tuple[LiveRun, Turn]]) -> None:
+        """Nothing of these turns is stored: everybody out, and whoever returns finds what is stored."""
+        self._ledger.counters["disk failures"] += 1
+        for shelf in {run.shelf.persistent_id: run.shelf for run, _ in turns}.values():
+            shelf.failed = True
+            if self._shelves.get(shelf.persistent_id) is shelf:
+                del self._shelves[shelf.persistent_id]
+            for run in shelf.rooms.values():
+                self._close(run)
+
+    def _close(self, run: LiveRun) -> None:
+        run.closed = True
+        if run.timer:
+            run.timer.cancel()
+        for member in run.members.values():
+            member.link.close_down()
+        run.members.clear()
+        run.listeners.clear()
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def _perform(self, run: LiveRun, turn: Turn) -> None:
+        self._ledger.told(turn)
+        frames = [protocol.encode(block) for block in blocks_of(turn.writes.entries)]
+        if turn.tick:
+            frames.append(protocol.encode(turn.tick))
+        for member in run.listeners.values():
+            for frame in frames:
+                member.write(frame)
+        run.sent_seq += len(turn.writes.entries)
+        for number, welcome in turn.arrivals:
+            if number in run.members:
+                self._catch_up(run, run.members[number], welcome)
+        for number, reply in turn.replies:
+            if number in run.members:
+                run.members[number].write(protocol.encode(reply))
+        self._set_timer(run)
+
+    def _catch_up(self, run: LiveRun, member: Member, welcome: protocol.Welcome) -> None:
+        def wait_for_disk(call: Callable[[], None]) -> None:
+            self._later(self._dice.between(self._dice.weather.write_ms), call)
+
+        def welcomed(complete: protocol.Welcome) -> None:
+            self._ledger.welcomed(complete)
+            for question in member.questions:
+                self._answer(run, member, question)
+
+        CatchUp(run, member, self.storage, wait_for_disk, welcomed).begin(welcome)
+
+    # --- time ----------------------------------------------------------------------------------------------------
+
+    def _set_timer(self, run: LiveRun) -> None:
+        if run.closed:
+            return
+        now_ms = self._timeline.now_ms
+        due_ms = run.sequencer.next_deadline_ms()
+        if due_ms is not None:
+            run.forget_due_ms = None
+        elif run.forget_due_ms is None:
+            due_ms = run.forget_due_ms = now_ms + FORGET_AFTER_MS
+        else:
+            due_ms = run.forget_due_ms
+        if run.timer:
+            run.timer.cancel()
+        run.timer = self._later(due_ms - now_ms, lambda: self._on_timer(run))
+
+    def _on_timer(self, run: LiveRun) -> None:
+        run.timer = None
+        now_ms = self._timeline.now_ms
+        if run.forget_due_ms is not None and now_ms >= run.forget_due_ms and run.sequencer.is_empty:
+            session_id = run.sequencer.record.session_id
+            self._ledger.counters["forgotten runs"] += 1
+            if run.shelf.rooms.get(session_id) is run:
+                del run.shelf.rooms[session_id]
+            if not run.shelf.rooms and self._shelves.get(run.shelf.persistent_id) is run.shelf:
+                del self._shelves[run.shelf.persistent_id]
+        else:
+            run.sequencer.advance(now_ms)
+            self._touch(run)

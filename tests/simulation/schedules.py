@@ -1,0 +1,119 @@
+"""One schedule: a session's whole life in bad weather, decided by one seed."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from msq_jupyter import protocol
+from msq_jupyter.testing import Limits, Participant, Room, Simulation
+from tests.simulation.program import DEEDS, EditedProgram, Program
+
+#: What has to happen in every hundred schedules, or the others prove nothing.
+REQUIRED = (
+    *("cuts", "crashes", "restarts", "kills", "leaves", "late joins", "interrupts", "long cells", "disk failures"),
+    *("resumes", "starts from a snapshot", "starts from init", "snapshots", "resent events", "joins", "exits"),
+    *("events", "saves", "uploads", "versions", "runs", "runs from a version", "code edits", "comparisons"),
+    *("errors in handlers", "questions", "returns", "branches"),
+)
+
+
+class Schedule:
+    """Plays one schedule; raises when a promise is broken."""
+
+    def __init__(self, seed: int) -> None:
+        self.draw = draw = random.Random(f"schedule {seed}")
+        limits = Limits(snapshot_entries=draw.choice((6, 20, 60)), tail_entries=draw.choice((4, 30, 200)))
+        self.simulation = Simulation(seed, limits=limits)
+        self.numbers: Counter[str] = Counter()
+        self.asked = self.answered = 0
+
+    def play(self) -> None:
+        draw = self.draw
+        rooms = [self.a_room(Program, draw.randint(1, 4))]
+        if draw.random() < 0.2:
+            rooms.append(self.a_room(EditedProgram, draw.randint(1, 2)))  # two code versions live at once
+            self.simulation.counters["branches"] += 1
+        self.busy_hours(rooms, draw.randint(8, 20))
+        for room in rooms:
+            self.check(room)
+        if draw.random() < 0.3:
+            self.leave_and_return(rooms[0], alone=len(rooms) == 1)
+        if draw.random() < 0.5:
+            self.edit(rooms[0], EditedProgram if len(rooms) == 1 else Program)
+        assert self.answered <= self.asked
+
+    def a_room(self, model: type[Program], size: int) -> Room:
+        draw = self.draw
+        return self.simulation.room(
+            model,
+            size,
+            tick_rate=draw.choice((1, 4, 10)),
+            rejoin_limit_ms=draw.choice((0, 200, 1_000)),
+            persist_interval_ms=draw.choice((0, 300, 2_000)),
+            raise_errors=False,
+        )
+
+    def busy_hours(self, rooms: list[Room], rounds: int) -> None:
+        draw = self.draw
+        for _ in range(rounds):
+            room = draw.choice(rooms)
+            for _ in range(draw.choice((0, 1, 1, 3))):
+                self.step(room.anybody())
+            if draw.random() < 0.1:
+                person = room.anybody()
+                person.assign("note", f"{person.name} was here")
+            if draw.random() < 0.1:
+                self.asked += 1
+                room.anybody().ask(protocol.ListVersions, self.on_answer)
+            room.run(draw.choice((0, 10, 60, 250, 600)))
+
+    def step(self, person: Participant) -> None:
+        self.numbers[person.name] += 1
+        step = {"do": self.draw.choice(DEEDS), "by": person.name, "number": self.numbers[person.name]}
+        person.publish("program", "step", {**step, "amount": self.draw.randint(1, 30)})
+
+    def on_answer(self, answer: protocol.Versions) -> None:
+        self.answered += 1
+        assert [version.number for version in answer.versions] == list(range(1, len(answer.versions) + 1))
+
+    def check(self, room: Room) -> None:
+        room.assert_converged()
+        for person in room.participants:
+            assert person.model.wrong == []
+            assert set(person.model.people) == set(person.replica.views)
+        assert [version.number for version in room.versions] == list(range(1, len(room.versions) + 1))
+        assert all(0 <= version.parent < version.number for version in room.versions)
+
+    def leave_and_return(self, room: Room, *, alone: bool) -> None:
+        """Nobody is there for a while; whoever returns finds everything as it was, if no other code has saved since."""
+        before = room.model
+        total, timers = before.total, len(before.timers)
+        room.leave_all()
+        self.simulation.run_calmly(self.draw.choice((10, 70_000)))
+        room.join(self.draw.randint(1, 3))
+        self.check(room)
+        if alone:
+            assert (room.model.total, len(room.model.timers)) == (total, timers)
+        self.simulation.counters["returns"] += 1
+
+    def edit(self, room: Room, model: type[Program]) -> None:
+        head = room.versions[-1]
+        session_id = room.session_id
+        room.edit(model)
+        if room.session_id != session_id and room.versions[-1].number == head.number:
+            assert room.model.begun_with == head.data
+            assert room.model.total == head.data["total"]
+        self.busy_hours([room], 3)
+        self.check(room)
+
+
+def play(seed: int) -> Counter[str]:
+    """Play a schedule; returns what happened. On a failure the seed is printed."""
+    schedule = Schedule(seed)
+    try:
+        schedule.play()
+    except BaseException:
+        print(f"{schedule.simulation.explain()}\nrepeat it with: pytest tests/simulation --msq-seed {seed} -k one")
+        raise
+    return schedule.simulation.counters

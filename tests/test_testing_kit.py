@@ -1,0 +1,275 @@
+"""The public test kit: what it gives to authors of models, and what it notices."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from msq_jupyter import Model, View
+from msq_jupyter.errors import ArgumentError, PersistedDataError
+from msq_jupyter.session.client import Client
+from msq_jupyter.synchronizer import sequencer
+from msq_jupyter.testing import (
+    CALM,
+    HandlerRaised,
+    InvariantBroken,
+    NotConverged,
+    NotSettled,
+    Simulation,
+    Weather,
+    check_determinism,
+)
+
+pytest_plugins = ["pytester"]
+
+
+class Poll(Model):
+    def init(self, options, persisted=None):
+        self.votes = dict(persisted["votes"]) if persisted else {"yes": 0, "no": 0}
+        self.subscribe("poll", "vote", self.vote)
+
+    def vote(self, choice):
+        self.votes[choice] += 1
+        self.publish("poll", "voted", choice)
+        self.persist_session(lambda: {"version": 1, "votes": self.votes})
+
+
+class EditedPoll(Poll):
+    def vote(self, choice):
+        self.votes[choice] += 2
+        self.persist_session(lambda: {"version": 2, "votes": self.votes})
+
+
+class ForgetfulPoll(Poll):
+    def init(self, options, persisted=None):
+        self.votes = dict(persisted["no such key"]) if persisted else {}
+
+
+class Careless(Model):
+    """Makes the mistakes that let replicas part."""
+
+    transient = ("cache",)
+
+    def init(self, options, persisted=None):
+        self.cache = 0
+        self.seen = []
+        self.parts = {"deep": [{"value": 0.0}]}
+        self.subscribe("do", "*", self.do)
+
+    def do(self, name):
+        getattr(self, name)()
+
+    def nothing(self):
+        self.seen.append(self.now())
+
+    def remember(self):
+        self.cache = getattr(self, "cache", -1) + 1
+        self.seen.append(self.cache)
+
+    def break_down(self):
+        raise ZeroDivisionError("on purpose")
+
+
+def test_a_model_is_tested_in_three_lines(simulation: Simulation):
+    room = simulation.room(Poll, participants=3)
+    for _ in range(5):
+        room.publish("poll", "vote", "yes")
+        room.run(1_000)
+    room.assert_converged()
+    votes = dict(room.model.votes)
+    room.edit(EditedPoll)
+    assert room.model.votes == votes
+    assert room.versions[-1].data == {"version": 1, "votes": votes}
+    room.publish("poll", "vote", "no")
+    room.assert_converged()
+    assert room.model.votes["no"] == 2
+    assert [version.schema_version for version in room.versions][-1] == 2
+
+
+def test_in_calm_weather_nothing_is_lost():
+    room = Simulation(weather=CALM).room(Poll, participants=2)
+    ada, ben = room.participants
+    room.publish("poll", "vote", "yes", by=ada)
+    room.publish("poll", "vote", "no", by=ben)
+    room.run(1_000)
+    assert ada.model.votes == ben.model.votes == {"yes": 1, "no": 1}
+
+
+def test_views_of_a_participant_hear_the_model():
+    heard = []
+
+    class Listening(View):
+        def __init__(self, model):
+            super().__init__(model)
+            self.subscribe("poll", "voted", heard.append)
+
+    room = Simulation(weather=CALM).room(Poll, participants=2, view=Listening)
+    room.publish("poll", "vote", "yes")
+    room.run(1_000)
+    assert heard == ["yes", "yes"]
+
+
+def test_replicas_that_part_are_found_with_path_and_values():
+    room = Simulation(weather=CALM).room(Careless, participants=2)
+    ben = room.participants[1]
+    ben.model.parts["deep"][0]["value"] = -0.0
+    with pytest.raises(NotConverged, match=r"Careless\.parts\.deep\[0\]\.value differs: -0\.0 for ben, 0\.0 for ada"):
+        room.assert_converged()
+
+
+def test_an_exception_in_a_handler_ends_the_simulation_with_the_authors_own():
+    room = Simulation(weather=CALM).room(Careless)
+    room.publish("do", "it", "break_down")
+    with pytest.raises(HandlerRaised, match=r"Careless\.do raised ZeroDivisionError: on purpose") as caught:
+        room.run(1_000)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+def test_exceptions_can_be_expected():
+    room = Simulation(weather=CALM).room(Careless, participants=2, raise_errors=False)
+    room.publish("do", "it", "break_down")
+    room.run(1_000)
+    assert [(failed.model, failed.method) for failed in room.errors] == [("Careless", "do")] * 2
+
+
+def test_an_edit_whose_init_fails_on_the_data_is_found():
+    room = Simulation(weather=CALM).room(Poll)
+    room.publish("poll", "vote", "yes")
+    with pytest.raises(PersistedDataError, match="KeyError: 'no such key'"):
+        room.edit(ForgetfulPoll)
+
+
+def test_snapshots_are_requested_and_used_by_who_comes_late():
+    simulation = Simulation(weather=CALM)
+    room = simulation.room(Poll, participants=1)
+    for _ in range(60):
+        room.publish("poll", "vote", "yes")
+        room.run(10)
+    room.join(1)
+    room.assert_converged()
+    assert simulation.counters["snapshots"] >= 1
+    assert simulation.counters["starts from a snapshot"] == 1
+
+
+def test_nobody_there_for_a_while():
+    room = Simulation(weather=CALM).room(Poll, participants=2)
+    room.publish("poll", "vote", "yes")
+    room.settle()
+    room.leave_all()
+    room.run(200_000)
+    room.assert_converged()
+    assert room.model.votes["yes"] == 1
+
+
+@pytest.mark.parametrize("wrong", [{"delay_ms": (5, 1)}, {"cut_every_ms": -1}, {"pause_share": 2}])
+def test_impossible_weather_is_refused(wrong):
+    with pytest.raises(ArgumentError, match=f"Weather.{next(iter(wrong))}: expected"):
+        Weather(**wrong)
+
+
+# --- determinism -------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_model_passes_and_comes_back():
+    root = check_determinism(Poll, [("poll", "vote", "yes"), 500, ("poll", "vote", "no")])
+    assert root.votes == {"yes": 1, "no": 1}
+    root = check_determinism(Poll, [("poll", "vote", "no")], persisted={"votes": {"yes": 3, "no": 4}})
+    assert root.votes == {"yes": 3, "no": 5}
+
+
+def test_chance_is_found(monkeypatch: pytest.MonkeyPatch):
+    numbers = itertools.count()
+    monkeypatch.setattr(Careless, "nothing", lambda self: self.seen.append(next(numbers)))
+    with pytest.raises(NotConverged, match=r"Careless\.seen\[0\] differs after step 1.*run twice"):
+        check_determinism(Careless, [("do", "it", "nothing")])
+
+
+def test_what_no_snapshot_holds_is_found():
+    with pytest.raises(NotConverged, match=r"Careless\.seen\[0\] differs after step 1.*after a restore"):
+        check_determinism(Careless, [("do", "it", "remember")])
+
+
+def test_a_step_that_is_none_is_refused():
+    with pytest.raises(ArgumentError, match="expected"):
+        check_determinism(Poll, ["vote"])
+
+
+# --- the kit notices what we do wrong ----------------------------------------------------------------------------
+
+
+def test_lost_events_are_noticed(monkeypatch: pytest.MonkeyPatch):
+    def forget(self: Client) -> None:
+        self.__class__.real_disconnected(self)
+        self._unacknowledged.clear()
+
+    monkeypatch.setattr(Client, "real_disconnected", Client.disconnected, raising=False)
+    monkeypatch.setattr(Client, "disconnected", forget)
+    room = Simulation(weather=CALM).room(Poll, participants=1)
+    room.publish("poll", "vote", "yes")
+    room.participants[0].cut()
+    with pytest.raises(NotSettled, match="published 1 events and executed 0"):
+        room.assert_converged()
+
+
+def test_time_that_runs_backwards_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    simulation = Simulation(weather=CALM)
+    room = simulation.room(Poll, participants=1)
+    room.run(1_000)
+    monkeypatch.setattr("msq_jupyter.synchronizer.clock.SessionClock.read", lambda self, now_ms: 1.0)
+    with pytest.raises(InvariantBroken, match="after"):
+        room.run(1_000)
+
+
+def test_a_version_that_is_overwritten_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    def append(self: sequencer.VersionIndex, save_id: str) -> int:
+        self.head += 1
+        self.numbers[save_id] = 1
+        return 1
+
+    room = Simulation(weather=CALM).room(Poll, participants=1, persist_interval_ms=0)
+    monkeypatch.setattr(sequencer.VersionIndex, "append", append)
+    room.publish("poll", "vote", "yes")
+    room.run(1_000)
+    room.publish("poll", "vote", "yes")
+    with pytest.raises(InvariantBroken, match="expected version 2 to be appended, got version 1"):
+        room.run(1_000)
+
+
+def test_the_limits_of_the_sequencer_are_as_before():
+    Simulation(weather=CALM).room(Poll)
+    assert (sequencer.SNAPSHOT_ENTRIES, sequencer.TAIL_ENTRIES_MAX) == (1_000, 20_000)
+
+
+# --- the plugin --------------------------------------------------------------------------------------------------
+
+_TESTS = """
+    import pytest
+
+    @pytest.mark.msq_schedules(3)
+    def test_fails(simulation):
+        assert simulation.seed < {limit}
+"""
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> pytest.Pytester:
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    return pytester
+
+
+def test_the_seed_of_a_failure_is_printed_with_the_way_to_repeat_it(suite: pytest.Pytester):
+    suite.makepyfile(_TESTS.format(limit=2))
+    result = suite.runpytest_inprocess()
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*msq_jupyter simulation*", "seed 2, at *", "repeat it with: pytest *::test_fails --msq-seed 2 *"]
+    )
+
+
+def test_seed_and_number_are_options(suite: pytest.Pytester):
+    suite.makepyfile(_TESTS.format(limit=100))
+    suite.runpytest_inprocess("--msq-seed", "40", "--msq-schedules", "5").assert_outcomes(passed=5)
+    result = suite.runpytest_inprocess("--msq-seed", "random", "--msq-schedules", "1")
+    result.stdout.fnmatch_lines(["msq_jupyter: simulations begin with --msq-seed *"])
+    assert suite.runpytest_inprocess("--msq-seed", "x").ret == pytest.ExitCode.USAGE_ERROR
