@@ -50,6 +50,7 @@ from msq_jupyter.runtime.sources import (
     line_range,
     module_file,
 )
+from msq_jupyter.runtime.value_types import is_value_type
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Walk:
     def __init__(self, model_base: type, *, docstrings: bool) -> None:
         self.records: list[Record] = []
         self.models: dict[str, type] = {}
+        self.value_types: dict[str, type] = {}
         self.segments: list[str] = []
         self._model_base = model_base
         self._docstrings = docstrings
@@ -146,7 +148,7 @@ class Walk:
         )
 
     def run(self, root: type) -> None:
-        """Fill `records`, `models` and `segments`."""
+        """Fill `records`, `models`, `value_types` and `segments`."""
         self._add("package", OWN_PACKAGE, OWN_VERSION)
         self._add("root", "model", self.reference(root, root.__qualname__))
         while self._queue:
@@ -389,7 +391,7 @@ class Walk:
             for thing in list(vars(loaded).values()) if loaded else []:
                 own = [thing] if isinstance(thing, types.FunctionType) else []
                 if isinstance(thing, type) and thing.__module__ == name:
-                    self._add_model(thing)
+                    self._add_to_tables(thing)
                     own = list(functions_of(thing))
                 for function in own:
                     if function.__code__.co_filename == file:
@@ -411,7 +413,7 @@ class Walk:
         self._alive.append(made)
         if id(made) not in self._labels:
             self._label(id(made), "class", name, lambda unique: self._class_text(made, unique, path))
-            self._add_model(made)
+            self._add_to_tables(made)
         return self._labels[id(made)]
 
     def _class_text(self, made: type, name: str, path: str) -> str:
@@ -485,15 +487,15 @@ class Walk:
             return False
         return True
 
+    def _add_to_tables(self, made: type) -> None:
+        if self._model_base in made.__mro__:
+            self._add_model(made)
+        elif is_value_type(made):
+            _add_named(self.value_types, made)
+
     def _add_model(self, made: type) -> None:
-        if made is self._model_base or self._model_base not in made.__mro__ or made in self.models.values():
-            return
-        name = unique = _full_name(made.__module__, made.__qualname__)
-        count = 1
-        while unique in self.models:
-            count += 1
-            unique = f"{name}~{count}"
-        self.models[unique] = made
+        if made is not self._model_base:
+            _add_named(self.models, made)
 
     def _add_library_models(self, made: type) -> None:
         """All models of a library of which one is used: its code is not walked, so any may be."""
@@ -511,6 +513,17 @@ class Walk:
 
 def _full_name(module: str, name: str) -> str:
     return name if module in MAIN_MODULES else f"{module}.{name}"
+
+
+def _add_named(table: dict[str, type], made: type) -> None:
+    if any(made is known for known in table.values()):
+        return
+    name = unique = _full_name(made.__module__, made.__qualname__)
+    count = 1
+    while unique in table:
+        count += 1
+        unique = f"{name}~{count}"
+    table[unique] = made
 
 
 def _is_container(thing: Any) -> bool:

@@ -29,12 +29,14 @@ class CodeIdentity:
 
     `code_hash` is base64url without padding, 43 characters. `records` are in order of discovery. `models` holds every
     reachable subclass of the model base, the root first, by qualified name, with the module before it unless that is
-    `__main__`; a "~2" is added to the second class of a name. `source` is for people.
+    `__main__`; a "~2" is added to the second class of a name. `value_types` holds every reachable enum,
+    named tuple and dataclass of the user's own code, by names made the same way. `source` is for people.
     """
 
     code_hash: str
     records: tuple[Record, ...]
     models: Mapping[str, type]
+    value_types: Mapping[str, type]
     source: str
 
 
@@ -60,8 +62,8 @@ def identify(root: type, *, model_base: type) -> CodeIdentity:
         head = f"{record.kind} {record.name} {len(record.text)}\n"
         digest.update(f"{head}{record.text}\n".encode("utf-8", "surrogatepass"))
     code_hash = base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
-    models = MappingProxyType(walk.models)
-    return CodeIdentity(code_hash, tuple(walk.records), models, "\n\n".join(walk.segments))
+    tables = MappingProxyType(walk.models), MappingProxyType(walk.value_types)
+    return CodeIdentity(code_hash, tuple(walk.records), *tables, "\n\n".join(walk.segments))
 
 
 _KIND_WORDS = {"value": "constant"}

@@ -35,6 +35,7 @@ from msq_jupyter.runtime.saves import LastSave, PendingSave
 from msq_jupyter.runtime.schedule import Schedule
 from msq_jupyter.runtime.snapshot import Reader, Writer, pack, unpack
 from msq_jupyter.runtime.state import read_state, write_state
+from msq_jupyter.runtime.value_types import ValueTypes
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.stable import bytes_digest, check_json, content_bytes
 
@@ -76,6 +77,7 @@ class Replica:
         run: name of this run of the session, part of the ids of saves.
         classes: every model class of the session by its key.
         view_events: who hears what models publish.
+        value_types: every enum, named tuple and dataclass of the session by its key.
 
     Attributes:
         seq: the last entry applied.
@@ -92,7 +94,12 @@ class Replica:
     """
 
     def __init__(
-        self, session_id: str, run: str, classes: Mapping[str, type[Model]], view_events: ViewEvents | None = None
+        self,
+        session_id: str,
+        run: str,
+        classes: Mapping[str, type[Model]],
+        view_events: ViewEvents | None = None,
+        value_types: Mapping[str, type] | None = None,
     ) -> None:
         self.session_id = session_id
         self.run = run
@@ -111,6 +118,7 @@ class Replica:
         self.calls = 0
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
+        self.value_types = ValueTypes(value_types or {})
         self.topics: TopicTable[str] = TopicTable()
         self.next_model = 1
         self.save_count = 0
@@ -308,7 +316,7 @@ class Replica:
 
     def copied(self, data: Any, what: str) -> Any:
         """A copy that shares nothing with `data` except models."""
-        return Reader(self).read(unpack(pack(Writer(self).write(data, what))))
+        return Reader(self).read(Writer(self).write(data, what))
 
     def encode_publication(self, scope: str, event: str, data: Any) -> bytes:
         """The payload of an event that publishes.
@@ -332,7 +340,8 @@ class Replica:
         """The id of a model of this replica; None for anything else."""
         if not isinstance(value, Model) or value.__dict__.get(REPLICA_ATTRIBUTE) is not self:
             return None
-        return value.id if self.models.get(value.id) is value else None
+        model_id: str = value.__dict__["id"]
+        return model_id if self.models.get(model_id) is value else None
 
     def model(self, model_id: str) -> Model:
         """The model with an id."""
@@ -367,16 +376,16 @@ class Replica:
         kind, *fields = unpack(entry.payload)
         _EVENT_KINDS[kind](self, *fields)
 
-    def _run_publication(self, scope: str, event: str, plain: Any) -> None:
-        self._dispatch(scope, event, Reader(self).read(plain))
+    def _run_publication(self, scope: str, event: str, document: bytes) -> None:
+        self._dispatch(scope, event, Reader(self).read(document))
 
-    def _run_assignment(self, model_id: str, attribute: str, plain: Any) -> None:
+    def _run_assignment(self, model_id: str, attribute: str, document: bytes) -> None:
         model = self.models.get(model_id)
         if model is None:
             return  # destroyed since it was sent
         try:
             check_assignable(model, attribute)
-            setattr(model, attribute, Reader(self).read(plain))
+            setattr(model, attribute, Reader(self).read(document))
         except Exception as error:
             # A property's setter is the author's code.
             self.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
@@ -387,7 +396,7 @@ class Replica:
                 data = self.views.pop(view_id)
                 self._dispatch(self.session_id, "view-exit", _view_event(view_id, data))
         for view_id, payload in entry.joins:
-            self.views[view_id] = data = Reader(self).read(unpack(payload))
+            self.views[view_id] = data = Reader(self).read(payload)
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
 
     def _run_saved(self, entry: protocol.Saved) -> None:

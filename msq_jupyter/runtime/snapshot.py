@@ -1,91 +1,57 @@
 """Values of models as bytes and back: for snapshots, and for what events carry.
 
-The form is MessagePack. What it has no type for travels as an extension: see `Extension`. Lists, dicts, sets and byte
-arrays are numbered in the order in which a walk meets them; meeting one again writes its number, so cycles and shared
-identity survive. The reader counts in the same order. Nothing in the bytes can name code: models are named by id,
-their classes by keys of the session's own table, methods by public names of those classes.
+The form is MessagePack. What it has no type for travels as an extension: see `Extension`. A document is an array: the
+values, and then a table of what several places share, in the order in which a walk meets it. In each place stands the
+number in the table; so cycles and shared identity survive, and reading needs no walk.
+
+There are two ways to write. Most values can be packed as they lie, at the speed of C. What holds something shared, or
+something that the packer would take for something else, is walked with care (`careful`). Both give the same bytes.
+
+Nothing in the bytes can name code: models are named by id, classes by keys of the session's own tables, methods by
+public names of those classes.
 """
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Mapping
-from decimal import Decimal
-from types import MethodType
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
+import ormsgpack
 
-from msq_jupyter.errors import SealBroken, StateError
-from msq_jupyter.stable import DEPTH_MAX, path_text
+from msq_jupyter.errors import SealBroken
+from msq_jupyter.runtime.arrays import make_array, make_scalar
+from msq_jupyter.runtime.careful import CarefulWriter
+from msq_jupyter.runtime.census import Census
+from msq_jupyter.runtime.extensions import PACK_OPTIONS, Extension, Number, World, array_head, public_method
+from msq_jupyter.runtime.leaves import LEAF_READERS
+from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, ValueTypes
+from msq_jupyter.stable import DEPTH_MAX
 
+T = TypeVar("T")
 
-class Extension:
-    """What a MessagePack extension type means here."""
-
-    MODEL = 1  # the id of a model
-    METHOD = 2  # [id of a model, name of a method]
-    SHARED = 3  # the number of a list, dict, set or byte array met before
-    TUPLE = 4
-    SET = 5
-    FROZENSET = 6
-    DICT = 7  # keys and values in turn; for dicts with keys that are not all strings
-    BYTEARRAY = 8
-    BIG_INTEGER = 9
-    TEXT = 10  # a string with half a surrogate pair
-    DATETIME = 11  # [ISO format, fold]
-    DATE = 12
-    TIME = 13  # [ISO format, fold]
-    TIMEDELTA = 14  # [days, seconds, microseconds]
-    DECIMAL = 15
-    HANDLE = 16  # [id of a future message, its time]
-
-
-class World(Protocol):
-    """What the codec needs to know of the replica whose values it reads and writes."""
-
-    def model_id(self, value: object) -> str | None:
-        """The id of a model of this replica; None for anything else."""
-
-    def model(self, model_id: str) -> Any:
-        """The model with an id; raises KeyError."""
-
-    def handle_parts(self, value: object) -> tuple[int, float] | None:
-        """Id and time of a handle for a future message; None for anything else."""
-
-    def remedy(self, value: object) -> str | None:
-        """What to do instead of storing a value that only looks like one of this replica's."""
-
-    def handle(self, handle_id: int, time_ms: float) -> Any:
-        """A handle for a future message."""
-
-
-class _Unencodable(Exception):
-    """Travels up through the walk and collects the path, innermost part first."""
-
-    def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.remedy = remedy
-        self.parts: list[str | int] = []
-
-
-_pack = msgspec.msgpack.Encoder().encode
-_Ext = msgspec.msgpack.Ext
-
-_MUTABLE = frozenset((list, dict, set, bytearray))
+_CHUNK = 256
+#: Of extensions inside each other. The attributes of a model are a level of their own.
+_LEVELS_MAX = DEPTH_MAX + 1
+_Ext = ormsgpack.Ext
 
 
 class Writer:
-    """Turns values of one replica into bytes. Use a new one for each document; it numbers what it meets."""
+    """Turns values of one replica into bytes. Use a new one for each document.
 
-    def __init__(self, world: World) -> None:
+    Args:
+        world: the replica.
+        depth: how many lists, dicts and so on may be inside each other.
+    """
+
+    def __init__(self, world: World, depth: int = DEPTH_MAX) -> None:
         self._world = world
-        self._numbers: dict[int, int] = {}
-        self._depth = 0
+        self._depth = depth
+        self._careful = CarefulWriter(world, depth)
+        self._model_id = world.model_id
 
-    def write(self, value: Any, root: str) -> Any:
-        """The value as plain MessagePack types and extensions, for `pack`.
+    def write(self, value: Any, root: str) -> bytes:
+        """The document of one value, for `Reader.read`.
 
         Args:
             value: what to write.
@@ -94,252 +60,251 @@ class Writer:
         Raises:
             StateError: names the path of what cannot be stored, its type, and the remedy.
         """
+        return self.write_all([value], lambda _: root)
+
+    def write_all(
+        self,
+        values: Sequence[Any],
+        root: Callable[[int], str],
+        trim: Callable[[Sequence[Any]], Sequence[Any]] = lambda values: values,
+        named: int = 0,
+    ) -> bytes:
+        """The document of several values that may share things, for `Reader.read_all`.
+
+        Args:
+            values: what to write.
+            root: what the path in an error begins with, by place among the values.
+            trim: what to write of each of a list of values.
+            named: how many values, from the first, are dicts that have nothing but names as keys.
+
+        Raises:
+            StateError: names the path of what cannot be stored, its type, and the remedy.
+        """
+        census = Census(self._world.value_types.records)
+        chunks = [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
+        pieces: list[bytes | None] = []
+        for number, chunk in enumerate(chunks):
+            known = len(census.shared)
+            census.take(chunk, are_attributes=(number + 1) * _CHUNK <= named)
+            # At once, while all of it is in the processor's cache; what turns out to be special is written again.
+            is_plain = len(census.shared) == known and census.depth <= self._depth
+            pieces.append(self._packed(trim(chunk)) if is_plain else None)
+        special = census.special()
+        self._careful.shared = frozenset(census.shared)
+        whole: list[bytes] = []
+        for number, (chunk, piece) in enumerate(zip(chunks, pieces, strict=True)):
+            if piece is not None and special.isdisjoint(map(id, chunk)):
+                whole.append(piece)
+                continue
+            for place, value in enumerate(trim(chunk)):
+                is_special = census.depth > self._depth or id(chunk[place]) in special
+                row = None if is_special else self._packed([value])
+                whole.append(row or self._careful.write(value, root(number * _CHUNK + place)))
+        table = self._careful.table()
+        return b"".join((array_head(len(values) + len(table)), *whole, *table))
+
+    def _packed(self, values: Sequence[Any]) -> bytes | None:
+        """The values, packed as they lie; None when they have to be written with care."""
         try:
-            return self._plain(value)
-        except _Unencodable as error:
-            self._depth = 0
-            place = path_text(root, error.parts[::-1])
-            raise StateError(f"{place}: cannot store {error.what}: {error.remedy}", path=place) from None
+            packed = ormsgpack.packb(values, self._stand_in, PACK_OPTIONS)
+        except Exception:
+            # Whatever is wrong with them, the careful way either copes with it or says where it is.
+            self._careful.forget_place()
+            return None
+        return packed[len(array_head(len(values))) :]
 
-    def _plain(self, value: Any) -> Any:
+    def _stand_in(self, value: Any) -> _Ext:
+        """What is packed instead of a value that MessagePack has no type for."""
         kind = type(value)
-        if value is None or kind is bool or kind is float or kind is bytes:
-            return value
-        if kind is str:
-            return value if value.isascii() else _text(value)
-        if kind is int:
-            if -(1 << 63) <= value < 1 << 64:
-                return value
-            size = (value.bit_length() + 8) // 8
-            return _Ext(Extension.BIG_INTEGER, value.to_bytes(size, "big", signed=True))
-        if kind in _MUTABLE:
-            number = self._numbers.get(id(value))
-            if number is not None:
-                return _Ext(Extension.SHARED, _pack(number))
-            self._numbers[id(value)] = len(self._numbers)
-        writer = _WRITERS.get(kind)
-        if writer is not None:
-            self._depth += 1
-            if self._depth > DEPTH_MAX:
-                raise _Unencodable(f"more than {DEPTH_MAX} levels of nesting", "flatten the data or use models")
-            plain = writer(self, value)
-            self._depth -= 1
-            return plain
-        return self._reference(value)
-
-    def _reference(self, value: Any) -> Any:
-        model_id = self._world.model_id(value)
+        if kind is tuple:
+            self._careful.count()
+            return _Ext(Extension.TUPLE, ormsgpack.packb(list(value), self._stand_in, PACK_OPTIONS))
+        model_id = self._model_id(value)
         if model_id is not None:
             return _Ext(Extension.MODEL, model_id.encode())
-        if isinstance(value, MethodType):
-            owner, name = value.__self__, value.__name__
-            owner_id = self._world.model_id(owner)
-            # A decorated method may go by another name, and a name is all that can be stored.
-            if owner_id is not None and not name.startswith("_") and getattr(owner, name, None) == value:
-                return _Ext(Extension.METHOD, _pack([owner_id, name]))
-        parts = self._world.handle_parts(value)
-        if parts is not None:
-            return _Ext(Extension.HANDLE, _pack(parts))
-        raise _Unencodable(_name_of(value), self._world.remedy(value) or _remedy_for(value))
-
-    def _items(self, items: Any) -> list[Any]:
-        plain = []
-        for index, item in enumerate(items):
-            try:
-                plain.append(self._plain(item))
-            except _Unencodable as error:
-                error.parts.append(index)
-                raise
+        plain: _Ext = self._careful.plain(value)
         return plain
-
-    def _list(self, value: list[Any]) -> Any:
-        return self._items(value)
-
-    def _dict(self, value: dict[Any, Any]) -> Any:
-        if all(type(key) is str and key.isascii() for key in value):
-            plain = {}
-            for key, item in value.items():
-                try:
-                    plain[key] = self._plain(item)
-                except _Unencodable as error:
-                    error.parts.append(key)
-                    raise
-            return plain
-        flat = []
-        for key, item in value.items():
-            try:
-                flat.append(self._plain(key))
-                flat.append(self._plain(item))
-            except _Unencodable as error:
-                error.parts.append(key if isinstance(key, (str, int)) else repr(key))
-                raise
-        return _Ext(Extension.DICT, _pack(flat))
-
-    def _tuple(self, value: tuple[Any, ...]) -> Any:
-        return _Ext(Extension.TUPLE, _pack(self._items(value)))
-
-    def _set(self, value: set[Any] | frozenset[Any]) -> Any:
-        # The order of a set is an accident of hashing: its elements are written in the order of their bytes.
-        code = Extension.SET if type(value) is set else Extension.FROZENSET
-        return _Ext(code, _pack(sorted(self._items(value), key=_pack)))
-
-
-def _text(value: str) -> Any:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return _Ext(Extension.TEXT, value.encode("utf-8", "surrogatepass"))
-    return value
-
-
-def _is_plain_offset(zone: datetime.tzinfo) -> bool:
-    if type(zone) is not datetime.timezone:
-        return False
-    return zone.tzname(None) == datetime.timezone(zone.utcoffset(None)).tzname(None)  # no name of its own
-
-
-def _moment(code: int) -> Callable[[Writer, Any], Any]:
-    def write(_: Writer, value: datetime.datetime | datetime.time) -> Any:
-        zone = value.tzinfo
-        if zone is not None and (
-            type(zone) is not datetime.timezone
-            or zone.tzname(None) != datetime.timezone(zone.utcoffset(None)).tzname(None)
-        ):
-            raise _Unencodable(
-                f"a time in the zone {zone}",
-                "the rules and names of zones differ between machines: use .astimezone(datetime.timezone.utc)",
-            )
-        return _Ext(code, _pack([value.isoformat(), value.fold]))
-
-    return write
-
-
-_WRITERS: dict[type, Callable[[Writer, Any], Any]] = {
-    list: Writer._list,
-    dict: Writer._dict,
-    tuple: Writer._tuple,
-    set: Writer._set,
-    frozenset: Writer._set,
-    bytearray: lambda _, value: _Ext(Extension.BYTEARRAY, bytes(value)),
-    datetime.datetime: _moment(Extension.DATETIME),
-    datetime.time: _moment(Extension.TIME),
-    datetime.date: lambda _, value: _Ext(Extension.DATE, value.isoformat().encode()),
-    datetime.timedelta: lambda _, value: _Ext(
-        Extension.TIMEDELTA, _pack([value.days, value.seconds, value.microseconds])
-    ),
-    Decimal: lambda _, value: _Ext(Extension.DECIMAL, str(value).encode()),
-}
-
-
-def pack(plain: Any) -> bytes:
-    """Bytes of what `Writer.write` returned, or of a structure made of such parts."""
-    return _pack(plain)
 
 
 class Reader:
-    """Turns bytes back into values of one replica. Reads one document, in the order in which it was written."""
+    """Turns documents back into values of one replica."""
 
     def __init__(self, world: World) -> None:
         self._world = world
         self._shared: list[Any] = []
+        self._model = world.model
+        self._depth = 0
 
-    def read(self, plain: Any) -> Any:
-        """The value of what `unpack` gave.
+    def read(self, document: bytes) -> Any:
+        """The value of a document that `Writer.write` made.
+
+        Raises:
+            SealBroken: the bytes are not what `Writer` writes.
+        """
+        (value,) = self.read_all(document, 1)
+        # Here and not while reading, where the limit would be Python's own, which is not the same everywhere.
+        if len(document) > DEPTH_MAX:
+            census = Census(self._world.value_types.records)
+            census.take([value])
+            if census.depth > DEPTH_MAX:
+                raise SealBroken(f"a stored value has more than {DEPTH_MAX} levels")
+        return value
+
+    def read_all(self, document: bytes, count: int) -> list[Any]:
+        """The values of a document that `Writer.write_all` made of `count` values.
 
         Raises:
             SealBroken: the bytes are not what `Writer` writes.
         """
         try:
-            return self._value(plain)
-        except (LookupError, ValueError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+            return self._read_all(document, count)
+        except Exception as error:
+            # Anything: `__hash__` and `__eq__` of the author's dataclasses meet values they were not made for.
             raise SealBroken(f"a stored value does not decode: {type(error).__name__}: {error}") from error
-        except msgspec.MsgspecError as error:
-            raise SealBroken(f"a stored value does not decode: {error}") from error
 
-    def read_into(self, target: dict[Any, Any], plain: Mapping[str, Any]) -> None:
-        """Fill `target` with values read in the order of `plain`'s keys; `target` itself has no number."""
-        for key, item in plain.items():
-            target[key] = self.read(item)
+    def _read_all(self, document: bytes, count: int) -> list[Any]:
+        parts = _split(document)
+        if len(parts) < count:
+            raise ValueError(f"expected {count} values, got {len(parts)}")
+        contents = []
+        for entry in parts[count:]:
+            code, data = msgspec.msgpack.decode(entry, ext_hook=_code_and_data)
+            contents.append((code, bytes(data)))
+            self._shared.append(self._empty(code, contents[-1][1]))
+        # Instances first: sets and dicts may need their hashes.
+        order = sorted(range(len(contents)), key=lambda number: contents[number][0] != Extension.RECORD)
+        for number in order:
+            self._fill(self._shared[number], *contents[number])
+        head = array_head(len(parts))
+        if len(parts) == count and document.startswith(head):
+            # One array in one piece, which is faster.
+            values: list[Any] = self._decode(document)
+            return values
+        return [self._decode(part) for part in parts[:count]]
 
-    def _value(self, plain: Any) -> Any:
-        kind = type(plain)
-        if kind is list:
-            items: list[Any] = []
-            self._shared.append(items)
-            items.extend(map(self._value, plain))
-            return items
-        if kind is dict:
-            mapping: dict[Any, Any] = {}
-            self._shared.append(mapping)
-            for key, item in plain.items():
-                mapping[key] = self._value(item)
-            return mapping
-        if kind is _Ext:
-            return _READERS[plain.code](self, plain.data)
-        return plain
+    # --- what is shared ------------------------------------------------------------------------------------------
 
-    def _tuple(self, data: bytes) -> Any:
-        return tuple(map(self._value, _unpack(data)))
+    def _empty(self, code: int, data: bytes) -> Any:
+        """The beginning of something shared, so that others can refer to it before it is filled."""
+        if code == Extension.LIST:
+            return []
+        if code in (Extension.MAP, Extension.DICT):
+            return {}
+        if code == Extension.SET:
+            return set()
+        if code == Extension.RECORD:
+            return self._record(msgspec.msgpack.decode(_split(data)[0])).new()
+        if code not in (Extension.BYTEARRAY, Extension.ARRAY):
+            raise ValueError(f"nothing with identity has the extension {code}")
+        return _READERS[code](self, data)
 
-    def _set(self, data: bytes) -> Any:
-        items: set[Any] = set()
-        self._shared.append(items)
-        items.update(map(self._value, _unpack(data)))
-        return items
+    def _fill(self, target: Any, code: int, data: bytes) -> None:
+        if code == Extension.LIST:
+            target.extend(_expect(list, self._decode(data)))
+        elif code == Extension.MAP:
+            target.update(_expect(dict, self._decode(data)))
+        elif code == Extension.SET:
+            target.update(_expect(list, self._decode(data)))
+        elif code == Extension.DICT:
+            target.update(_pairs(_expect(list, self._decode(data))))
+        elif code == Extension.RECORD:
+            key, *flat = _expect(list, self._decode(data))
+            self._record(key).fill(target, dict(_pairs(flat)))
 
-    def _dict(self, data: bytes) -> Any:
-        mapping: dict[Any, Any] = {}
-        self._shared.append(mapping)
-        flat = _unpack(data)
-        for index in range(0, len(flat), 2):
-            key = self._value(flat[index])
-            mapping[key] = self._value(flat[index + 1])
-        return mapping
+    # --- extensions ----------------------------------------------------------------------------------------------
 
-    def _bytearray(self, data: bytes) -> Any:
-        self._shared.append(bytearray(data))
-        return self._shared[-1]
+    def _decode(self, data: Any) -> Any:
+        return msgspec.msgpack.decode(data, ext_hook=self._extension)
 
-    def _method(self, data: bytes) -> Any:
-        model_id, name = _unpack(data)
-        model = self._world.model(model_id)
-        method = getattr(model, name)
-        if name.startswith("_") or not isinstance(method, MethodType) or method.__self__ is not model:
-            raise ValueError(f"{name!r} is not a public method of {type(model).__qualname__}")
+    def _extension(self, code: int, data: memoryview) -> Any:
+        if code == Extension.MODEL:
+            return self._model(str(data, "ascii"))
+        build = _BUILDERS.get(code)
+        if build is None:
+            return _READERS[code](self, data)
+        if self._depth >= _LEVELS_MAX:
+            raise ValueError(f"more than {_LEVELS_MAX} levels")
+        self._depth += 1
+        # Here, because what is nested costs a Python frame for each function it goes through.
+        parts = msgspec.msgpack.decode(data, ext_hook=self._extension)
+        self._depth -= 1
+        return build(self, _expect(list, parts))
+
+    def _record(self, key: Any) -> RecordShape:
+        return _expect(RecordShape, self._world.value_types.by_key[key])
+
+    def _build_record(self, parts: list[Any]) -> Any:
+        shape = self._record(parts[0])
+        value = shape.new()
+        shape.fill(value, dict(_pairs(parts[1:])))
+        return value
+
+    def _build_named_tuple(self, parts: list[Any]) -> Any:
+        return _expect(NamedTupleShape, self._world.value_types.by_key[parts[0]]).make(parts[1:])
+
+    def _enum(self, data: memoryview) -> Any:
+        key, parts = msgspec.msgpack.decode(data)
+        return _expect(EnumShape, self._world.value_types.by_key[key]).make(parts)
+
+    def _method(self, data: memoryview) -> Any:
+        model_id, name = msgspec.msgpack.decode(data)
+        method = public_method(self._model(model_id), _expect(str, name))
+        if method is None:
+            raise ValueError(f"{name!r} is not a public method")
         return method
 
+    def _handle(self, data: memoryview) -> Any:
+        handle_id, time_ms = msgspec.msgpack.decode(data, type=tuple[int, float])
+        return self._world.handle(handle_id, time_ms)
 
-def _unpack(data: bytes) -> Any:
-    return msgspec.msgpack.decode(data)
+
+def _split(document: Any) -> list[msgspec.Raw]:
+    return msgspec.msgpack.decode(document, type=list[msgspec.Raw])
 
 
-def _read_moment(kind: type[datetime.datetime] | type[datetime.time], data: bytes) -> Any:
-    text, fold = _unpack(data)
-    return kind.fromisoformat(text).replace(fold=fold)
+def _code_and_data(code: int, data: memoryview) -> tuple[int, memoryview]:
+    return code, data
 
+
+def _expect(kind: type[T], value: Any) -> T:
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, got {type(value).__name__}")
+    return value
+
+
+def _pairs(flat: list[Any]) -> Iterable[tuple[Any, Any]]:
+    return zip(flat[::2], flat[1::2], strict=True)
+
+
+def _leaf(read: Callable[[bytes], Any]) -> Callable[[Reader, Any], Any]:
+    return lambda _, data: read(bytes(data))
+
+
+#: What is made of the parts of an extension that has parts.
+_BUILDERS: dict[int, Callable[[Reader, list[Any]], Any]] = {
+    Extension.TUPLE: lambda _, parts: tuple(parts),
+    Extension.SET: lambda _, parts: set(parts),
+    Extension.FROZENSET: lambda _, parts: frozenset(parts),
+    Extension.DICT: lambda _, parts: dict(_pairs(parts)),
+    Extension.NAMED_TUPLE: Reader._build_named_tuple,
+    Extension.RECORD: Reader._build_record,
+}
 
 _READERS: dict[int, Callable[[Reader, Any], Any]] = {
-    Extension.MODEL: lambda reader, data: reader._world.model(bytes(data).decode()),
     Extension.METHOD: Reader._method,
-    Extension.SHARED: lambda reader, data: reader._shared[_unpack(data)],
-    Extension.TUPLE: Reader._tuple,
-    Extension.SET: Reader._set,
-    Extension.FROZENSET: lambda reader, data: frozenset(map(reader._value, _unpack(data))),
-    Extension.DICT: Reader._dict,
-    Extension.BYTEARRAY: Reader._bytearray,
-    Extension.BIG_INTEGER: lambda _, data: int.from_bytes(data, "big", signed=True),
-    Extension.TEXT: lambda _, data: bytes(data).decode("utf-8", "surrogatepass"),
-    Extension.DATETIME: lambda _, data: _read_moment(datetime.datetime, data),
-    Extension.DATE: lambda _, data: datetime.date.fromisoformat(bytes(data).decode()),
-    Extension.TIME: lambda _, data: _read_moment(datetime.time, data),
-    Extension.TIMEDELTA: lambda _, data: datetime.timedelta(*_unpack(data)),
-    Extension.DECIMAL: lambda _, data: Decimal(bytes(data).decode()),
-    Extension.HANDLE: lambda reader, data: reader._world.handle(*_unpack(data)),
+    Extension.SHARED: lambda reader, data: reader._shared[msgspec.msgpack.decode(data, type=Number)],
+    Extension.HANDLE: Reader._handle,
+    Extension.ENUM: Reader._enum,
+    Extension.ARRAY: lambda _, data: make_array(msgspec.msgpack.decode(data)),
+    Extension.SCALAR: lambda _, data: make_scalar(msgspec.msgpack.decode(data)),
+    **{code: _leaf(read) for code, read in LEAF_READERS.items()},
 }
 
 
 class NoWorld:
     """A world without models, for values that have nothing to do with a replica."""
+
+    value_types = ValueTypes({})
 
     def model_id(self, value: object) -> str | None:
         """None: there are no models."""
@@ -363,37 +328,26 @@ class NoWorld:
 
 
 def pack_value(value: Any, root: str) -> bytes:
-    """Bytes of a value that refers to no model.
+    """Bytes of a value that refers to no model, for `Reader.read`.
 
     Raises:
         StateError: names the path of what cannot be stored.
     """
-    return pack(Writer(NoWorld()).write(value, root))
+    return Writer(NoWorld()).write(value, root)
+
+
+def pack(plain: Any) -> bytes:
+    """MessagePack of plain data, such as the frame of an event around a document."""
+    return msgspec.msgpack.encode(plain)
 
 
 def unpack(data: bytes) -> Any:
-    """Plain MessagePack types and extensions, for `Reader.read`.
+    """The plain data of `pack`.
 
     Raises:
         SealBroken: the bytes are no MessagePack.
     """
     try:
-        return _unpack(data)
+        return msgspec.msgpack.decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SealBroken(f"stored bytes do not decode: {error}") from error
-
-
-def _name_of(value: Any) -> str:
-    kind = type(value)
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _remedy_for(value: Any) -> str:
-    if isinstance(value, type):
-        return "store its name"
-    if callable(value):
-        return "a model may hold its own methods and those of other models, no other functions"
-    for kind in (bool, int, float, str, dict, list, tuple, set, bytes):
-        if isinstance(value, kind):
-            return f"convert it with {kind.__name__}()"
-    return "store the data it stands for, make it a Model, or name the attribute in the class attribute `transient`"

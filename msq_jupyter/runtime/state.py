@@ -2,24 +2,65 @@
 
 Order is state: of models, of a model's attributes, of the keys of dicts, of subscriptions. Nothing is sorted, except
 the elements of sets, which have no order of their own.
+
+What the document says of the replica itself is read into typed fields. Everything models hold is in `values`, which
+`snapshot` writes and reads: the attributes of each model, then the arguments of each future message, then view data.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Sequence
+from types import MethodType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from msq_jupyter.errors import SealBroken
+from msq_jupyter.errors import SealBroken, StateError
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
 from msq_jupyter.runtime.saves import LastSave, PendingSave
 from msq_jupyter.runtime.schedule import FutureMessage
-from msq_jupyter.runtime.snapshot import Reader, Writer, pack, unpack
+from msq_jupyter.runtime.snapshot import Reader, Writer
+from msq_jupyter.stable import DEPTH_MAX
 
 if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
 
-FORMAT = 1
+FORMAT = 2
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_RandomState = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+_OWN_ATTRIBUTES = frozenset(("id", REPLICA_ATTRIBUTE))
+
+
+class _Any(msgspec.Struct):
+    """What documents of all formats have in common."""
+
+    format: int
+
+
+class _State(msgspec.Struct):
+    """The document. Field by field what `Replica` says; `kinds` are places in `classes`, one for each of `models`."""
+
+    format: int
+    seq: _Count
+    time_ms: float
+    models: list[str]
+    classes: list[str]
+    kinds: list[_Count]
+    next_model: _Count
+    well_known: dict[str, str]
+    topics: list[tuple[str, str, str, str]]
+    future: list[tuple[int, float, int, float, str, str]]
+    future_counters: tuple[int, int]
+    random: _RandomState
+    views: list[str]
+    counters: dict[str, _Count]
+    save_count: _Count
+    content_id: str
+    pending_save: PendingSave | None
+    last_save: LastSave | None
+    values: bytes
 
 
 def write_state(replica: Replica) -> bytes:
@@ -28,27 +69,58 @@ def write_state(replica: Replica) -> bytes:
     Raises:
         StateError: names the path of a value that cannot be stored.
     """
-    writer = Writer(replica)
-    schedule = replica.schedule
-    return pack(
-        {
-            "format": FORMAT,
-            "seq": replica.seq,
-            "time_ms": replica.time_ms,
-            "models": [
-                [model.id, replica.class_keys[type(model)], _attributes(writer, model)]
-                for model in replica.models.values()
-            ],
-            "next_model": replica.next_model,
-            "well_known": {name: model.id for name, model in replica.well_known.items()},
-            "topics": [[entry.scope, entry.event, entry.owner_id, entry.handler] for entry in replica.topics],
-            "future": [_future(writer, replica, message) for message in schedule.messages()],
-            "future_counters": [schedule.next_handle_id, schedule.next_order],
-            "random": replica.random.state,
-            "views": [[view_id, writer.write(data, "view data")] for view_id, data in replica.views.items()],
-            "counters": replica.counters,
-            "saves": [replica.save_count, replica.content_id, replica.pending_save, replica.last_save],
-        }
+    models = list(replica.models.values())
+    messages = replica.schedule.messages()
+    classes = {kind: place for place, kind in enumerate(dict.fromkeys(map(type, models)))}
+    names: set[str] = set()
+    values: list[Any] = _attributes(models)
+    values += [message.args for message in messages]
+    values += replica.views.values()
+
+    def root(place: int) -> str:
+        if place < len(models):
+            return type(models[place]).__qualname__
+        if place < len(models) + len(messages):
+            message = messages[place - len(models)]
+            return f"future message {type(replica.models.get(message.model_id)).__qualname__}.{message.method}"
+        return "view data"
+
+    def trim(some: Sequence[Any]) -> list[Any]:
+        """The same without what a replica adds to the attributes of its models."""
+        trimmed = []
+        for value in some:
+            if type(value) is dict and value.get(REPLICA_ATTRIBUTE) is replica:
+                value = value.copy()
+                del value["id"], value[REPLICA_ATTRIBUTE]
+                names.update(value)
+            trimmed.append(value)
+        return trimmed
+
+    # The attributes of a model are a level of their own.
+    packed = Writer(replica, DEPTH_MAX + 1).write_all(values, root, trim, named=len(models))
+    _check_names(names, models)
+    return msgspec.msgpack.encode(
+        _State(
+            format=FORMAT,
+            seq=replica.seq,
+            time_ms=replica.time_ms,
+            models=list(replica.models),
+            classes=[replica.class_keys[kind] for kind in classes],
+            kinds=[classes[type(model)] for model in models],
+            next_model=replica.next_model,
+            well_known={name: model.id for name, model in replica.well_known.items()},
+            topics=[(entry.scope, entry.event, entry.owner_id, entry.handler) for entry in replica.topics],
+            future=[(m.handle_id, m.time_ms, m.order, m.every_ms, m.model_id, m.method) for m in messages],
+            future_counters=(replica.schedule.next_handle_id, replica.schedule.next_order),
+            random=replica.random.state,
+            views=list(replica.views),
+            counters=replica.counters,
+            save_count=replica.save_count,
+            content_id=replica.content_id,
+            pending_save=replica.pending_save,
+            last_save=replica.last_save,
+            values=packed,
+        )
     )
 
 
@@ -58,51 +130,110 @@ def read_state(replica: Replica, document: bytes) -> None:
     Raises:
         SealBroken: not a state of this session's code.
     """
-    state = unpack(document)
     try:
-        if state["format"] != FORMAT:
-            raise SealBroken(f"expected a snapshot of format {FORMAT}, got {state['format']}")
-        _fill(replica, state)
-    except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError) as error:
+        found = msgspec.msgpack.decode(document, type=_Any).format
+        if found != FORMAT:
+            raise SealBroken(f"expected a snapshot of format {FORMAT}, got {found}")
+        _fill(replica, msgspec.msgpack.decode(document, type=_State))
+    except (LookupError, TypeError, ValueError, RecursionError, msgspec.MsgspecError) as error:
         raise SealBroken(f"a snapshot does not fit this session's code: {type(error).__name__}: {error}") from error
 
 
-def _fill(replica: Replica, state: dict[str, Any]) -> None:
-    replica.seq, replica.time_ms = state["seq"], state["time_ms"]
-    # All models first, because they refer to each other.
-    for model_id, key, _ in state["models"]:
-        model = object.__new__(replica.classes[key])
-        model.__dict__.update({REPLICA_ATTRIBUTE: replica, "id": model_id})
-        replica.models[model_id] = model
-    reader = Reader(replica)
-    for model_id, _, attributes in state["models"]:
-        reader.read_into(replica.models[model_id].__dict__, attributes)
-    replica.next_model = state["next_model"]
-    replica.well_known = {name: replica.models[model_id] for name, model_id in state["well_known"].items()}
-    for scope, event, model_id, method in state["topics"]:
+def _fill(replica: Replica, state: _State) -> None:
+    replica.seq, replica.time_ms = state.seq, _time(state.time_ms)
+    _make_models(replica, state)
+    values = Reader(replica).read_all(state.values, len(state.models) + len(state.future) + len(state.views))
+    _set_attributes(replica, values)
+    _restore_schedule(replica, state, values[len(state.models) :])
+    replica.views = dict(zip(state.views, values[len(state.models) + len(state.future) :], strict=True))
+    replica.next_model = state.next_model
+    replica.well_known = {name: replica.models[model_id] for name, model_id in state.well_known.items()}
+    for scope, event, model_id, method in state.topics:
+        _check_method(replica.models[model_id], method)
         replica.topics.add(scope, event, model_id, method)
-    messages = [FutureMessage(*[*fields, reader.read(args)]) for *fields, args in state["future"]]
-    replica.schedule.restore(messages, *state["future_counters"])
-    replica.random.state = state["random"]
-    replica.views = {view_id: reader.read(data) for view_id, data in state["views"]}
-    replica.counters = state["counters"]
-    replica.save_count, replica.content_id, pending, last = state["saves"]
-    replica.pending_save = None if pending is None else msgspec.convert(pending, PendingSave)
-    replica.last_save = None if last is None else msgspec.convert(last, LastSave)
+    replica.random.state = state.random
+    replica.counters = state.counters
+    replica.save_count, replica.content_id = state.save_count, state.content_id
+    replica.pending_save, replica.last_save = state.pending_save, state.last_save
 
 
-def _attributes(writer: Writer, model: Model) -> dict[str, Any]:
-    left_out = {"id", REPLICA_ATTRIBUTE, *model.transient}
-    kind = type(model).__qualname__
-    return {
-        name: writer.write(value, f"{kind}.{name}") for name, value in model.__dict__.items() if name not in left_out
-    }
+def _make_models(replica: Replica, state: _State) -> None:
+    """All models, still without attributes, because they refer to each other."""
+    classes = [replica.classes[key] for key in state.classes]
+    for model_id, kind in zip(state.models, state.kinds, strict=True):
+        model = object.__new__(classes[kind])
+        _dict_of(model).update({REPLICA_ATTRIBUTE: replica, "id": model_id})
+        replica.models[model_id] = model
+    if len(replica.models) != len(state.models):
+        raise ValueError("two models have one id")
 
 
-def _future(writer: Writer, replica: Replica, message: FutureMessage) -> list[Any]:
-    model = replica.models.get(message.model_id)
-    place = f"future message {type(model).__qualname__}.{message.method}"
-    return [
-        *(message.handle_id, message.time_ms, message.order, message.every_ms, message.model_id, message.method),
-        writer.write(message.args, place),
-    ]
+def _set_attributes(replica: Replica, values: list[Any]) -> None:
+    names: set[Any] = set()
+    for model, attributes in zip(replica.models.values(), values, strict=False):
+        if type(attributes) is not dict:
+            raise TypeError(f"expected the attributes of {model.id}, got {type(attributes).__name__}")
+        names.update(attributes)
+        _dict_of(model).update(attributes)
+    wrong = [name for name in names if not _is_plain(name)] + list(names & _OWN_ATTRIBUTES)
+    if wrong:
+        raise ValueError(f"no model has an attribute {wrong[0]!r}")
+
+
+def _restore_schedule(replica: Replica, state: _State, values: list[Any]) -> None:
+    messages = []
+    for (handle_id, time_ms, order, every_ms, model_id, method), args in zip(state.future, values, strict=False):
+        _check_method(replica.models[model_id], method)
+        if type(args) is not tuple:
+            raise TypeError(f"expected the arguments of {method}, got {type(args).__name__}")
+        messages.append(FutureMessage(handle_id, _time(time_ms), order, _time(every_ms), model_id, method, args))
+    replica.schedule.restore(messages, *state.future_counters)
+
+
+def _check_method(model: Model, name: str) -> None:
+    """Let a handler's name pass that live code could have given, without running any of it."""
+    own = _dict_of(model).get(name)
+    if name.startswith("__") or not (
+        isinstance(own, MethodType) or any(name in vars(kind) for kind in type(model).__mro__)
+    ):
+        raise ValueError(f"{type(model).__qualname__} has no method {name!r}")
+
+
+def _time(time_ms: float) -> float:
+    if not math.isfinite(time_ms) or time_ms < 0:
+        raise ValueError(f"{time_ms} is no time")
+    return time_ms
+
+
+def _attributes(models: list[Model]) -> list[dict[str, Any]]:
+    """What each model holds, without what is not state; `trim` takes off what the replica added."""
+    kinds: set[type[Model]] = set(map(type, models))
+    left_out = {kind: set(kind.transient) for kind in kinds if kind.transient}
+    everything = [_dict_of(model) for model in models]
+    if left_out:
+        # Here and not later: what only such an attribute shares is not shared after a restore.
+        for place, model in enumerate(models):
+            names = left_out.get(type(model))
+            if names:
+                everything[place] = {name: value for name, value in everything[place].items() if name not in names}
+    return everything
+
+
+def _check_names(names: set[str], models: list[Model]) -> None:
+    """Refuse names of attributes that no restored model can have."""
+    if all(map(_is_plain, names)):
+        return
+    model, name = next((model, name) for model in models for name in _dict_of(model) if not _is_plain(name))
+    place = f"{type(model).__qualname__}.{name}"
+    raise StateError(f"{place}: cannot store an attribute of this name: use another one", path=place)
+
+
+def _is_plain(name: object) -> bool:
+    """Whether a name may be that of a model's attribute: those with two underscores first are Python's."""
+    return type(name) is str and not name.startswith("__")
+
+
+def _dict_of(model: Model) -> dict[str, Any]:
+    """The model's `__dict__`, whatever its class says about attributes."""
+    own: dict[str, Any] = object.__getattribute__(model, "__dict__")
+    return own

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import msgspec
@@ -48,6 +48,7 @@ class Blueprint:
         model: the root model's class.
         classes: all model classes of the session by key.
         options: the session's options.
+        value_types: all enums, named tuples and dataclasses of the session by key.
     """
 
     session_id: str
@@ -55,6 +56,7 @@ class Blueprint:
     model: type[Model]
     classes: Mapping[str, type[Model]]
     options: Mapping[str, Any]
+    value_types: Mapping[str, type] = field(default_factory=dict)
 
 
 _FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.SnapshotWanted)
@@ -142,7 +144,7 @@ class Follower:
         if welcome.resumed:
             return  # the replica we have goes on; a discarded one waits for the next welcome
         plan = self._blueprint
-        replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events)
+        replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events, plan.value_types)
         if welcome.snapshot is not None:
             replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
         else:

@@ -71,7 +71,7 @@ class _Bench:
 
     def __init__(self, model: type[Model], options: Mapping[str, Any], persisted: Any) -> None:
         identity = identity_of(model)
-        self.replica = Replica(_SESSION, _RUN, identity.models)
+        self.replica = Replica(_SESSION, _RUN, identity.models, value_types=identity.value_types)
         self.time_ms = 0.0
         self.counter = 0
         data = None

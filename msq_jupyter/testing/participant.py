@@ -52,7 +52,7 @@ class Participant:
         self._keys = Keys(derive_root_key(None, arguments.persistent_id), arguments.persistent_id, self.session_id)
         card = self._keys.seal_view_data(name, pack_value({"label": name, "view_data": arguments.view_data}, "card"))
         self.client = Client(self._keys, arguments.message(self.session_id, name, self._keys.password_check, card))
-        code = (arguments.model, identity.models, arguments.options)
+        code = (arguments.model, identity.models, arguments.options, identity.value_types)
         blueprint = Blueprint(self.session_id, arguments.persistent_id, *code)
         self.view_events = ViewEvents()
         self.follower = Follower(self.client, self._keys, blueprint, self.view_events)

@@ -126,6 +126,20 @@ def test_models_are_all_reachable_subclasses_with_the_root_first() -> None:
     assert list(identity([items, *uses("Item.create()")]).models) == ["Counter", "Item"]
 
 
+def test_value_types_are_the_reachable_enums_named_tuples_and_dataclasses() -> None:
+    kinds = (
+        "import enum, http\nfrom dataclasses import dataclass\nfrom collections import namedtuple\n"
+        "from typing import NamedTuple\n"
+        "class Colour(enum.Enum):\n    RED = 1\nclass Unused(enum.Enum):\n    RED = 1\n"
+        "class Pair(NamedTuple):\n    a: int\nPoint = namedtuple('Point', 'x y')\n"
+        "@dataclass\nclass Page:\n    colour: Colour\nclass Other:\n    pass\n"
+    )
+    found = identity([kinds, *uses("Page(Colour.RED), Pair(1), Point(1, 2), http.HTTPStatus.OK, Other")])
+    assert sorted(found.value_types) == ["Colour", "Page", "Pair", "Point"]
+    assert list(found.models) == ["Counter"]
+    assert all(kind.__qualname__ == key for key, kind in found.value_types.items())
+
+
 def test_the_source_shows_what_was_found_in_order() -> None:
     source = identity(NOTEBOOK).source
     assert source == f"{COUNTER.strip()}\n\n{cases.HELPER.strip()}"
