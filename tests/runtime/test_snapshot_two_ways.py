@@ -1,0 +1,109 @@
+"""That the fast way and the careful way to write values agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msq_jupyter.errors import SealBroken, StateError
+from msq_jupyter.runtime import careful
+from msq_jupyter.runtime import snapshot as snapshot_module
+from msq_jupyter.runtime.snapshot import Reader, Writer
+from tests.runtime.samples import (
+    MEMBERS,
+    Page,
+    Place,
+    Point,
+    Table,
+    Token,
+)
+
+_scalars = st.one_of(
+    *(st.none(), st.booleans(), st.integers(), st.floats(), st.binary(max_size=8), st.decimals(allow_nan=False)),
+    st.text(st.characters(), max_size=6),
+    st.integers(2**63 - 2, 2**64 + 2),
+    *(st.dates(), st.times(), st.datetimes(), st.timedeltas(), st.sampled_from(MEMBERS)),
+)
+_keys = st.one_of(st.integers(), st.text(max_size=4), st.sampled_from(MEMBERS), st.tuples(st.integers(), st.text()))
+
+
+def _around(inner):
+    return st.one_of(
+        *(st.lists(inner, max_size=4), st.tuples(inner, inner), st.builds(Point, inner, inner)),
+        *(st.dictionaries(st.text(max_size=4), inner, max_size=4), st.dictionaries(_keys, inner, max_size=4)),
+        *(st.builds(Page, st.text(max_size=3), st.lists(inner, max_size=2), inner), st.builds(Place, inner, inner)),
+        *(st.sets(_keys, max_size=4), st.frozensets(_keys, max_size=4), st.binary(max_size=4).map(bytearray)),
+    )
+
+
+@st.composite
+def graphs(draw):
+    """Values, some of which are put into several places, and into themselves."""
+    values = draw(st.lists(st.recursive(_scalars, _around, max_leaves=12), min_size=1, max_size=4))
+    places = [value for value in values if type(value) in (list, dict)]
+    for _ in range(draw(st.integers(0, 3)) if places else 0):
+        place, what = draw(st.sampled_from(range(len(places)))), draw(st.sampled_from(range(len(values))))
+        if type(places[place]) is list:
+            places[place].append(values[what])
+        else:
+            places[place]["again"] = values[what]
+    return values
+
+
+def write_with_care(values):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "_packed", lambda *_: None)
+        return Writer(Table()).write_all(values, lambda _: "doc")
+
+
+@settings(deadline=None)
+@given(graphs(), st.integers(1, 3))
+def test_2_4_the_fast_and_the_careful_way_give_the_same_bytes(values, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot_module, "_CHUNK", chunk)
+        document = Writer(Table()).write_all(values, lambda _: "doc")
+    assert write_with_care(values) == document
+    back = Reader(Table()).read_all(document, len(values))
+    assert Writer(Table()).write_all(back, lambda _: "doc") == document
+    assert write_with_care(back) == document
+
+
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: {1: v}, Place, Token])
+def test_both_ways_have_the_same_limit_of_depth(wrap):
+    value: Any = wrap(1)
+    for _ in range(199):
+        value = wrap(value)
+    document = Writer(Table()).write(value, "doc")
+    assert write_with_care([value]) == document
+    assert Writer(Table()).write(Reader(Table()).read(document), "doc") == document
+    with pytest.raises(StateError, match="more than 200 levels"):
+        Writer(Table()).write(wrap(value), "doc")
+    with pytest.raises(SealBroken):
+        Reader(Table()).read(Writer(Table(), depth=210).write(wrap(value), "doc"))
+
+
+def test_a_frozen_dataclass_made_to_hold_itself_is_refused():
+    place = Place(1.0)
+    object.__setattr__(place, "inside", place)
+    with pytest.raises(StateError, match="more than 200 levels"):
+        Writer(Table()).write([place], "doc")
+
+
+def test_tuples_that_double_at_every_level_are_refused(monkeypatch):
+    monkeypatch.setattr(careful, "VALUES_MAX", 10_000)
+    value: Any = (1,)
+    for _ in range(100):
+        value = (value, value)
+    with pytest.raises(StateError, match="more than 10,000 containers"):
+        Writer(Table()).write(value, "doc")
+
+
+def test_2_5_what_two_chunks_share_stays_shared():
+    shared = [1]
+    values = [[number, shared if number in (3, 700) else None] for number in range(1000)]
+    back = Reader(Table()).read_all(Writer(Table()).write_all(values, lambda _: "doc"), 1000)
+    assert back == values
+    assert back[3][1] is back[700][1]
