@@ -59,6 +59,10 @@ class ScheduleError(AuthorError, ValueError):
     """A future message into the past, to an unknown method, or of an unknown handle."""
 
 
+class NestingTooDeep(AuthorError, RecursionError):
+    """Publishing or creating led back to itself again and again, within one event."""
+
+
 class StateError(AuthorError, TypeError):
     """A model or an event holds a value that cannot be replicated; `path` says where."""
 

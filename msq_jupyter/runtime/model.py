@@ -20,6 +20,7 @@ from msq_jupyter.errors import (
     StateError,
     SubscriptionError,
 )
+from msq_jupyter.runtime.pubsub import check_name
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,6 +37,11 @@ REPLICA_ATTRIBUTE = "_msq_replica"
 
 #: Which replica runs model code at the moment. By thread, because one process may hold kernels in several threads.
 _running = threading.local()
+
+#: A later time than this could not be told from its neighbours, in milliseconds.
+DELAY_MS_MAX = 2**52
+#: The shortest period, in milliseconds: one too short to move the time would repeat for ever.
+EVERY_MS_MIN = 1
 
 #: What a model class must not define, and why.
 _NOT_IN_A_MODEL = {
@@ -114,7 +120,11 @@ class Model:
             )
         model = object.__new__(cls)
         replica.register(model)
-        call_init(model, options, persisted)
+        replica.go_deeper("create", cls.__name__)
+        try:
+            call_init(model, options, persisted)
+        finally:
+            replica.nesting -= 1
         return model
 
     def init(self, options: Any, persisted: Any = None) -> None:
@@ -148,7 +158,7 @@ class Model:
             delay_ms: milliseconds of session time, 0 or more, or a `timedelta`.
             method: what to call; without it, the next attribute of the result is the method.
             args: what to call it with.
-            every: instead of a delay: call it again and again, with this period in milliseconds, more than 0.
+            every: instead of a delay: call it again and again, with this period in milliseconds, 1 or more.
 
         Returns:
             A handle with `.time` and `.cancel()`, which may be stored on the model; or, without `method`, an object
@@ -164,8 +174,8 @@ class Model:
             if delay_ms:
                 raise ScheduleError("future: give a delay or every=, not both; the first call comes after one period")
             delay_ms = every_ms = _milliseconds(every, "every")
-            if every_ms <= 0:
-                raise ScheduleError(f"future: expected every= of more than 0 ms, got {every_ms}")
+            if every_ms < EVERY_MS_MIN:
+                raise ScheduleError(f"future: expected every= of {EVERY_MS_MIN} ms or more, got {every_ms}")
         call = FutureCall(self, replica, _milliseconds(delay_ms, "delay"), every_ms)
         if method is None:
             return call
@@ -222,6 +232,7 @@ class Model:
     def be_well_known_as(self, name: str) -> None:
         """Let `well_known_model(name)` find this model. The first model of a session is "modelRoot"."""
         replica = self._host("be_well_known_as")
+        check_name("be_well_known_as", name)
         if name == ROOT_NAME and replica.well_known.get(name) is not self:
             raise StateError(f'"{ROOT_NAME}" is the name of the first model, and stays with it: use another name')
         replica.well_known[name] = self
@@ -306,21 +317,21 @@ class Model:
 class FutureHandle:
     """A scheduled call: `.time` is when it is due in session time, `.cancel()` forgets it."""
 
-    __slots__ = ("_replica", "handle_id", "time")
+    __slots__ = ("handle_id", "replica", "time")
 
     def __init__(self, replica: Replica, handle_id: int, time_ms: float) -> None:
-        self._replica = replica
+        self.replica = replica
         self.handle_id = handle_id
         self.time = time_ms
 
     def cancel(self) -> bool:
         """Forget the call; whether it was still to come. Only inside model code."""
-        if running_replica() is not self._replica:
+        if running_replica() is not self.replica:
             raise OutsideModelError("a future message can be cancelled inside a model's methods only")
-        return self._replica.schedule.cancel(self.handle_id)
+        return self.replica.schedule.cancel(self.handle_id)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id
+        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id and other.replica is self.replica
 
     def __hash__(self) -> int:
         return hash(self.handle_id)
@@ -343,6 +354,9 @@ class FutureCall:
         method = _method_name(self._model, name, "future")
 
         def schedule(*args: Any) -> FutureHandle:
+            self._model._host("future")  # it may have been destroyed, or its event may be over
+            if self._delay_ms < 1:
+                self._replica.schedule.rush(self._replica.time_ms, f"{type(self._model).__name__}.{method}")
             due_ms = self._replica.time_ms + self._delay_ms
             message = self._replica.schedule.add(due_ms, self._every_ms, self._model.id, method, args)
             return FutureHandle(self._replica, message.handle_id, due_ms)
@@ -363,8 +377,8 @@ def call_init(model: Model, options: Any, persisted: Any) -> None:
 
 def _milliseconds(delay: float | timedelta, name: str) -> float:
     delay_ms = delay / timedelta(milliseconds=1) if isinstance(delay, timedelta) else delay
-    if type(delay_ms) not in (int, float) or not 0 <= delay_ms < float("inf"):
-        raise ScheduleError(f"future: expected {name} of 0 or more milliseconds, or a timedelta, got {delay!r}")
+    if type(delay_ms) not in (int, float) or not 0 <= delay_ms <= DELAY_MS_MAX:
+        raise ScheduleError(f"future: expected {name} of 0 or more milliseconds, or a timedelta, got {delay!r:.40}")
     return float(delay_ms)
 
 
@@ -378,7 +392,9 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
         name = method.__name__
     else:
         raise error(f"{caller}: expected a method of this {kind}, such as self.{_some_method(model)}, got {method!r}")
-    if name.startswith("__") or not callable(getattr(model, name, None)):
+    # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
+    of_class = any(name in vars(one) for one in type(model).__mro__)
+    if name.startswith("__") or not of_class or not callable(getattr(model, name, None)):
         raise error(f"{caller}: {kind} has no method {name!r}")
     return name
 

@@ -84,14 +84,31 @@ class TopicTable(Generic[H]):
         return close[0] if close else None
 
 
-def check_topic(scope: object, event: object) -> None:
+def check_name(what: str, name: object) -> None:
+    """Let a name pass that a snapshot and the wire can carry.
+
+    Raises:
+        SubscriptionError: no string, an empty one, or one with half a surrogate pair in it.
+    """
+    if not isinstance(name, str) or not name or not (name.isascii() or _is_text(name)):
+        raise SubscriptionError(f"{what}: expected a non-empty string without half characters, got {name!r:.80}")
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_topic(scope: str, event: str) -> None:
     """Let a topic pass.
 
     Raises:
         SubscriptionError: a part is no string or empty, or the scope has a ":" in it.
     """
-    for part, name in ((scope, "scope"), (event, "event")):
-        if not isinstance(part, str) or not part:
-            raise SubscriptionError(f"{name}: expected a non-empty string, got {part!r}")
-    if ":" in str(scope):
+    check_name("scope", scope)
+    check_name("event", event)
+    if ":" in scope:
         raise SubscriptionError(f'scope: "{scope}" has a ":" in it, which separates scope and event: use another sign')

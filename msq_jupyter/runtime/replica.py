@@ -10,6 +10,7 @@ internal messages come before external ones.
 
 from __future__ import annotations
 
+import decimal
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from msq_jupyter.errors import (
     AuthorError,
     ContentTooLarge,
     ModelCreationError,
+    NestingTooDeep,
     OutsideModelError,
     PersistenceTypeError,
     ProtocolError,
@@ -28,6 +30,7 @@ from msq_jupyter.errors import (
     SubscriptionError,
 )
 from msq_jupyter.runtime import model as model_module
+from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
@@ -65,6 +68,11 @@ class SaveStored:
 Happening: TypeAlias = HandlerFailed | SaveStored
 
 
+#: How deep publishing and creating may go inside each other. Without it Python's own limit would end a recursion, and
+#: at another depth in every kernel.
+NESTING_MAX = 100
+
+
 def _never() -> bool:
     return False
 
@@ -91,6 +99,7 @@ class Replica:
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.
         calls: how many methods of models have run; not state.
+        nesting: how many publications and creations are going on inside each other; 0 between entries.
     """
 
     def __init__(
@@ -124,6 +133,8 @@ class Replica:
         self.save_count = 0
         self.content_id = ""
         self._event_view_id = ""
+        self.nesting = 0
+        self._notebook_decimals: decimal.Context = MODEL_CONTEXT
 
     # --- beginning -----------------------------------------------------------------------------------------------
 
@@ -139,11 +150,11 @@ class Replica:
             Exception: whatever `init` raises.
             StateError: `init` stored something that cannot be replicated.
         """
-        previous = model_module.set_running_replica(self)
+        previous = self._begin()
         try:
             root_class.create(options, persisted)
         finally:
-            model_module.set_running_replica(previous)
+            self._end(previous)
         self.snapshot()
 
     @property
@@ -171,23 +182,18 @@ class Replica:
             raise ProtocolError(
                 f"expected entry {self.seq + 1} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
             )
-        if not self.advance(entry.time_ms, pause):
-            return False
-        if isinstance(entry, protocol.Event):
-            self._count(entry)
-        self.seq = entry.seq
-        previous = model_module.set_running_replica(self)
+        previous = self._begin()
         try:
-            self._event_view_id = entry.view_id if isinstance(entry, protocol.Event) else ""
-            _ENTRY_KINDS[type(entry)](self, entry)
-        except Exception as error:
-            # The entry is done, as it is on every other replica: nothing it holds may end a session for good.
-            self.happenings.append(HandlerFailed("session", f"entry {entry.seq}", error))
+            if not self._run_due(entry.time_ms, pause):
+                return False
+            if isinstance(entry, protocol.Event):
+                self._count(entry)
+            self.seq = entry.seq
+            self._run_entry(entry)
+            # future(0) of an external handler runs right after it.
+            return self._run_due(entry.time_ms, pause) or True
         finally:
-            self._event_view_id = ""
-            model_module.set_running_replica(previous)
-        # future(0) of an external handler runs right after it.
-        return self.advance(entry.time_ms, pause) or True
+            self._end(previous)
 
     def advance(self, time_ms: float, pause: Callable[[], bool] = _never) -> bool:
         """Run what is due up to `time_ms`; whether all of it is done.
@@ -196,19 +202,11 @@ class Replica:
             time_ms: session time; earlier than now is no error and does nothing.
             pause: as in `apply`.
         """
-        previous = model_module.set_running_replica(self)
+        previous = self._begin()
         try:
-            while (message := self.schedule.take_due(time_ms)) is not None:
-                self.time_ms = max(self.time_ms, message.time_ms)
-                model = self.models.get(message.model_id)
-                if model is not None:
-                    self._call(model, message.method, *message.args)
-                if pause():
-                    return False
+            return self._run_due(time_ms, pause)
         finally:
-            model_module.set_running_replica(previous)
-        self.time_ms = max(self.time_ms, time_ms)
-        return True
+            self._end(previous)
 
     # --- snapshots -----------------------------------------------------------------------------------------------
 
@@ -255,6 +253,19 @@ class Replica:
         self.models.pop(model.id, None)
         self.well_known = {name: known for name, known in self.well_known.items() if known is not model}
 
+    def go_deeper(self, verb: str, what: str) -> None:
+        """Count one more level of what may lead to itself; whoever comes back takes one off `nesting`.
+
+        Raises:
+            NestingTooDeep: there are too many, at the same depth on every replica.
+        """
+        if self.nesting >= NESTING_MAX:
+            raise NestingTooDeep(
+                f"{verb} {what}: this is {NESTING_MAX} levels deep inside of others, so it leads back to itself: end "
+                "it, or go on after this event with self.future(0)"
+            )
+        self.nesting += 1
+
     def subscribe(self, model: Model, scope: str, event: str, method: str) -> None:
         """Note a model's handler."""
         check_topic(scope, event)
@@ -276,7 +287,11 @@ class Replica:
     def publish(self, scope: str, event: str, data: Any) -> None:
         """Call the subscribed models now, and leave a copy for this kernel's views."""
         check_topic(scope, event)
-        self._dispatch(scope, event, data)
+        self.go_deeper("publish", f"{scope}:{event}")
+        try:
+            self._dispatch(scope, event, data)
+        finally:
+            self.nesting -= 1
         if self.view_events.wanted(scope, event):
             self._tell_views(scope, event, data)
 
@@ -344,17 +359,24 @@ class Replica:
         return model_id if self.models.get(model_id) is value else None
 
     def model(self, model_id: str) -> Model:
-        """The model with an id."""
-        return self.models[model_id]
+        """The model with an id; raises KeyError."""
+        model = self.models.get(model_id)
+        if model is None:
+            raise KeyError(f"the model {model_id} is gone, it was destroyed meanwhile")
+        return model
 
     def handle_parts(self, value: object) -> tuple[int, float] | None:
         """Id and time of a handle for a future message; None for anything else."""
-        return (value.handle_id, value.time) if isinstance(value, FutureHandle) else None
+        if isinstance(value, FutureHandle) and value.replica is self:
+            return value.handle_id, value.time
+        return None
 
     def remedy(self, value: object) -> str | None:
         """What to do instead of storing a model that is not in this session, or half a future message."""
         if isinstance(value, Model):
             return "it was destroyed, or is a model of another session: drop the reference"
+        if isinstance(value, FutureHandle):
+            return "it belongs to another session: drop the reference"
         return value.remedy if isinstance(value, FutureCall) else None
 
     def handle(self, handle_id: int, time_ms: float) -> FutureHandle:
@@ -362,6 +384,42 @@ class Replica:
         return FutureHandle(self, handle_id, time_ms)
 
     # --- running entries -----------------------------------------------------------------------------------------
+
+    def _begin(self) -> Replica | None:
+        """From here on model code runs, in a decimal context of its own."""
+        self._notebook_decimals = decimal.getcontext()
+        decimal.setcontext(MODEL_CONTEXT)
+        return model_module.set_running_replica(self)
+
+    def _end(self, previous: Replica | None) -> None:
+        model_module.set_running_replica(previous)
+        decimal.setcontext(self._notebook_decimals)
+
+    def _run_due(self, time_ms: float, pause: Callable[[], bool]) -> bool:
+        # `apply` and `advance` must come here over equally many frames: a recursion in a model ends at Python's limit.
+        while (message := self.schedule.take_due(time_ms)) is not None:
+            self.time_ms = max(self.time_ms, message.time_ms)
+            model = self.models.get(message.model_id)
+            if model is not None:
+                self._call(model, message.method, *message.args)
+            if decimal.getcontext() is not MODEL_CONTEXT:
+                decimal.setcontext(MODEL_CONTEXT)  # what one message sets, a snapshot before the next would lose
+            if pause():
+                return False
+        self.time_ms = max(self.time_ms, time_ms)
+        return True
+
+    def _run_entry(self, entry: protocol.Entry) -> None:
+        try:
+            self._event_view_id = entry.view_id if isinstance(entry, protocol.Event) else ""
+            _ENTRY_KINDS[type(entry)](self, entry)
+        except Exception as error:
+            # The entry is done, as it is on every other replica: nothing it holds may end a session for good.
+            self.happenings.append(HandlerFailed("session", f"entry {entry.seq}", error))
+        finally:
+            self._event_view_id = ""
+            if decimal.getcontext() is not MODEL_CONTEXT:
+                decimal.setcontext(MODEL_CONTEXT)
 
     def _count(self, entry: protocol.Event) -> None:
         last = self.counters.get(entry.view_id, 0)
@@ -377,7 +435,13 @@ class Replica:
         _EVENT_KINDS[kind](self, *fields)
 
     def _run_publication(self, scope: str, event: str, document: bytes) -> None:
-        self._dispatch(scope, event, Reader(self).read(document))
+        try:
+            data = Reader(self).read(document)
+        except SealBroken as error:
+            view_id = self._event_view_id
+            self.happenings.append(HandlerFailed("session", f"event {scope}:{event}, dropped", error, view_id))
+            return
+        self._dispatch(scope, event, data)
 
     def _run_assignment(self, model_id: str, attribute: str, document: bytes) -> None:
         model = self.models.get(model_id)
@@ -386,7 +450,9 @@ class Replica:
         try:
             check_assignable(model, attribute)
             setattr(model, attribute, Reader(self).read(document))
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # A property's setter is the author's code.
             self.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
 
@@ -422,16 +488,21 @@ class Replica:
             self.happenings.append(HandlerFailed("session", f"publish to views of {scope}:{event}", error))
             return
         previous = model_module.set_running_replica(None)
+        decimals = decimal.getcontext()
         try:
+            decimal.setcontext(self._notebook_decimals)
             self.view_events.publish(scope, event, copy)
         finally:
+            decimal.setcontext(decimals)
             model_module.set_running_replica(previous)
 
     def _call(self, model: Model, method: str, *args: Any) -> None:
         self.calls += 1
         try:
             getattr(model, method)(*args)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise  # the user's, and on this replica only
+        except BaseException as error:
             self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self._event_view_id))
 
     def _view_label(self, view_id: str) -> str:

@@ -10,6 +10,11 @@ import heapq
 from dataclasses import dataclass
 from typing import Any
 
+from msq_jupyter.errors import ScheduleError
+
+#: How many calls may be scheduled within one millisecond for the same millisecond: more never end.
+RUSH_MAX = 200_000
+
 
 @dataclass(slots=True)
 class FutureMessage:
@@ -40,6 +45,8 @@ class Schedule:
         self._heap: list[tuple[float, int, FutureMessage]] = []
         self.next_handle_id = 1
         self.next_order = 1
+        #: A millisecond, and how many calls were scheduled in it with a delay of less than one.
+        self.rushed = (0, 0)
 
     def __len__(self) -> int:
         return len(self._by_handle)
@@ -50,6 +57,22 @@ class Schedule:
         self.next_handle_id += 1
         self._arm(message)
         return message
+
+    def rush(self, now_ms: float, method: str) -> None:
+        """Count a call that is scheduled with a delay of less than a millisecond.
+
+        Raises:
+            ScheduleError: there were so many that they must be an endless chain.
+        """
+        moment, count = self.rushed
+        if moment != int(now_ms):
+            moment, count = int(now_ms), 0
+        if count >= RUSH_MAX:
+            raise ScheduleError(
+                f"future: {count:,} calls were scheduled at {moment} ms for the same moment, so this never ends: give "
+                f"{method} a delay of 1 ms or more"
+            )
+        self.rushed = (moment, count + 1)
 
     def take_due(self, time_ms: float) -> FutureMessage | None:
         """The first message due at or before `time_ms`, or None.
@@ -78,7 +101,7 @@ class Schedule:
 
     def cancel(self, handle_id: int) -> bool:
         """Forget a message; whether there was one."""
-        return self._by_handle.pop(handle_id, None) is not None
+        return self._forget([handle_id])
 
     def cancel_earliest(self, model_id: str, method: str) -> bool:
         """Forget the earliest message for a method of a model; whether there was one."""
@@ -90,21 +113,34 @@ class Schedule:
     def cancel_all(self, model_id: str) -> bool:
         """Forget every message for a model; whether there was any."""
         handle_ids = [m.handle_id for m in self._by_handle.values() if m.model_id == model_id]
-        for handle_id in handle_ids:
-            del self._by_handle[handle_id]
-        return bool(handle_ids)
+        return self._forget(handle_ids)
 
     def messages(self) -> list[FutureMessage]:
         """All of them, in the order in which they will run."""
         return sorted(self._by_handle.values(), key=lambda m: (m.time_ms, m.order))
 
-    def restore(self, messages: list[FutureMessage], next_handle_id: int, next_order: int) -> None:
-        """Become the schedule that `messages` and the two counters were read from."""
+    def restore(
+        self, messages: list[FutureMessage], next_handle_id: int, next_order: int, rushed: tuple[int, int]
+    ) -> None:
+        """Become the schedule that `messages` and the counters were read from."""
+        self.rushed = rushed
         self._by_handle = {message.handle_id: message for message in messages}
-        self._heap = [(message.time_ms, message.order, message) for message in messages]
-        heapq.heapify(self._heap)
+        self._make_heap()
         self.next_handle_id = next_handle_id
         self.next_order = next_order
+
+    def _forget(self, handle_ids: list[int]) -> bool:
+        count = len(self._by_handle)
+        for handle_id in handle_ids:
+            self._by_handle.pop(handle_id, None)
+        if len(self._heap) > 2 * len(self._by_handle) + 64:
+            # A timer that is put off again and again would leave an entry each time.
+            self._make_heap()
+        return len(self._by_handle) < count
+
+    def _make_heap(self) -> None:
+        self._heap = [(message.time_ms, message.order, message) for message in self._by_handle.values()]
+        heapq.heapify(self._heap)
 
     def _arm(self, message: FutureMessage) -> None:
         message.order = self.next_order

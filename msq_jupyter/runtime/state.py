@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from types import MethodType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -61,6 +60,7 @@ class _State(msgspec.Struct):
     pending_save: PendingSave | None
     last_save: LastSave | None
     values: bytes
+    rushed: tuple[_Count, _Count] = (0, 0)
 
 
 def write_state(replica: Replica) -> bytes:
@@ -120,6 +120,7 @@ def write_state(replica: Replica) -> bytes:
             pending_save=replica.pending_save,
             last_save=replica.last_save,
             values=packed,
+            rushed=replica.schedule.rushed,
         )
     )
 
@@ -187,15 +188,12 @@ def _restore_schedule(replica: Replica, state: _State, values: list[Any]) -> Non
         if type(args) is not tuple:
             raise TypeError(f"expected the arguments of {method}, got {type(args).__name__}")
         messages.append(FutureMessage(handle_id, _time(time_ms), order, _time(every_ms), model_id, method, args))
-    replica.schedule.restore(messages, *state.future_counters)
+    replica.schedule.restore(messages, *state.future_counters, state.rushed)
 
 
 def _check_method(model: Model, name: str) -> None:
     """Let a handler's name pass that live code could have given, without running any of it."""
-    own = _dict_of(model).get(name)
-    if name.startswith("__") or not (
-        isinstance(own, MethodType) or any(name in vars(kind) for kind in type(model).__mro__)
-    ):
+    if name.startswith("__") or not any(name in vars(kind) for kind in type(model).__mro__):
         raise ValueError(f"{type(model).__qualname__} has no method {name!r}")
 
 

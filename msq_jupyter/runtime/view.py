@@ -94,8 +94,10 @@ class ViewEvents:
             return  # unsubscribed since
         try:
             entry.handler.call(data)
-        except Exception:
-            # One view's mistake must neither stop the others nor the session.
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            # One view's mistake must neither stop the others nor the session, nor the model that publishes just now.
             logger.exception("a view's handler of %s:%s failed", entry.scope, entry.event)
 
 

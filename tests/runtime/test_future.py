@@ -24,7 +24,7 @@ def test_3_1_future_calls_at_its_time(bench):
     [
         (["later", -1, "a"], "expected delay of 0 or more milliseconds, or a timedelta, got -1"),
         (["later", "soon", "a"], "got 'soon'"),
-        (["repeat", 0, "a"], "expected every= of more than 0 ms"),
+        (["repeat", 0, "a"], "expected every= of 1 ms or more, got 0"),
     ],
 )
 def test_3_1_wrong_delays_raise_at_the_call(bench, step, message):
