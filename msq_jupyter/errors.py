@@ -59,6 +59,10 @@ class ScheduleError(AuthorError, ValueError):
     """A future message into the past, to an unknown method, or of an unknown handle."""
 
 
+class EventNeverEnds(AuthorError):
+    """The user interrupted a model twice in the same event: whoever joins would be stuck there again."""
+
+
 class NestingTooDeep(AuthorError, RecursionError):
     """Publishing or creating led back to itself again and again, within one event."""
 

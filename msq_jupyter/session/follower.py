@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ModelInitError, MsqError, PersistedDataError
+from msq_jupyter.errors import EventNeverEnds, ModelInitError, MsqError, PersistedDataError
 from msq_jupyter.persistence.records import decode_meta, size_text
 from msq_jupyter.runtime import replica as replica_module
 from msq_jupyter.runtime.model import Model
@@ -87,15 +87,35 @@ class Follower:
         self.run = ""
         self.happenings: deque[Happening] = deque()
         self._discarded = False
+        self._interrupted_at: tuple[str, int, float] | None = None
 
     @property
     def behind(self) -> bool:
         """Whether something waits to be applied or handled."""
         return bool(self._work or self._client.happenings)
 
-    def discard(self) -> None:
-        """The replica stopped in the middle of an event: take nothing for it any more, until there is another one."""
-        self._discarded = True
+    def discard(self, method: str = "") -> None:
+        """The replica stopped in the middle of an event: take nothing for it any more, until there is another one.
+
+        Args:
+            method: which method of a model was interrupted; "" when none was, and then it is no sign of an endless one.
+
+        Raises:
+            EventNeverEnds: the same event was interrupted before.
+        """
+        if self._discarded:
+            return
+        place = ("", 0, 0.0) if self.replica is None else (self.run, self.replica.seq, self.replica.time_ms)
+        if method and place == self._interrupted_at:
+            raise EventNeverEnds(
+                f"{method} was interrupted twice in the same event, which may never end. Everybody who has this code "
+                "is stuck there: mend the method, run its cell, and join again; a session with edited code starts from "
+                "what was saved last. If the event only takes long, join again and let it work"
+            )
+        self._interrupted_at = place
+        what = method or "the model"
+        logger.warning("%s was interrupted in the middle of an event: the model is being restored", what)
+        self._discarded = self.replica is not None
         self._work.clear()
 
     def step(self, pause: Callable[[], bool]) -> bool:
@@ -173,9 +193,9 @@ class Follower:
         options = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(self._blueprint.options)))
         try:
             replica.start(model, options, persisted)
-        except MsqError:
+        except (MsqError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # sys.exit() in a model must not end the kernel
             what = f"{type(error).__name__}: {error}"
             if origin is None:
                 raise ModelInitError(

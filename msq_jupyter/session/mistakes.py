@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
 from msq_jupyter.errors import StateError
 from msq_jupyter.runtime.replica import Replica
@@ -15,6 +16,13 @@ CHECK_S = 2.0
 CHECK_SHARE = 0.02
 #: The same mistake is told again after so long.
 REPEAT_S = 1.0
+#: A method that runs this long without a pause is told of.
+ENDLESS_S = 5.0
+#: Why replicas may differ after an error that depends on the kernel.
+_OF_THIS_KERNEL = {
+    RecursionError: "; how deep it got may differ between kernels",
+    MemoryError: "; kernels with more memory may have got further",
+}
 
 
 class Mistakes:
@@ -30,6 +38,7 @@ class Mistakes:
     def __init__(self, *, always_check: bool) -> None:
         self.notice = ""
         self._always_check = always_check
+        self._told_endless = False
         self._known: set[str] = set()
         self._told_s: dict[str, float] = {}
         self._checked_calls = 0
@@ -46,7 +55,8 @@ class Mistakes:
                 stand below a cell that has nothing to do with it.
         """
         place = f"{model}.{method}" if method else model
-        self.notice = f"{place}: {type(error).__name__}: {error}"
+        hint = next((why for kind, why in _OF_THIS_KERNEL.items() if isinstance(error, kind)), "")
+        self.notice = f"{place}: {type(error).__name__}: {error}{hint}"
         if of_another:
             return
         now_s = time.monotonic()
@@ -58,6 +68,20 @@ class Mistakes:
         else:
             return
         self._told_s[place] = now_s
+
+    def tell_if_endless(self, running_s: float, method: Callable[[], str]) -> None:
+        """Tell of a model that keeps the kernel, once for each time; on the socket thread, because no other is free.
+
+        Args:
+            running_s: for how long it has been running, in seconds.
+            method: says what runs, or "".
+        """
+        if running_s <= ENDLESS_S:
+            self._told_endless = False
+        elif not self._told_endless:
+            self._told_endless = True
+            self.notice = f"{method() or 'the model'} has been running for {running_s:.0f} s"
+            logger.warning("%s, and nothing else can: interrupt the kernel if it should not", self.notice)
 
     def check_state(self, replica: Replica) -> None:
         """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""

@@ -450,16 +450,16 @@ class SessionCore:
     def _watch(self) -> None:
         for hook in list(self.watch_hooks):
             hook()
+        self._mistakes.tell_if_endless(self._stepper.running_s, lambda: self._stepper.running_method)
         replica = self._replica_or_none
         if replica is not None and replica.pending_save is not None:
             self._stepper.wake()  # an upload that waits for its time must not wait for the next tick
 
     # --- what happened -------------------------------------------------------------------------------------------
 
-    def _begin_anew(self) -> None:
+    def _begin_anew(self, method: str) -> None:
         """Throw the replica away and have another one made from the synchronizer's snapshot and log."""
-        logger.warning("the model was interrupted in the middle of an event: it is being restored")
-        self._follower.discard()
+        self._follower.discard(method)
         self._connection.call(self._client.forget_replica)
         self._connection.reconnect()
 

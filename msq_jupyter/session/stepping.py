@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable
 
 from msq_jupyter.errors import MsqError, OutsideModelError
 from msq_jupyter.session.follower import Follower, Happening
+from msq_jupyter.session.interrupts import ModelRun, interrupted_method, method_in
 
 #: How long one portion of catching up may keep the main loop, in seconds.
 PORTION_S = 0.02
@@ -29,7 +31,8 @@ class Stepper:
         handle: called with each thing that happened.
         after: called after each step.
         fail: called with an error that ends the session; there are no more steps then.
-        interrupted: called when the user interrupted a model; the replica must be made anew.
+        interrupted: called with the method's name, or "", when the user interrupted a model; the replica must be made
+            anew. It raises what ends the session.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class Stepper:
         handle: Callable[[Happening], None],
         after: Callable[[], None],
         fail: Callable[[MsqError], None],
-        interrupted: Callable[[], None],
+        interrupted: Callable[[str], None],
     ) -> None:
         self._follower = follower
         self._handle = handle
@@ -50,6 +53,7 @@ class Stepper:
         self._stepping = False
         self._ended = False
         self._woken_s: float | None = None
+        self._run_began_s: float | None = None
 
     def wake(self) -> None:
         """Ask for a step; from any thread."""
@@ -64,6 +68,17 @@ class Stepper:
         woken_s = self._woken_s
         waited_ms = 0 if woken_s is None else int((time.monotonic() - woken_s) * 1000)
         return waited_ms if waited_ms > WAITING_MS else 0
+
+    @property
+    def running_s(self) -> float:
+        """For how long the model has been running without a pause, 0 when it is not; from any thread."""
+        began_s = self._run_began_s
+        return 0.0 if began_s is None else time.monotonic() - began_s
+
+    @property
+    def running_method(self) -> str:
+        """The method of a model that runs just now, or ""; from any other thread."""
+        return method_in(sys._current_frames().get(self._thread))
 
     def step(self) -> None:
         """Do everything there is to do, now.
@@ -88,18 +103,41 @@ class Stepper:
         self._stepping = True
         done = True
         try:
-            try:
-                done = self._follower.step(pause)
-            except MsqError as error:
-                self._ended = True
-                self._fail(error)
-            except KeyboardInterrupt:
-                # An event may be half executed here, and on no other replica.
-                self._interrupted()
-                raise
+            if self._follower.behind:
+                done = self._move(pause)
             while self._follower.happenings:
                 self._handle(self._follower.happenings.popleft())
             self._after()
         finally:
             self._stepping = False
         return done
+
+    def _move(self, pause: Callable[[], bool]) -> bool:
+        run = ModelRun()
+        try:
+            with run:
+                self._run_began_s = time.monotonic()
+                return self._follower.step(self._watched(pause))
+        except MsqError as error:
+            self._end(error)
+        except KeyboardInterrupt as interrupt:
+            # An event may be half executed here, and on no other replica.
+            try:
+                self._interrupted(interrupted_method(interrupt))
+            except MsqError as error:
+                self._end(error)
+            run.pass_on(interrupt)
+        finally:
+            self._run_began_s = None
+        return True
+
+    def _end(self, error: MsqError) -> None:
+        self._ended = True
+        self._fail(error)
+
+    def _watched(self, pause: Callable[[], bool]) -> Callable[[], bool]:
+        def watched() -> bool:
+            self._run_began_s = time.monotonic()
+            return pause()
+
+        return watched

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import Any
 
 import pytest
@@ -110,38 +109,6 @@ async def test_a_hook_that_fails_does_not_stop_the_others(join):
     frames = []
     ada.frame_hooks[:] = [lambda: 1 / 0, lambda: frames.append(1)]
     await until(lambda: len(frames) > 2)
-
-
-def _step_for(session, duration_s: float) -> None:
-    deadline_s = time.monotonic() + duration_s
-    while time.monotonic() < deadline_s:
-        session.step()
-
-
-async def test_an_interrupt_in_the_middle_of_an_event_restores_the_replica(join, monkeypatch):
-    ada, ben = await join(rejoin_limit_ms=60_000), await join()
-    ben.publish("counter", "add", 1)
-    await until(lambda: ada.model.count == 1)
-    save = Counter.save
-
-    def interrupted(self):
-        if self is ada.model:
-            monkeypatch.setattr(Counter, "save", save)
-            raise KeyboardInterrupt
-        save(self)
-
-    monkeypatch.setattr(Counter, "save", interrupted)
-    half_done = ada.model
-    ben.publish("counter", "add", 1)
-    with pytest.raises(KeyboardInterrupt):
-        _step_for(ada, 20)
-    assert half_done.count == 2
-    ben.publish("counter", "add", 1)
-    ada.publish("counter", "add", 1)
-    await until(lambda: ada.model is not half_done and ada.model.count == ben.model.count == 4)
-    await ada.synced()
-    assert ada.is_live
-    assert len(ben.participants) == 2
 
 
 async def test_an_accident_on_the_socket_thread_ends_the_session_and_says_so(join, monkeypatch):
