@@ -119,9 +119,9 @@ class Model:
                 f"session = await Session.join(..., model={cls.__name__}), which makes the root model"
             )
         model = object.__new__(cls)
-        replica.register(model)
         replica.go_deeper("create", cls.__name__)
         try:
+            replica.register(model)
             call_init(model, options, persisted)
         finally:
             replica.nesting -= 1
