@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from msq_jupyter.errors import (
-    OutsideModelError,
-)
+from msq_jupyter import protocol
+from msq_jupyter.errors import OutsideModelError, StateError
 from tests.runtime.board import Board, do
 
 
@@ -114,3 +113,217 @@ def test_4_5_exits_come_before_joins_and_the_count_is_right(bench):
         ["went", "ada", 1],
         ["came", "eve", 2],
     ]
+
+
+# --- 4.1, further ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scope", "event"), [("\ud800", "x"), ("x", "\udfff"), (None, "x"), ("x", b"y"), (["x"], "y")])
+def test_4_1_a_topic_that_no_snapshot_could_carry_is_refused(bench, scope, event):
+    do(bench, ["hear", scope, event, "heard"])
+    assert "expected a non-empty string without half characters" in bench.failures()[0]
+    bench.twin()
+
+
+@pytest.mark.parametrize("name", ["ä", "日本", "🙂", "a:b", " ", "x" * 10_000])
+def test_4_1_any_text_may_be_an_event(bench, name):
+    do(bench, ["hear", "scope " + name.replace(":", ""), name, "heard"])
+    bench.replica = bench.twin()
+    bench.publish("scope " + name.replace(":", ""), name, 1)
+    assert bench.root.log[0][1:] == ["heard", 1]
+
+
+def test_4_1_unsubscribing_takes_one_handler_or_all_of_a_topic_and_nothing_else(bench, teach):
+    teach(Board, forget=lambda self, *topic: self.unsubscribe(*topic), forget_all=lambda self: self.unsubscribe_all())
+    topics = [(scope, event) for scope in ("x", "*") for event in ("y", "*")]
+    for topic in topics:
+        do(bench, ["hear", *topic, "heard"], ["hear", *topic, "heard_too"])
+
+    def hearers(scope: str, event: str) -> list[str]:
+        return [entry.handler for entry in bench.replica.topics.find(scope, event, "M1")]
+
+    do(bench, ["forget", "x", "y", "heard"], ["forget", "*", "*"], ["forget", "no", "topic"])
+    assert [hearers(*topic) for topic in topics] == [["heard_too"], *[["heard", "heard_too"]] * 2, []]
+    bench.root.log.clear()
+    bench.publish("x", "y", 1)
+    assert [entry[1] for entry in bench.root.log] == ["heard", "heard too", "heard", "heard too", "heard too"]
+    do(bench, ["forget_all"], ["tell", "x", "y", 2])
+    assert len(bench.root.log) == 5
+    assert list(bench.replica.topics) == []
+
+
+def test_4_1_a_star_in_a_publication_is_no_wildcard(bench):
+    do(bench, ["hear", "x", "y", "heard"], ["tell", "*", "*", 1], ["tell", "x", "*", 1])
+    assert bench.root.log == []
+
+
+def test_4_1_an_attribute_that_holds_a_method_is_no_handler(bench, teach):
+    teach(Board, trick=lambda self: (setattr(self, "held", self.note), self.subscribe("x", "y", "held")))
+    do(bench, ["trick"])
+    assert "subscribe: Board has no method 'held'" in bench.failures()[0]
+    bench.twin()
+
+
+def test_4_1_a_method_that_an_attribute_hides_fails_alike_everywhere(bench):
+    do(bench, ["hear", "x", "y", "heard"])
+    bench.root.__dict__["heard"] = 5
+    twin = bench.twin()
+    bench.publish("x", "y", 1)
+    twin.apply(bench.log[-1])
+    assert bench.failures() == ["Board.heard: TypeError: 'int' object is not callable"]
+    assert twin.snapshot() == bench.replica.snapshot()
+
+
+# --- 4.2, further ------------------------------------------------------------------------------------------------
+
+
+def test_4_2_models_hear_at_once_and_in_the_order_of_subscribing(bench):
+    do(bench, ["hear", "x", "y", "heard_too"], ["hear", "x", "y", "heard"])
+    do(bench, ["note", "before"], ["tell", "x", "y", 1], ["note", "after"])
+    assert [entry[1] for entry in bench.root.log] == ["before", "heard too", "heard", "after"]
+    again = bench.twin()
+    bench.publish("x", "y", 2)
+    again.apply(bench.log[-1])
+    assert again.root.log == bench.root.log
+
+
+def test_4_2_what_changes_deep_inside_a_dispatch_holds_for_the_one_outside(bench, teach):
+    """A handler publishes the topic it hears; inside of that another handler goes and comes again."""
+
+    def first(self, depth):
+        self.note("first", depth)
+        if depth < 2:
+            self.publish("x", "y", depth + 1)
+
+    def leave_and_return(self, depth):
+        self.note("second", depth)
+        self.unsubscribe("x", "y", self.heard)
+        self.subscribe("x", "y", self.heard)
+
+    teach(Board, first=first, leave_and_return=leave_and_return)
+    do(bench, ["hear", "x", "y", "first"], ["hear", "x", "y", "leave_and_return"], ["hear", "x", "y", "heard"])
+    bench.publish("x", "y", 0)
+    names = [(entry[1], entry[2]) for entry in bench.root.log]
+    # Each time `heard` returns it is another subscription, which the dispatches that have begun do not know.
+    assert names == [("first", 0), ("first", 1), ("first", 2), ("second", 2), ("second", 1), ("second", 0)]
+    bench.publish("x", "y", 9)
+    assert bench.twin().snapshot() == bench.replica.snapshot()
+
+
+def test_4_2_publishing_without_end_is_stopped_at_the_same_depth_everywhere(bench, teach):
+    def echo(self, depth):
+        self.deepest = depth
+        self.publish("x", "y", depth + 1)
+        self.note("never")
+
+    teach(Board, echo=echo)
+    do(bench, ["hear", "x", "y", "echo"])
+    twin = bench.twin()
+    bench.publish("x", "y", 0)
+    assert bench.failures() == [
+        "Board.echo: NestingTooDeep: publish x:y: this is 100 levels deep inside of others, so it leads back to "
+        "itself: end it, or go on after this event with self.future(0)"
+    ]
+    assert bench.root.deepest == 100
+    assert len(bench.root.log) == 100  # those who published in vain are not hurt
+
+    def deep_down(levels: int) -> bool:
+        return deep_down(levels - 1) if levels else twin.apply(bench.log[-1])
+
+    assert deep_down(150)
+    assert twin.snapshot() == bench.replica.snapshot()
+    do(bench, ["tell", "p", "q", 1], ["note", "on"])
+    assert bench.root.log[-1][1] == "on"
+
+
+@pytest.mark.parametrize("error", [SystemExit, GeneratorExit, ValueError])
+def test_4_2_an_immediate_view_handler_that_raises_does_not_part_its_replica_from_others(bench, caplog, error):
+    def handler(_):
+        raise error("mine")
+
+    twin = bench.twin()
+    bench.replica.view_events.subscribe("view", "x", "y", handler, "immediate")
+    do(bench, ["tell", "x", "y", 1], ["note", "went on"])
+    twin.apply(bench.log[-1])
+    assert bench.root.log == [[1, "went on"]]
+    assert twin.snapshot() == bench.replica.snapshot()
+    assert "a view's handler of x:y failed" in caplog.text
+
+
+# --- 4.3: what an event carries ------------------------------------------------------------------------------------
+
+
+def test_4_3_models_and_methods_travel_as_references(bench):
+    do(bench, ["part", "a"])
+    part = bench.root.well_known_model("a")
+    do(bench, ["hold", [part, bench.root, bench.root.note, {part.id: part}]])
+    held = bench.root.held
+    assert held[0] is held[3]["M2"] is part
+    assert held[1] is bench.root
+    assert held[2] == bench.root.note
+
+
+def test_4_3_data_is_a_copy_of_what_was_published(bench):
+    data = [1, [2]]
+    bench.publish("board", "do", [["hold", data]])
+    data[1].append("later")
+    assert bench.root.held == [1, [2]]
+
+
+def test_4_3_an_event_about_a_model_that_was_destroyed_meanwhile_is_dropped_and_told(bench):
+    do(bench, ["part", "a"])
+    part = bench.root.well_known_model("a")
+    payload = bench.replica.encode_publication("board", "do", [["hold", part]])
+    do(bench, ["end_part", "a"])
+    bench.feed(protocol.Event(bench.replica.seq + 1, bench.time_ms, "ada", 3, payload))
+    assert "the model M2 is gone, it was destroyed meanwhile" in bench.failures()[0]
+    assert bench.failures()[0].startswith("session.event board:do, dropped: ")
+    assert not hasattr(bench.root, "held")
+    with pytest.raises(StateError, match=r"data of board:do\[0\]: cannot store .*Part: it was destroyed"):
+        bench.replica.encode_publication("board", "do", [part])
+    with pytest.raises(StateError, match=r"data of board:do\[0\]: cannot store method"):
+        bench.replica.encode_publication("board", "do", [part.destroy])
+
+
+def test_4_4_a_handler_that_ends_before_its_frame_is_not_called(bench):
+    got = []
+    events = bench.replica.view_events
+    events.subscribe("view", "x", "y", got.append)
+    events.subscribe("view", "x", "y", got.append, "once_per_frame")
+    do(bench, ["tell", "x", "y", 1])
+    events.unsubscribe("view", "x", "y")
+    events.run_frame()
+    assert got == []
+
+
+def test_4_4_once_per_frame_is_once_in_each_frame_with_its_last_data(bench):
+    got = []
+    events = bench.replica.view_events
+    events.subscribe("view", "x", "*", got.append, "once_per_frame")
+    events.subscribe("view", "x", "z", lambda data: got.append(("z", data)), "once_per_frame")
+    for frame in (1, 2):
+        do(bench, ["tell", "x", "y", 1], ["tell", "x", "z", 2], ["tell", "x", "y", 3 * frame])
+        events.run_frame()
+        events.run_frame()
+    assert got == [3, ("z", 2), 6, ("z", 2)]
+
+
+@pytest.mark.parametrize("view_data", [0, "", [], {}, False])
+def test_4_5_view_data_that_is_false_is_view_data(bench, view_data):
+    bench.members(joins={"ada": view_data})
+    bench.members(exits=["ada"])
+    who = {"view_id": "ada", "view_data": view_data}
+    assert bench.root.log == [["came", who, 1], ["went", who, 0]]
+
+
+def test_4_5_an_exit_of_somebody_who_never_came_is_nothing(bench):
+    bench.members(exits=["nobody"])
+    assert bench.root.log == []
+
+
+def test_4_5_views_do_not_hear_who_comes(bench):
+    got = []
+    bench.replica.view_events.subscribe("view", "session", "*", got.append, "immediate")
+    bench.members(joins={"ada": None})
+    bench.members(exits=["ada"])
+    assert got == []

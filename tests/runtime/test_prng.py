@@ -12,12 +12,36 @@ from msq_jupyter.runtime.prng import RandomStream
 #: Written down when the stream was made. Whoever changes them breaks every stored session.
 GOLDEN_WORDS = [7766403954844145082, 17604524409092309127, 5037955939495560934, 3124829264553388834]
 GOLDEN_SECOND_SEED = 16432794833190253781
+GOLDEN = {
+    "random": [0.3142170599723335, 0.2768518374154889, 0.9030258996452999],
+    "shuffle": [9, 0, 8, 2, 7, 3, 5, 1, 4, 6],
+    "random_int": [1, 3, 17923482369717757582, 5, 882004965467472442888824392379],
+    "choice": ["g", "d", "c", "e", "a"],
+    "generate_id": "Uiya9nF812jhiPGV6JS95Q",
+    "state": "c9353a1e5702cf84296d4413c3c52759e6bd02b6fa25989409edfc0d51186ed4",
+}
 
 
 def test_3_4_the_stream_is_fixed_for_ever():
     stream = RandomStream("session")
     assert [stream.next_word() for _ in range(4)] == GOLDEN_WORDS
     assert RandomStream("another session ä").next_word() == GOLDEN_SECOND_SEED
+
+
+def test_3_4_what_is_made_of_the_stream_is_fixed_for_ever():
+    stream = RandomStream("session")
+    cards = list(range(10))
+    stream.shuffle(cards)
+    assert {
+        "random": [stream.random() for _ in range(3)],
+        "shuffle": cards,
+        "random_int": [
+            stream.random_int(low, high) for low, high in [(1, 6), (-3, 3), (0, 2**64), (5, 5), (0, 2**100)]
+        ],
+        "choice": [stream.choice("abcdefg") for _ in range(5)],
+        "generate_id": stream.generate_id(),
+        "state": stream.state.hex(),
+    } == GOLDEN
 
 
 def test_the_algorithm_is_xoshiro256_plus_plus():
