@@ -75,6 +75,10 @@ class StateError(AuthorError, TypeError):
         self.path = path
 
 
+class DeterminismError(AuthorError):
+    """Model code asked for something that differs between the participants' kernels; the message says what to use."""
+
+
 class PersistenceTypeError(AuthorError, TypeError):
     """Data given to `persist_session` is not plain JSON; `path` says where."""
 
