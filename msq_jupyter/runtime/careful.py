@@ -16,6 +16,7 @@ import ormsgpack
 
 from msq_jupyter.errors import StateError
 from msq_jupyter.runtime.arrays import ArrayRefused, array_parts, is_array, is_scalar, memory_of
+from msq_jupyter.runtime.deterministic.sets import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.extensions import PACK_OPTIONS, Extension, World, public_method
 from msq_jupyter.runtime.leaves import LEAF_WRITERS, LeafRefused, text
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape
@@ -23,10 +24,11 @@ from msq_jupyter.stable import VALUES_MAX, path_text
 
 _Ext = ormsgpack.Ext
 _AS_IT_IS = frozenset((type(None), bool, float, bytes))
-_CONTAINERS = frozenset((list, dict, tuple, set, frozenset))
-_WITH_IDENTITY = frozenset((list, dict, set, bytearray))
+_BUILT_IN_SETS: frozenset[type] = frozenset((set, frozenset))
+_CONTAINERS: frozenset[type] = frozenset((list, dict, tuple, *_BUILT_IN_SETS, OrderedSet, OrderedFrozenSet))
+_WITH_IDENTITY: frozenset[type] = frozenset((list, dict, set, OrderedSet, bytearray))
 _FLATTEN = "flatten the data or use models"
-_ORDERLESS = "a set has no order: keep it in a list or a dict"
+_ORDERLESS = "a built-in set has no order: keep it in a list or a dict"
 
 
 class _Refused(Exception):
@@ -124,7 +126,7 @@ class CarefulWriter:
             parts = self._values(self._fields(value, shape))
             plain = _Ext(Extension.RECORD, _pack([shape.key, *chain.from_iterable(parts.items())]))
         else:
-            plain = self._set(value)
+            plain = self._set(value, kind)
         self._levels -= 1
         return plain
 
@@ -153,7 +155,7 @@ class CarefulWriter:
         raise StateError(f"{place}: cannot store {what}: {remedy}", path=place)
 
     def _check_order(self, value: Any, kind: type) -> None:
-        """Refuse what has an identity inside of a set: in which order it would get its number is an accident."""
+        """Refuse what has an identity inside of a built-in set: which number it would get is an accident."""
         record = self._world.value_types.records.get(kind)
         if kind in _WITH_IDENTITY or is_array(kind) or (record is not None and record.has_identity):
             raise _Refused(f"{_name_of(value)} inside of a set", _ORDERLESS)
@@ -193,12 +195,15 @@ class CarefulWriter:
         path.pop()
         return _Ext(Extension.DICT, _pack(flat))
 
-    def _set(self, value: set[Any] | frozenset[Any]) -> Any:
-        # The order of a set is an accident of hashing: its elements are written in the order of their bytes.
+    def _set(self, value: Any, kind: type) -> Any:
+        code = Extension.SET if kind in _WITH_IDENTITY else Extension.FROZENSET
+        if kind not in _BUILT_IN_SETS:
+            return _Ext(code, _pack(self._items(value)))
+        # The order of a built-in set is an accident of hashing: its elements are written in the order of their bytes.
         self._sets += 1
         elements = sorted(self._items(value), key=_pack)
         self._sets -= 1
-        return _Ext(Extension.SET if type(value) is set else Extension.FROZENSET, _pack(elements))
+        return _Ext(code, _pack(elements))
 
     # --- the author's classes, and references --------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from msq_jupyter.runtime.arrays import is_array
+from msq_jupyter.runtime.deterministic.sets import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.value_types import RecordShape
 from msq_jupyter.stable import DEPTH_MAX
 
-_OTHERS = frozenset((list, set))
-_COPIED = frozenset((tuple, frozenset))
+_OTHERS: frozenset[type] = frozenset((list, set, OrderedSet))
+_COPIED: frozenset[type] = frozenset((tuple, frozenset, OrderedFrozenSet))
 _CONTAINERS = frozenset((dict, *_OTHERS, *_COPIED))
 _SCALARS = frozenset((type(None), bool, int, float, str, bytes))
 #: What the packer takes for bytes without asking.

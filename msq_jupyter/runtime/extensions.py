@@ -18,7 +18,7 @@ class Extension:
     METHOD = 2  # [id of a model, name of a method]
     SHARED = 3  # a number in the table of what is shared
     TUPLE = 4
-    SET = 5
+    SET = 5  # in its order; a built-in set, in the order of the bytes of its elements
     FROZENSET = 6
     DICT = 7  # keys and values in turn; for dicts with keys that are not all text
     BYTEARRAY = 8

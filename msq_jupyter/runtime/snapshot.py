@@ -23,6 +23,7 @@ from msq_jupyter.errors import SealBroken
 from msq_jupyter.runtime.arrays import make_array, make_scalar
 from msq_jupyter.runtime.careful import CarefulWriter
 from msq_jupyter.runtime.census import Census
+from msq_jupyter.runtime.deterministic.sets import OrderedFrozenSet, OrderedSet, set_display
 from msq_jupyter.runtime.extensions import PACK_OPTIONS, Extension, Number, World, array_head, public_method
 from msq_jupyter.runtime.leaves import LEAF_READERS
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, ValueTypes
@@ -191,7 +192,7 @@ class Reader:
         if code in (Extension.MAP, Extension.DICT):
             return {}
         if code == Extension.SET:
-            return set()
+            return OrderedSet()
         if code == Extension.RECORD:
             return self._record(msgspec.msgpack.decode(_split(data)[0])).new()
         if code not in (Extension.BYTEARRAY, Extension.ARRAY):
@@ -283,8 +284,8 @@ def _leaf(read: Callable[[bytes], Any]) -> Callable[[Reader, Any], Any]:
 #: What is made of the parts of an extension that has parts.
 _BUILDERS: dict[int, Callable[[Reader, list[Any]], Any]] = {
     Extension.TUPLE: lambda _, parts: tuple(parts),
-    Extension.SET: lambda _, parts: set(parts),
-    Extension.FROZENSET: lambda _, parts: frozenset(parts),
+    Extension.SET: lambda _, parts: set_display(parts),
+    Extension.FROZENSET: lambda _, parts: OrderedFrozenSet(parts),
     Extension.DICT: lambda _, parts: dict(_pairs(parts)),
     Extension.NAMED_TUPLE: Reader._build_named_tuple,
     Extension.RECORD: Reader._build_record,

@@ -1,7 +1,7 @@
 """A replica's whole state as one document, and back. Equal replicas give equal bytes.
 
-Order is state: of models, of a model's attributes, of the keys of dicts, of subscriptions. Nothing is sorted, except
-the elements of sets, which have no order of their own.
+Order is state: of models, of a model's attributes, of the keys of dicts, of sets, of subscriptions. Nothing is sorted,
+except the elements of built-in sets, which have no order of their own.
 
 What the document says of the replica itself is read into typed fields. Everything models hold is in `values`, which
 `snapshot` writes and reads: the attributes of each model, then the arguments of each future message, then view data.

@@ -136,7 +136,7 @@ def test_2_5_the_order_of_attributes_is_state():
         (lambda: [Point(1, Point(2, object))], r"doc\[0\]\[1\]\[1\]: cannot store type: store its name"),
         (lambda: Broken(), r"doc: cannot store .*Broken"),
         (lambda: Final(), r"doc: cannot store .*Final"),
-        (lambda: {Token("a")}, r"doc\[0\]: cannot store .*Token inside of a set: a set has no order"),
+        (lambda: {Token("a")}, r"doc\[0\]: cannot store .*Token inside of a set: a built-in set has no order"),
         (lambda: {Place(1, Place(2, Token("a")))}, r"doc\[0\]\.inside\.inside: cannot store .*Token inside of a set"),
     ],
     ids=["no table", "field", "item", "exception", "finaliser", "identity in a set", "deep in a set"],

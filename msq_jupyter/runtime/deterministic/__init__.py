@@ -4,9 +4,9 @@
 * `substitute_for(thing)` is what stands in for a module, a function or a class.
 * `set_display`, `power` and `view_set` are what `{a, b}`, `x ** y` and `d.keys() | e` are rewritten to.
 
-Each subject is a module: `sets`, `elementary` (`math`, `cmath`), `arithmetic` (`sum`, `abs`, `hash`, `**`), `averages`
-(`statistics`), `chance` (`random`, `uuid`), `clock` (`time`, `datetime`). `refusals` is the table of what is refused and
-what to use instead; `stand_ins` puts all of it into one table by identity.
+Each subject is a module: `sets`, `elementary` (`math`, `cmath`), `arithmetic` (`sum`, `abs`, `hash`, `**`),
+`averages` (`statistics`), `chance` (`random`, `uuid`), `clock` (`time`, `datetime`). `refusals` is the table of what is
+refused and what to use instead; `stand_ins` puts all of it into one table by identity.
 """
 
 from __future__ import annotations

@@ -53,9 +53,9 @@ def number_hash(thing: Any, /) -> int:
             folded = (folded * 1000003 ^ number_hash(item)) & 0x1FFFFFFFFFFFFFFF
         return folded
     raise DeterminismError(
-        f"hash of a {kind.__qualname__} is not available in model code: Python salts the hashes of strings, and those of "
-        "most objects are their addresses; use the value itself as a key of a dict, zlib.crc32(text.encode()) for a "
-        "number, and @dataclass(frozen=True) instead of a __hash__ of your own"
+        f"hash of a {kind.__qualname__} is not available in model code: Python salts the hashes of strings, and those "
+        "of most objects are their addresses; use the value itself as a key of a dict, zlib.crc32(text.encode()) for "
+        "a number, and @dataclass(frozen=True) instead of a __hash__ of your own"
     )
 
 
@@ -98,8 +98,7 @@ def power(x: Any, y: Any, mod: Any = None) -> Any:
             return x**y
     elif kind is float and other is int and 1 <= y <= 4:
         return _small_power(x, y)
-    result = _real_power(float(x), float(y))
-    return result
+    return _real_power(float(x), float(y))
 
 
 def _small_power(x: float, n: int) -> float:

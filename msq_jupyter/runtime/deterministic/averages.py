@@ -1,7 +1,7 @@
 """What `statistics` is in model code: the functions most used, defined once for all versions of Python.
 
 Sums are exact (fractions of integers) and rounded once at the end. Results are floats when any value is one, else
-integers or fractions where they are exact, as in Python's module. A nan or an infinity makes a float result nan or infinite.
+integers or fractions where they are exact, as in Python's module. A nan or an infinity makes a result nan or infinite.
 """
 
 from __future__ import annotations

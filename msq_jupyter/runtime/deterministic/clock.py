@@ -1,7 +1,7 @@
 """What `time` and `datetime` are in model code: session time, on a clock that every replica reads alike.
 
-The clock of model code began on 1 January 1970, 00:00 UTC, when the session began, and shows `self.now()`. Its zone is UTC.
-What time it is outside comes into a model by an event: `session.publish(scope, event, time.time())`.
+The clock of model code began on 1 January 1970, 00:00 UTC, when the session began, and shows `self.now()`. Its zone is
+UTC. What time it is outside comes into a model by an event: `session.publish(scope, event, time.time())`.
 
 `datetime` and `date` stay usable as classes. Their instances are plain ones, of Python's own classes; what model code
 has under the names stands before those: `datetime(2024, 1, 1)`, `isinstance(x, datetime)`, `except`, `match` and

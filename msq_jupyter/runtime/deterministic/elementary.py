@@ -1,8 +1,8 @@
 """What `math` and `cmath` are in model code: the same functions, bit for bit the same on every machine.
 
-Platforms compute `sin` and its like differently, in up to one of two arguments, and the same platform does on different
-processors. What IEEE 754 defines (+ - * / sqrt fmod), what works on integers, and what Python itself computes from those
-(`fsum`, `hypot`, `dist`, `degrees`) is the same everywhere already and stays as it is.
+Platforms compute `sin` and its like differently, in up to one of two arguments, and the same platform does on
+different processors. What IEEE 754 defines (+ - * / sqrt fmod), what works on integers, and what Python itself computes
+from those (`fsum`, `hypot`, `dist`, `degrees`) is the same everywhere already and stays as it is.
 
 Arguments, special values and errors are those of `math`; so is the accuracy, of one unit in the last place or better.
 """
@@ -104,9 +104,9 @@ log2 = _logarithm(exponential.log2)
 log10 = _logarithm(exponential.log10)
 
 
-def log(x: Any, base: Any = None, /) -> float:
+def log(x: Any, base: Any = math.e, /) -> float:
     """The logarithm of a number, to the base e or another one."""
-    return _natural(x) if base is None else _natural(x) / _natural(base)
+    return _natural(x) if base is math.e else _natural(x) / _natural(base)
 
 
 def atan2(y: Any, x: Any, /) -> float:
@@ -190,7 +190,11 @@ MATH: dict[str, Any] = {name: globals()[name] for name in _NAMES} | {"ldexp": mo
 """What stands in for members of the module `math`."""
 
 CMATH: dict[str, Any] = {
-    **{"phase": phase, "polar": polar, "rect": rect},
-    **{"exp": complex_exp, "log": complex_log, "sqrt": complex_sqrt},
+    "phase": phase,
+    "polar": polar,
+    "rect": rect,
+    "exp": complex_exp,
+    "log": complex_log,
+    "sqrt": complex_sqrt,
 }
 """What stands in for members of the module `cmath`."""

@@ -1,11 +1,11 @@
 """Exponentials, logarithms, powers and hyperbolic functions of floats, bit for bit the same on every machine.
 
 Nothing is used but + - * / and the square root, which IEEE 754 defines to the last bit, and exact moves of the
-exponent. The method is that of P. T. P. Tang, "Table-driven implementation of the exponential function" (1989) and "of
-the logarithm function in IEEE floating-point arithmetic" (1990), ACM Transactions on Mathematical Software: a table brings
-the argument close to 0, a short series does the rest. Both cores give a pair of floats, the second one being what the
-first one leaves out, so that what is made of them is rounded once. Errors are below 0.51 units in the last place for
-exp, log and powers, and below 1 for all others.
+exponent. The method is that of P. T. P. Tang, "Table-driven implementation of the exponential function" (1989) and
+"of the logarithm function in IEEE floating-point arithmetic" (1990), ACM Transactions on Mathematical Software: a
+table brings the argument close to 0, a short series does the rest. Both cores give a pair of floats, the second one
+being what the first one leaves out, so that what is made of them is rounded once. Errors are below 0.51 units in the
+last place for exp, log and powers, and below 1 for all others.
 
 Functions here take floats within their domains; `elementary` checks.
 """
@@ -77,7 +77,7 @@ def two_root(a: float, a_low: float) -> tuple[float, float]:
 
 
 def log_pair(x: float, x_low: float = 0.0, twos: int = 0) -> tuple[float, float]:
-    """The natural logarithm of `(x + x_low) * 2 ** twos` as a pair, good to 65 bits or more; x is positive and finite."""
+    """The natural logarithm of `(x + x_low) * 2 ** twos` as a pair, good to 65 bits; x is positive and finite."""
     m, e = frexp(x)
     if m < _SQRT_HALF:
         m += m
@@ -192,7 +192,7 @@ _ASINH = [(-1) ** n * math.comb(2 * n, n) / (4**n * (2 * n + 1)) for n in range(
 def expm1(x: float) -> float:
     """`e ** x - 1`."""
     if -0.25 < x < 0.25:
-        return x + (0.5 * x * x + x * x * x * _series(_EXPM1, x))
+        return x + (0.5 * x * x + x * x * x * _series(_EXPM1, x)) if x else x
     if x > 709.782712893384:
         raise OverflowError("math range error")
     if x < -50.0:
@@ -244,8 +244,10 @@ def power_of_floats(x: float, y: float) -> float:
     is_odd = math.isfinite(y) and y % 2.0 == 1.0
     sign = -1.0 if is_odd and math.copysign(1.0, x) < 0.0 else 1.0
     size = abs(x)
+    if size == 1.0 and (math.isinf(y) or y == math.floor(y)):
+        return sign
     if math.isinf(y):
-        return 1.0 if size == 1.0 else (math.inf if (size > 1.0) == (y > 0.0) else 0.0)
+        return math.inf if (size > 1.0) == (y > 0.0) else 0.0
     if size == 0.0 or size == math.inf:
         return sign * (math.inf if (size > 1.0) == (y > 0.0) else 0.0)
     if x < 0.0 and y != math.floor(y):
@@ -295,7 +297,7 @@ def tanh(x: float) -> float:
         # Lambert's continued fraction.
         z = x * x
         g = z / (3.0 + z / (5.0 + z / (7.0 + z / (9.0 + z / (11.0 + z / (13.0 + z / 15.0))))))
-        return x - x * (g / (1.0 + g))
+        return x - x * (g / (1.0 + g)) if x else x
     if abs(x) > 22.0:
         return math.copysign(1.0, x)
     high, low, twos = exp_pair(2.0 * abs(x))
@@ -311,7 +313,7 @@ def asinh(x: float) -> float:
     size = abs(x)
     if size < 0.25:
         z = x * x
-        return x + x * z * _series(_ASINH, z)
+        return x + x * z * _series(_ASINH, z) if x else x
     if size > 268435456.0:
         return math.copysign(log_pair(size, 0.0, 1)[0], x)
     square, square_low = two_product(size, size)
@@ -352,6 +354,8 @@ def atanh(x: float) -> float:
 
 def cbrt(x: float) -> float:
     """The cube root."""
+    if not x:
+        return x
     m, e = frexp(abs(x))
     thirds, left = divmod(e, 3)
     m = ldexp(m, left - 3)  # 1/16 to 1/2

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from functools import cache
 
 from msq_jupyter.runtime.deterministic.exponential import log_pair, scaled
 from msq_jupyter.runtime.deterministic.fixed_point import (
@@ -27,6 +28,7 @@ _TERMS = 24
 _TINY = 2.0**-70
 
 
+@cache
 def _stirling_coefficients() -> list[tuple[int, int]]:
     """Numerators and denominators of B(2k) / (2k (2k - 1))."""
     numbers = [Fraction(1)]
@@ -34,9 +36,6 @@ def _stirling_coefficients() -> list[tuple[int, int]]:
         numbers.append(-sum((math.comb(m + 1, k) * numbers[k] for k in range(m)), Fraction(0)) / (m + 1))
     terms = [numbers[2 * k] / (2 * k * (2 * k - 1)) for k in range(1, _TERMS + 1)]
     return [(term.numerator, term.denominator) for term in terms]
-
-
-_STIRLING = _stirling_coefficients()
 
 
 def _log(value: int) -> int:
@@ -58,7 +57,7 @@ def _log_gamma(z: int) -> int:
     total = ((z - ONE // 2) * _log(z) >> BITS) - z + _HALF_LOG_TWO_PI - _log(shift)
     inverse = (ONE << BITS) // z
     square = inverse * inverse >> BITS
-    for above, below in _STIRLING:
+    for above, below in _stirling_coefficients():
         total += inverse * above // below
         inverse = inverse * square >> BITS
     return total

@@ -32,101 +32,82 @@ _STATISTICS = "its results differ between versions of Python; compute it from me
 _SHOWING = "a model has no screen; publish, and show it in a view or a cell"
 _OLD_UUID = "it names this machine; use self.generate_id() or uuid.uuid4()"
 
+
+def _whole(remedy: str, *modules: str) -> dict[str, dict[str, str]]:
+    return {module: {"*": remedy} for module in modules}
+
+
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "builtins": {
         "id": "addresses of objects differ between kernels; use self.id of a model, or a counter",
         "open": _FILES,
         "input": _ASKING,
-        "exec": _RUNNING_CODE,
-        "eval": _RUNNING_CODE,
-        "compile": _RUNNING_CODE,
-        "breakpoint": "a replica that waits falls behind; print, or step through a replica of msq_jupyter.testing",
-        "globals": _FRAMES,
-        "locals": _FRAMES,
+        **dict.fromkeys(("exec", "eval", "compile"), _RUNNING_CODE),
+        **dict.fromkeys(("globals", "locals"), _FRAMES),
         "dir": "what objects have differs between versions of Python; use vars(thing)",
+        "breakpoint": "a replica that waits falls behind; print, or step through a replica of msq_jupyter.testing",
         "help": _SHOWING,
         "display": _SHOWING,
         "get_ipython": "models run without a notebook, too; use it in a cell and publish",
     },
-    # Randomness. The modules `random` and `uuid` draw from the session's stream: see `chance`.
-    "random": dict.fromkeys(("seed", "getstate", "setstate", "Random", "SystemRandom"), _SEED)
-    | dict.fromkeys(("vonmisesvariate", "binomialvariate"), "it has no definition of ours; use random.random()"),
+    # Randomness. The rest of `random` and `uuid` draws from the session's stream: see `chance`.
+    "random": {
+        **dict.fromkeys(("seed", "getstate", "setstate", "Random", "SystemRandom"), _SEED),
+        **dict.fromkeys(("vonmisesvariate", "binomialvariate"), "it has no definition of ours; use random.random()"),
+    },
     "uuid": dict.fromkeys(("uuid1", "uuid6", "uuid7", "getnode"), _OLD_UUID),
-    "secrets": {"*": _RANDOM},
     "numpy.random": {"*": "its streams are not the session's; use self.random(), or random.gauss() and so on"},
+    **_whole(_RANDOM, "secrets"),
     # Time. The rest of `time` and `datetime` is session time: see `clock`.
-    "time": {"sleep": _WAIT}
-    | dict.fromkeys(
-        ("process_time", "process_time_ns", "thread_time", "thread_time_ns", "clock_gettime", "clock_gettime_ns")
-        + ("clock_settime", "clock_settime_ns", "clock_getres", "get_clock_info", "pthread_getcpuclockid", "tzset"),
-        _CPU_TIME,
-    ),
-    "zoneinfo": {"*": _ZONES},
-    "timeit": {"*": _CPU_TIME},
-    "sched": {"*": _WAIT},
-    "locale": {"*": _LOCALE},
-    "gettext": {"*": _LOCALE},
+    "time": {
+        "sleep": _WAIT,
+        **dict.fromkeys(("process_time", "process_time_ns", "thread_time", "thread_time_ns"), _CPU_TIME),
+        **dict.fromkeys(("clock_gettime", "clock_gettime_ns", "clock_settime", "clock_settime_ns"), _CPU_TIME),
+        **dict.fromkeys(("clock_getres", "get_clock_info", "pthread_getcpuclockid", "tzset"), _CPU_TIME),
+    },
+    **_whole(_ZONES, "zoneinfo"),
+    **_whole(_CPU_TIME, "timeit"),
+    **_whole(_WAIT, "sched"),
+    **_whole(_LOCALE, "locale", "gettext"),
     # Files and the machine.
-    "os": {"*": _MACHINE, "urandom": _RANDOM, "environ": _MACHINE}
-    | dict.fromkeys(("open", "listdir", "scandir", "walk", "stat", "remove", "mkdir", "makedirs", "rename"), _FILES)
-    | dict.fromkeys(("system", "popen", "fork", "kill"), _PROCESSES),
-    "posixpath": {"*": _FILES},
-    "ntpath": {"*": _FILES},
+    "os": {
+        "*": _MACHINE,
+        "urandom": _RANDOM,
+        **dict.fromkeys(("open", "listdir", "scandir", "walk", "stat", "remove", "mkdir", "makedirs"), _FILES),
+        **dict.fromkeys(("system", "popen", "fork", "kill"), _PROCESSES),
+    },
     "pathlib": {"*": _FILES, "PurePath": "it differs between systems; use pathlib.PurePosixPath"},
-    "io": {"*": _FILES},
-    "sys": {"*": _MACHINE},
-    "platform": {"*": _MACHINE},
-    "sysconfig": {"*": _MACHINE},
-    "site": {"*": _MACHINE},
-    "pwd": {"*": _MACHINE},
-    "resource": {"*": _MACHINE},
-    "getpass": {"*": _ASKING},
-    **dict.fromkeys(
-        ("shutil", "tempfile", "glob", "fileinput", "linecache", "mmap", "sqlite3", "dbm", "zipfile", "tarfile")
-        + ("netrc", "logging.handlers", "mimetypes", "filecmp"),
-        {"*": _FILES},
-    ),
-    **dict.fromkeys(("pickle", "shelve", "marshal"), {"*": _PICKLE}),
+    **_whole(_FILES, "posixpath", "ntpath", "io", "shutil", "tempfile", "glob", "fileinput", "linecache", "mmap"),
+    **_whole(_FILES, "sqlite3", "dbm", "zipfile", "tarfile", "netrc", "logging.handlers", "mimetypes", "filecmp"),
+    **_whole(_MACHINE, "sys", "platform", "sysconfig", "site", "pwd", "resource"),
+    **_whole(_ASKING, "getpass"),
+    **_whole(_PICKLE, "pickle", "shelve", "marshal"),
     # The network and other programs.
-    **dict.fromkeys(
-        (
-            "socket",
-            "ssl",
-            "socketserver",
-            "urllib.request",
-            "http.client",
-            "http.server",
-            "ftplib",
-            "smtplib",
-            "imaplib",
-        )
-        + ("poplib", "telnetlib", "webbrowser", "xmlrpc.client", "xmlrpc.server", "requests", "httpx", "aiohttp")
-        + ("urllib3", "websockets", "tornado", "zmq"),
-        {"*": _NETWORK},
-    ),
-    **dict.fromkeys(("subprocess", "multiprocessing", "signal", "pty", "ctypes"), {"*": _PROCESSES}),
+    **_whole(_NETWORK, "socket", "ssl", "socketserver", "urllib.request", "http.client", "http.server", "ftplib"),
+    **_whole(_NETWORK, "smtplib", "imaplib", "poplib", "telnetlib", "webbrowser", "xmlrpc.client", "xmlrpc.server"),
+    **_whole(_NETWORK, "requests", "httpx", "aiohttp", "urllib3", "websockets", "tornado", "zmq"),
+    **_whole(_PROCESSES, "subprocess", "multiprocessing", "signal", "pty", "ctypes"),
     # Threads and tasks.
-    **dict.fromkeys(
-        ("threading", "_thread", "asyncio", "concurrent.futures", "queue", "select", "selectors", "contextvars", "trio")
-        + ("anyio",),
-        {"*": _THREADS},
-    ),
+    **_whole(_THREADS, "threading", "_thread", "asyncio", "concurrent.futures", "queue", "select", "selectors"),
+    **_whole(_THREADS, "contextvars", "trio", "anyio"),
     # The inside of Python.
-    **dict.fromkeys(("gc", "weakref", "tracemalloc"), {"*": _MEMORY}),
-    **dict.fromkeys(("code", "codeop", "runpy", "importlib", "ast", "dis"), {"*": _RUNNING_CODE}),
-    **dict.fromkeys(("inspect", "traceback", "faulthandler", "pdb", "bdb"), {"*": _FRAMES}),
+    **_whole(_MEMORY, "gc", "weakref", "tracemalloc"),
+    **_whole(_RUNNING_CODE, "code", "codeop", "runpy", "importlib", "ast", "dis"),
+    **_whole(_FRAMES, "inspect", "traceback", "faulthandler", "pdb", "bdb"),
     # Numbers.
     "math": {"sumprod": "use sum(x * y for x, y in zip(a, b))", "fma": "use x * y + z"},
-    "cmath": {"*": _NOT_DEFINED},
-    "statistics": {"*": _STATISTICS},
+    **_whole(_NOT_DEFINED, "cmath"),
+    **_whole(_STATISTICS, "statistics"),
 }
 
 #: What stays of modules of which everything else is refused: it depends on nothing but its arguments.
 KEPT: Mapping[str, frozenset[str]] = {
     "os": frozenset(("path", "fspath", "PathLike", "fsencode", "fsdecode", "strerror")),
     "posixpath": frozenset(
-        ("basename", "commonpath", "commonprefix", "dirname", "isabs", "join", "normcase", "normpath", "split")
-        + ("splitdrive", "splitext", "splitroot")
+        (
+            *("basename", "commonpath", "commonprefix", "dirname", "isabs", "join", "normcase", "normpath"),
+            *("split", "splitdrive", "splitext", "splitroot"),
+        )
     ),
     "pathlib": frozenset(("PurePosixPath", "PureWindowsPath")),
     "io": frozenset(("StringIO", "BytesIO", "SEEK_SET", "SEEK_CUR", "SEEK_END")),

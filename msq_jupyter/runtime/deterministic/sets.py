@@ -28,7 +28,7 @@ from typing import Any, ClassVar, NoReturn
 from msq_jupyter.errors import DeterminismError
 
 _BUILT_IN = (set, frozenset)
-_DICT_VIEWS = (type({}.keys()), type({}.items()))
+_DICT_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.items()))
 
 
 class _Sets:
@@ -83,11 +83,11 @@ class _Sets:
 
     def issubset(self, other: Iterable[Any], /) -> bool:
         """Whether all of this is in `other`."""
-        return self._items.keys() <= _keys(other)
+        return bool(self._items.keys() <= _keys(other))
 
     def issuperset(self, other: Iterable[Any], /) -> bool:
         """Whether all of `other` is in this."""
-        return self._items.keys() >= _keys(other)
+        return bool(self._items.keys() >= _keys(other))
 
     # --- making new ones -----------------------------------------------------------------------------------------
 
@@ -152,9 +152,6 @@ class _Sets:
     def __rxor__(self, other: Any) -> Any:
         return _like(other).symmetric_difference(self) if isinstance(other, AbstractSet) else NotImplemented
 
-    def __reduce__(self) -> Any:
-        return type(self), (list(self._items),)
-
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
 
@@ -214,6 +211,9 @@ class OrderedSet(_Sets):
     def __copy__(self) -> OrderedSet:
         return self.copy()
 
+    def __reduce__(self) -> Any:
+        return set_display if type(self) is OrderedSet else type(self), (list(self._items),)
+
     def update(self, *others: Iterable[Any]) -> None:
         """Add what is in any of the others."""
         for other in others:
@@ -271,12 +271,12 @@ class OrderedFrozenSet(_Sets):
     def __new__(cls, items: Iterable[Any] = (), /) -> OrderedFrozenSet:
         """Make one, or hand back the one that is given."""
         if cls is type(items) is OrderedFrozenSet:
-            return items  # type: ignore[return-value]
+            return items
         made = object.__new__(cls)
         made._items = dict.fromkeys(in_fixed_order(items) if isinstance(items, _BUILT_IN) else items)
         return made
 
-    def __hash__(self) -> int:
+    def __hash__(self) -> int:  # type: ignore[override]
         # That of the built-in ones, which can be equal to this.
         try:
             return self._hash
@@ -291,15 +291,27 @@ class OrderedFrozenSet(_Sets):
     def __copy__(self) -> OrderedFrozenSet:
         return self
 
+    def __reduce__(self) -> Any:
+        return frozen_set if type(self) is OrderedFrozenSet else type(self), (list(self._items),)
+
 
 AbstractSet.register(_Sets)
 
+# What authors call them, in their own code and in messages.
+OrderedSet.__name__ = OrderedSet.__qualname__ = "set"
+OrderedFrozenSet.__name__ = OrderedFrozenSet.__qualname__ = "frozenset"
 
-def set_display(items: tuple[Any, ...]) -> OrderedSet:
+
+def set_display(items: Iterable[Any]) -> OrderedSet:
     """What `{a, b}` and set comprehensions give in model code."""
     made = object.__new__(OrderedSet)
     made._items = dict.fromkeys(items)
     return made
+
+
+def frozen_set(items: Iterable[Any]) -> OrderedFrozenSet:
+    """A frozen set of what is in order already."""
+    return OrderedFrozenSet(items)
 
 
 def in_fixed_order(items: Iterable[Any]) -> Iterable[Any]:

@@ -165,7 +165,7 @@ def _reduced_by_integers(x: float) -> tuple[int, float, float]:
 
 
 def _half_pi(bits: int) -> int:
-    """pi / 2 times two to the power of `bits`, by Machin's formula; what was computed once is kept."""
+    """Half of pi, times two to the power of `bits`, by Machin's formula; what was computed once is kept."""
     found = _half_pis.get(bits)
     if found is None:
         one = 1 << (bits + 32)
@@ -280,13 +280,12 @@ def _atan_pair(x: float, low: float) -> tuple[float, float]:
         return x, low - x * _arctangent_tail(x)
     if x > 7e18:
         return HALF_PI, _HALF_PI_LOW
-    for limit, above, below, angle, angle_low in _ATAN_STEPS:
-        if x < limit:
-            top = below * x - above
-            t = top / (below + above * x)
-            break
-    else:
+    step = next((step for step in _ATAN_STEPS if x < step[0]), None)
+    if step is None:
         t, angle, angle_low = -1.0 / x, HALF_PI, _HALF_PI_LOW
+    else:
+        _, above, below, angle, angle_low = step
+        t = (below * x - above) / (below + above * x)
     rest = angle_low + low / (1.0 + x * x) - t * _arctangent_tail(t)
     total, left = two_sum(angle, t)
     return total, left + rest
