@@ -30,9 +30,15 @@ def import_module(
     return substitute_for(builtins.__import__(name, globals, locals, fromlist, level))
 
 
-def variables(thing: Any, /) -> Any:
-    """The builtin `vars`, of something."""
-    return vars(thing)
+def variables(*things: Any) -> Any:
+    """The builtin `vars`, of something.
+
+    Raises:
+        DeterminismError: of nothing, which would be the names of local variables.
+    """
+    if not things:
+        refuse("builtins", "vars without an argument", REFUSED["builtins"]["locals"])
+    return vars(*things)
 
 
 #: What stands in for members of modules, by the name of the module.
@@ -165,7 +171,8 @@ class _Table:
                 is_named = member in REFUSED.get(name, ())
                 if remedy is None or member.startswith("__") or not (is_named or _is_own(original, name)):
                     continue
-                changed[member] = refused_function(name, member, remedy)
+                # What several modules have is refused by one of their names.
+                changed[member] = self._by_id.get(id(original)) or refused_function(name, member, remedy)
             self._enter(original, changed[member])
         return changed
 
