@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msq_jupyter.errors import SealBroken, StateError
+from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.snapshot import NoWorld, Reader, Writer, pack, pack_value
 from tests.runtime.bench import Bench
@@ -32,7 +33,8 @@ VALUES = [
     *(None, True, False, 0, 1, -1, 2**63, 2**64 - 1, 2**64, -(2**63) - 1, 10**40, -(10**40)),
     *(0.0, -0.0, 1.0, 1e300, math.inf, -math.inf, "", "ä", "\ud800", b"", b"\x00\xff", bytearray(b"x")),
     *([], [1, [2]], (), (1,), (1, (2, [3])), {}, {"a": 1}, {"ä": 1}, {1: 2, (3, 4): 5, None: 6}, {"\ud800": 1}),
-    *(set(), {1, 2}, frozenset({1, "a"}), Decimal("1.10"), Decimal("NaN"), Decimal("-0")),
+    *(OrderedSet(), OrderedSet([2, 1]), OrderedFrozenSet(["b", 1, "a"]), OrderedSet([OrderedFrozenSet("ba")])),
+    *(Decimal("1.10"), Decimal("NaN"), Decimal("-0")),
     *(datetime.date(2026, 1, 2), datetime.time(1, 2, 3, 4), datetime.timedelta(days=-1, microseconds=5)),
     *(datetime.datetime(2026, 1, 2, 3, 4, 5, 6), datetime.datetime(2026, 1, 2, tzinfo=UTC)),
     datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=5, minutes=30))),
@@ -44,6 +46,67 @@ def test_2_5_a_value_comes_back_equal_and_of_the_same_type(value):
     back = there_and_back(value)
     assert type(back) is type(value)
     assert repr(back) == repr(value)
+
+
+def test_6_1_a_built_in_set_comes_back_with_an_order_that_does_not_depend_on_its_own():
+    # 0 and 8 share a place in a table of eight: the first one there comes first.
+    one, other = {0, 8}, {8, 0}
+    assert list(one) != list(other)
+    assert pack_value(one, "value") == pack_value(other, "value")
+    assert list(there_and_back({8, "b", 0, "a"})) == [0, 8, "a", "b"]
+    back = there_and_back(one)
+    assert type(back) is OrderedSet
+    assert list(back) == list(there_and_back(other)) == [0, 8]
+    assert type(there_and_back(frozenset(one))) is OrderedFrozenSet
+    assert pack_value(back, "value") == pack_value(one, "value")
+
+
+def test_6_1_the_order_of_a_set_is_state():
+    one, other = OrderedSet("ab"), OrderedSet("ba")
+    assert one == other
+    assert pack_value(one, "value") != pack_value(other, "value")
+    assert "".join(there_and_back(one)) == "ab"
+    assert ["".join(item) for item in there_and_back([other, other])] == ["ba", "ba"]
+
+
+def test_2_5_sets_keep_their_identity_and_what_has_one():
+    shared = OrderedSet([1])
+    back = there_and_back({"a": shared, "b": [shared], "c": OrderedFrozenSet([(1, 2)])})
+    assert back["a"] is back["b"][0]
+    back["a"].add(2)
+    assert list(back["b"][0]) == [1, 2]
+    with pytest.raises(StateError, match=r"value\[1\]: cannot store object"):
+        pack_value(OrderedSet([1, object()]), "value")
+
+
+class Bag(Model):
+    def init(self, options):
+        self.items = OrderedSet()
+        self.seen = []
+        self.subscribe("bag", "put", self.put)
+        self.subscribe("bag", "take", self.take)
+
+    def put(self, items):
+        self.items |= items
+        self.seen.append(type(items))
+
+    def take(self, items):
+        self.items -= items
+
+
+def test_6_1_a_set_goes_on_in_the_same_order_after_a_restore():
+    bench = Bench(Bag)
+    bench.publish("bag", "put", {"z", "a", 8, 0})
+    bench.publish("bag", "put", OrderedSet(["q", "b"]))
+    bench.publish("bag", "take", {"a"})
+    assert not bench.failures()
+    assert bench.root.seen == [OrderedSet, OrderedSet]
+    del bench.root.seen
+    assert list(bench.root.items) == [0, 8, "z", "q", "b"]
+    twin = bench.twin()
+    assert list(twin.root.items) == list(bench.root.items)
+    assert twin.root.items.pop() == bench.root.items.pop() == "b"
+    assert twin.snapshot() == bench.replica.snapshot()
 
 
 def test_2_5_nan_comes_back():

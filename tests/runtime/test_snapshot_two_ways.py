@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msq_jupyter.errors import SealBroken, StateError
 from msq_jupyter.runtime import careful
 from msq_jupyter.runtime import snapshot as snapshot_module
+from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.snapshot import Reader, Writer
 from tests.runtime.samples import (
     MEMBERS,
@@ -36,6 +37,7 @@ def _around(inner):
         *(st.dictionaries(st.text(max_size=4), inner, max_size=4), st.dictionaries(_keys, inner, max_size=4)),
         *(st.builds(Page, st.text(max_size=3), st.lists(inner, max_size=2), inner), st.builds(Place, inner, inner)),
         *(st.sets(_keys, max_size=4), st.frozensets(_keys, max_size=4), st.binary(max_size=4).map(bytearray)),
+        *(st.lists(_keys, max_size=4).map(kind) for kind in (OrderedSet, OrderedFrozenSet)),
     )
 
 

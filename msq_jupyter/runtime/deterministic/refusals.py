@@ -55,7 +55,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(("seed", "getstate", "setstate", "Random", "SystemRandom"), _SEED),
         **dict.fromkeys(("vonmisesvariate", "binomialvariate"), "it has no definition of ours; use random.random()"),
     },
-    "uuid": dict.fromkeys(("uuid1", "uuid6", "uuid7", "getnode"), _OLD_UUID),
+    "uuid": dict.fromkeys(("uuid1", "uuid6", "uuid7", "uuid8", "getnode"), _OLD_UUID),
     "numpy.random": {"*": "its streams are not the session's; use self.random(), or random.gauss() and so on"},
     **_whole(_RANDOM, "secrets"),
     # Time. The rest of `time` and `datetime` is session time: see `clock`.
@@ -119,7 +119,7 @@ KEPT: Mapping[str, frozenset[str]] = {
 }
 
 #: Modules that authors know by another name.
-_SHOWN = {"posixpath": "os.path", "ntpath": "os.path"}
+_SHOWN = {"posixpath": "os.path", "ntpath": "os.path", "_thread": "threading"}
 
 
 def remedy_for(module: str, name: str) -> str | None:

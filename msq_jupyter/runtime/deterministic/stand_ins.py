@@ -146,11 +146,12 @@ class _Table:
             self._enter_loaded()
         found = self._by_id.get(id(thing), default)
         if found is default and isinstance(thing, _MEMBERS):
-            # A module that was entered may have got the member since.
+            # A module that was entered may have got the member since, from a part of it.
             origin = thing.__module__ if isinstance(thing.__module__, str) else ""
-            table = REFUSED.get(origin) or REFUSED.get(origin.rpartition(".")[0])
-            if table and "*" in table and remedy_for(origin, thing.__name__) and _is_own(thing, origin):
-                found = refused_function(origin, thing.__name__, table["*"])
+            module = origin if origin in REFUSED else origin.rpartition(".")[0]
+            remedy = remedy_for(module, thing.__name__)
+            if remedy is not None and _is_own(thing, module):
+                found = refused_function(module, thing.__name__, remedy)
                 self._enter(thing, found)
         return found
 

@@ -112,7 +112,7 @@ MODULE_MEMBERS = [
     "sys.platform",
     "sys.argv",
     "subprocess.run",
-    "threading.local",
+    "threading.active_count",
     "gc.get_objects",
 ]
 
@@ -250,9 +250,24 @@ for thing in (ftplib.FTP, sqlite3.connect):
     ]
 
 
+def test_6_1_members_that_modules_get_later_are_refused_too():
+    source = """
+from msq_jupyter.runtime.deterministic import substitute_for
+import concurrent.futures
+substitute_for(concurrent.futures)
+assert "ThreadPoolExecutor" not in vars(concurrent.futures)
+try:
+    substitute_for(concurrent.futures.ThreadPoolExecutor)()
+except Exception as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, check=True).stdout
+    assert told.startswith("concurrent.futures.ThreadPoolExecutor is not available in model code: the order of threads")
+
+
 def test_6_1_vars_needs_something_to_look_into():
     assert BUILTINS["vars"](types.SimpleNamespace(a=1)) == {"a": 1}
-    with pytest.raises(DeterminismError, match="^vars without an argument is not available"):
+    with pytest.raises(DeterminismError, match=r"^vars without an argument is not available"):
         BUILTINS["vars"]()
 
 
