@@ -89,7 +89,6 @@ _ORIGINS = {
     "posixpath": ("posix", "genericpath"),
     "random": ("_random",),
     "secrets": ("hmac", "random"),
-    "numpy.random": ("numpy.random", "builtins"),
     "asyncio": ("_asyncio",),
 }
 
@@ -142,9 +141,10 @@ class _Table:
 
     def find(self, thing: Any, default: Any) -> Any:
         """What stands in for a thing."""
-        if not self._waiting.isdisjoint(sys.modules):
-            self._enter_loaded()
         found = self._by_id.get(id(thing), default)
+        if found is default and not sys.modules.keys().isdisjoint(self._waiting):
+            self._enter_loaded()
+            found = self._by_id.get(id(thing), default)
         if found is default and isinstance(thing, _MEMBERS):
             # A module that was entered may have got the member since, from a part of it.
             origin = thing.__module__ if isinstance(thing.__module__, str) else ""
@@ -156,7 +156,7 @@ class _Table:
         return found
 
     def _enter_loaded(self) -> None:
-        for name in sorted(self._waiting & sys.modules.keys()):
+        for name in sorted(sorted(self._waiting & sys.modules.keys()), key=_is_private):
             module = sys.modules[name]
             self._waiting.discard(name)
             if isinstance(module, ModuleType):
@@ -166,7 +166,7 @@ class _Table:
         """Enter what is replaced or refused of a module, and say what that is, by name."""
         name = module.__name__
         changed = dict(REPLACED.get(name, {}))
-        for member, original in list(vars(module).items()):
+        for member, original in sorted(vars(module).items(), key=lambda pair: _is_private(pair[0])):
             if member not in changed:
                 remedy = remedy_for(name, member)
                 is_named = member in REFUSED.get(name, ())
@@ -181,6 +181,11 @@ class _Table:
         if not isinstance(original, _PLAIN) and id(original) not in self._by_id and original is not stand_in:
             self._originals.append(original)
             self._by_id[id(original)] = stand_in
+
+
+def _is_private(name: str) -> bool:
+    """Sorts names so that a thing with several of them is known by one that authors write."""
+    return name.startswith("_")
 
 
 def _is_own(thing: Any, module: str) -> bool:
