@@ -51,6 +51,14 @@ class OutsideModelError(AuthorError):
     """Something that only model code may do was called from a cell, a widget or a view."""
 
 
+class ModelWriteError(AuthorError):
+    """A cell, a widget or a view tried to change a model; `path` says what."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
 class SubscriptionError(AuthorError, ValueError):
     """A topic or a handler that cannot be subscribed, published or unsubscribed."""
 

@@ -113,7 +113,7 @@ def test_views_of_a_participant_hear_the_model():
 def test_replicas_that_part_are_found_with_path_and_values():
     room = Simulation(weather=CALM).room(Careless, participants=2)
     ben = room.participants[1]
-    ben.model.parts["deep"][0]["value"] = -0.0
+    ben.replica.root.parts["deep"][0]["value"] = -0.0
     with pytest.raises(NotConverged, match=r"Careless\.parts\.deep\[0\]\.value differs: -0\.0 for ben, 0\.0 for ada"):
         room.assert_converged()
 

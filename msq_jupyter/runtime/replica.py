@@ -14,6 +14,7 @@ import decimal
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from msq_jupyter import protocol
@@ -32,11 +33,12 @@ from msq_jupyter.errors import (
 from msq_jupyter.runtime import model as model_module
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
+from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
 from msq_jupyter.runtime.saves import LastSave, PendingSave
 from msq_jupyter.runtime.schedule import Schedule
-from msq_jupyter.runtime.snapshot import Reader, Writer, pack, unpack
+from msq_jupyter.runtime.snapshot import Reader, pack, unpack
 from msq_jupyter.runtime.state import read_state, write_state
 from msq_jupyter.runtime.value_types import ValueTypes
 from msq_jupyter.runtime.view import ViewEvents
@@ -86,6 +88,7 @@ class Replica:
         classes: every model class of the session by its key.
         view_events: who hears what models publish.
         value_types: every enum, named tuple and dataclass of the session by its key.
+        originals: for classes that were made for this session, those that cells and views know in their place.
 
     Attributes:
         seq: the last entry applied.
@@ -98,8 +101,9 @@ class Replica:
         views: view data by view id, in the order of joining.
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.
-        calls: how many methods of models have run; not state.
+        moves: grows whenever models may have changed; not state.
         nesting: how many publications and creations are going on inside each other; 0 between entries.
+        outside: the models for everybody who is not model code, to read.
     """
 
     def __init__(
@@ -109,6 +113,7 @@ class Replica:
         classes: Mapping[str, type[Model]],
         view_events: ViewEvents | None = None,
         value_types: Mapping[str, type] | None = None,
+        originals: Mapping[type, type] = MappingProxyType({}),
     ) -> None:
         self.session_id = session_id
         self.run = run
@@ -124,7 +129,7 @@ class Replica:
         self.pending_save: PendingSave | None = None
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
-        self.calls = 0
+        self.moves = 0
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
         self.value_types = ValueTypes(value_types or {})
@@ -135,6 +140,7 @@ class Replica:
         self._event_view_id = ""
         self.nesting = 0
         self._notebook_decimals: decimal.Context = MODEL_CONTEXT
+        self.outside = Outside(self, originals)
 
     # --- beginning -----------------------------------------------------------------------------------------------
 
@@ -154,12 +160,13 @@ class Replica:
         try:
             root_class.create(options, persisted)
         finally:
+            self.moves += 1
             self._end(previous)
         self.snapshot()
 
     @property
     def root(self) -> Model:
-        """The root model."""
+        """The root model itself; for cells and views there is `outside.root`."""
         return self.well_known[ROOT_NAME]
 
     # --- moving --------------------------------------------------------------------------------------------------
@@ -224,6 +231,7 @@ class Replica:
         Raises:
             SealBroken: not a snapshot of this session's code.
         """
+        self.moves += 1
         read_state(self, snapshot)
 
     # --- what models ask for -------------------------------------------------------------------------------------
@@ -330,8 +338,8 @@ class Replica:
         return self.topics.nearest(scope, event)
 
     def copied(self, data: Any, what: str) -> Any:
-        """A copy that shares nothing with `data` except models."""
-        return Reader(self).read(Writer(self).write(data, what))
+        """A copy for the outside that shares nothing with `data`; for models it holds facades."""
+        return self.outside.read(self.outside.write(data, what))
 
     def encode_publication(self, scope: str, event: str, data: Any) -> bytes:
         """The payload of an event that publishes.
@@ -339,7 +347,7 @@ class Replica:
         Raises:
             StateError: the data cannot be replicated.
         """
-        return pack(["publish", scope, event, Writer(self).write(data, f"data of {scope}:{event}")])
+        return pack(["publish", scope, event, self.outside.write(data, f"data of {scope}:{event}")])
 
     def encode_assignment(self, model_id: str, attribute: str, value: Any) -> bytes:
         """The payload of an event that sets an attribute of a model, on every replica, in order.
@@ -347,7 +355,7 @@ class Replica:
         Raises:
             StateError: the value cannot be replicated.
         """
-        return pack(["assign", model_id, attribute, Writer(self).write(value, attribute)])
+        return pack(["assign", model_id, attribute, self.outside.write(value, attribute)])
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 
@@ -455,6 +463,8 @@ class Replica:
         except BaseException as error:
             # A property's setter is the author's code.
             self.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
+        finally:
+            self.moves += 1
 
     def _run_membership(self, entry: protocol.Membership) -> None:
         for view_id in entry.exits:
@@ -487,6 +497,7 @@ class Replica:
             # Not raised: a replica without views would not raise, and the two would part.
             self.happenings.append(HandlerFailed("session", f"publish to views of {scope}:{event}", error))
             return
+        self.moves += 1  # the event is not over, and views may look already
         previous = model_module.set_running_replica(None)
         decimals = decimal.getcontext()
         try:
@@ -497,13 +508,14 @@ class Replica:
             model_module.set_running_replica(previous)
 
     def _call(self, model: Model, method: str, *args: Any) -> None:
-        self.calls += 1
         try:
             getattr(model, method)(*args)
         except KeyboardInterrupt:
             raise  # the user's, and on this replica only
         except BaseException as error:
             self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self._event_view_id))
+        finally:
+            self.moves += 1
 
     def _view_label(self, view_id: str) -> str:
         card = self.views.get(view_id)

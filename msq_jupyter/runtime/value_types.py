@@ -120,6 +120,21 @@ class ValueTypes:
         self.by_type: Mapping[type, Shape] = {shape.kind: shape for shape in shapes}
         self.records: Mapping[type, RecordShape] = {s.kind: s for s in shapes if isinstance(s, RecordShape)}
 
+    def translated(self, originals: Mapping[type, type]) -> ValueTypes:
+        """The same keys, read as instances of other classes; instances of both can be written.
+
+        Args:
+            originals: which class takes the place of which; the others stay.
+        """
+        types = ValueTypes({key: originals.get(shape.kind, shape.kind) for key, shape in self.by_key.items()})
+        types.by_type = {**self.by_type, **types.by_type}
+        types.records = {**self.records, **types.records}
+        return types
+
+    def kinds(self) -> dict[str, type]:
+        """What these were made of."""
+        return {key: shape.kind for key, shape in self.by_key.items()}
+
 
 def is_value_type(kind: type) -> bool:
     """Whether a class is an enum, a named tuple or a dataclass."""
@@ -128,6 +143,11 @@ def is_value_type(kind: type) -> bool:
         or (tuple in kind.__mro__ and hasattr(kind, "_fields"))
         or hasattr(kind, "__dataclass_fields__")
     )
+
+
+def shape_like(kind: type) -> Shape | None:
+    """The shape of a class that is in no table; None when it has none."""
+    return _shape(kind.__qualname__, kind) if is_value_type(kind) else None
 
 
 def _shape(key: str, kind: type) -> Shape | None:

@@ -49,6 +49,7 @@ class Blueprint:
         classes: all model classes of the session by key.
         options: the session's options.
         value_types: all enums, named tuples and dataclasses of the session by key.
+        originals: for classes made for this session, those that cells and views know in their place.
     """
 
     session_id: str
@@ -57,6 +58,7 @@ class Blueprint:
     classes: Mapping[str, type[Model]]
     options: Mapping[str, Any]
     value_types: Mapping[str, type] = field(default_factory=dict)
+    originals: Mapping[type, type] = field(default_factory=dict)
 
 
 _FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.SnapshotWanted)
@@ -164,7 +166,8 @@ class Follower:
         if welcome.resumed:
             return  # the replica we have goes on; a discarded one waits for the next welcome
         plan = self._blueprint
-        replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events, plan.value_types)
+        kinds = (plan.value_types, plan.originals)
+        replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events, *kinds)
         if welcome.snapshot is not None:
             replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
         else:

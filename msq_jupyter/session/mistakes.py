@@ -41,7 +41,7 @@ class Mistakes:
         self._told_endless = False
         self._known: set[str] = set()
         self._told_s: dict[str, float] = {}
-        self._checked_calls = 0
+        self._checked_moves = 0
         self._check_after_s = 0.0
 
     def report(self, model: str, method: str, error: BaseException, *, of_another: bool = False) -> None:
@@ -86,9 +86,9 @@ class Mistakes:
     def check_state(self, replica: Replica) -> None:
         """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""
         now_s = time.monotonic()
-        if self._checked_calls == replica.calls or (now_s < self._check_after_s and not self._always_check):
+        if self._checked_moves == replica.moves or (now_s < self._check_after_s and not self._always_check):
             return
-        self._checked_calls = replica.calls
+        self._checked_moves = replica.moves
         try:
             replica.snapshot()
         except Exception as error:

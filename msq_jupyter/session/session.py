@@ -224,8 +224,8 @@ class SessionCore:
 
     @property
     def model(self) -> Any:
-        """The root model, to read."""
-        return self._replica.root
+        """The root model, to read: writing raises ModelWriteError, and what its attributes hold are copies."""
+        return self._replica.outside.root
 
     @property
     def is_live(self) -> bool:
@@ -321,7 +321,7 @@ class SessionCore:
         """
         self.require_open()
         replica = self._replica
-        check_assignable(replica.root, attribute)
+        check_assignable(self.model, attribute)
         payload = replica.encode_assignment(replica.root.id, attribute, value)
         return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
 
@@ -346,7 +346,7 @@ class SessionCore:
         self._connection.call_later(delay_s, function)
 
     def copied(self, value: Any) -> Any:
-        """A copy of a model's value that shares nothing with it except models."""
+        """A plain copy of what was read of a model."""
         return self._replica.copied(value, "value")
 
     def _send(self, payload: bytes, topic: str) -> int:
@@ -470,7 +470,7 @@ class SessionCore:
         if self.view is not None:
             self._guarded(self.view.detach)
         try:
-            self.view = make_view(self._arguments.view, self._replica.root, self)
+            self.view = make_view(self._arguments.view, self.model, self)
         except Exception as error:
             self.view = None
             name = self._arguments.view.__name__

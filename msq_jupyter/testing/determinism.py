@@ -60,7 +60,7 @@ def check_determinism(
         for bench in (first, again, restored):
             bench.take(work, halves=bench is again)
         _compare(what, first, again, restored)
-    return first.replica.root
+    return first.replica.outside.root
 
 
 _Work: TypeAlias = "Callable[[_Bench], protocol.Entry] | float"

@@ -19,8 +19,7 @@ _Found: TypeAlias = "tuple[list[str | int], Any, Any]"
 
 def twin_of(replica: Replica, snapshot: bytes) -> Replica:
     """Another replica with the code of this one, made from a snapshot."""
-    twin = Replica(replica.session_id, replica.run, replica.classes)
-    twin.value_types = replica.value_types
+    twin = Replica(replica.session_id, replica.run, replica.classes, value_types=replica.value_types.kinds())
     twin.restore(snapshot)
     return twin
 

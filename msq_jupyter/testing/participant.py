@@ -94,7 +94,7 @@ class Participant:
     @property
     def model(self) -> Any:
         """The root model, to read."""
-        return self.replica.root
+        return self.replica.outside.root
 
     @property
     def is_live(self) -> bool:
@@ -332,7 +332,7 @@ class Participant:
             view_class = self._plan.arguments.view
             if self.view is not None:
                 self.view.detach()
-            self.view = None if view_class is View else make_view(view_class, self.replica.root, self)
+            self.view = None if view_class is View else make_view(view_class, self.model, self)
         elif isinstance(happening, client_module.Welcomed):
             self._earlier_events = happening.earlier_events
             self._saver.reconnected()

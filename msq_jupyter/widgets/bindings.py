@@ -99,7 +99,7 @@ class Link:
             if self._unsent or self._session.executed_counter < self._last_counter:
                 return
         value = getattr(self._session.model, self._attribute, None)
-        if type(value) in _MUTABLE:
+        if isinstance(value, _CONTAINERS):
             value = self._session.copied(value)
         if type(value) is type(self._shown) and value == self._shown:
             return
@@ -121,7 +121,8 @@ class _Nothing:
 
 _NOTHING = _Nothing()
 
-_MUTABLE = (list, dict, set, bytearray)
+#: What a widget gets a copy of that it may change.
+_CONTAINERS = (list, dict, set)
 
 
 def link(session: SessionCore, source: tuple[traitlets.HasTraits, str], attribute: str) -> Link:

@@ -1,0 +1,285 @@
+"""Copying what models hold: one walk for both directions.
+
+Outwards every container becomes one that refuses to be changed; inwards (what was read outside is published again) it
+becomes a plain one. Cycles and shared identity survive. The walk keeps its own stack, so that deep data is no
+RecursionError, and looks at what is plain all through, most of it, in loops of C only.
+
+What a walk copies it copies first, in one step that no other thread can come between, and only then looks into. So a
+thread may read while the main loop runs an event: what it gets may be of the middle of that event, but it gets it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from typing import Any
+
+from msq_jupyter.runtime import read_only
+from msq_jupyter.runtime.arrays import is_array, is_scalar
+from msq_jupyter.runtime.read_only import Origin, ReadOnlyDict, ReadOnlyList, ReadOnlyRecord, ReadOnlySet
+from msq_jupyter.runtime.value_types import EnumShape, RecordShape
+
+#: What cannot change, and holds nothing that can.
+SCALARS: frozenset[type] = frozenset(
+    (
+        *(type(None), bool, int, float, complex, str, bytes, range, Decimal, type(Ellipsis)),
+        *(datetime.datetime, datetime.date, datetime.time, datetime.timedelta, datetime.timezone),
+    )
+)
+
+#: Sets that have an order, and keep it outside: the class, and whether its instances never change.
+ORDERED_SETS: dict[type, bool] = {}
+
+_NOTHING: dict[int, Any] = {}
+#: How to copy one kind: called with the walk and the value.
+Start = Callable[["Walk", Any], Any]
+
+
+class Rules:
+    """How each type is copied; types that are met for the first time are learned.
+
+    Args:
+        read_only: whether the copies refuse to be changed.
+        learn: how a type is copied that has nothing to do with containers of Python's own; None when as it is.
+    """
+
+    def __init__(self, *, read_only: bool, learn: Callable[[type], Start | None]) -> None:
+        self.read_only = read_only
+        self.scalars: set[type] = set(SCALARS)
+        self.starts: dict[type, Start] = {
+            dict: Walk.start_dict,
+            list: Walk.start_list,
+            tuple: Walk.start_fixed,
+            set: Walk.start_set,
+            frozenset: Walk.start_fixed,
+            ReadOnlyDict: Walk.start_dict,
+            ReadOnlyList: Walk.start_list,
+            ReadOnlySet: Walk.start_set,
+            bytearray: lambda _, value: bytes(value) if read_only else bytearray(value),
+            **{kind: Walk.start_fixed if is_fixed else Walk.start_set for kind, is_fixed in ORDERED_SETS.items()},
+        }
+        self._learn = learn
+
+    def start_of(self, kind: type) -> Start | None:
+        """How a type is copied; None for what is handed on as it is."""
+        start = self.starts.get(kind)
+        if start is None and kind not in self.scalars:
+            start = self._learn(kind) or _start_like_its_base(kind)
+            if start is None:
+                self.scalars.add(kind)
+            else:
+                self.starts[kind] = start
+        return start
+
+
+class Walk:
+    """One copying.
+
+    Args:
+        rules: how each type is copied.
+        origin: what the copies say about where they are from.
+        known: copies by id of what was copied before.
+
+    Attributes:
+        copies: the new ones, by id of what was copied.
+        sources: what was copied, so that the ids stay theirs.
+    """
+
+    def __init__(self, rules: Rules, origin: Origin, known: dict[int, Any] = _NOTHING) -> None:
+        self._rules = rules
+        self._scalars = rules.scalars
+        self._starts = rules.starts
+        self.origin = origin
+        self.copies: dict[int, Any] = {}
+        self._known = known
+        self.sources: list[Any] = []
+        self._unfilled: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
+        self._unhashed: list[tuple[Any, Any]] = []
+
+    def copy(self, value: Any) -> Any:
+        """The copy of a value."""
+        copy = self.begin(value)
+        while self._unfilled or self._unhashed:
+            self._fill()
+            if self._unhashed:
+                self._fill_hashed(*self._unhashed.pop())
+        return copy
+
+    def begin(self, value: Any) -> Any:
+        """The copy of a value; what it holds may be filled in later."""
+        kind = type(value)
+        if kind in self._scalars:
+            return value
+        copy = self.copies.get(id(value))
+        if copy is None:
+            copy = self._known.get(id(value))
+        if copy is None:
+            start = self._starts.get(kind) or self._rules.start_of(kind)
+            copy = value if start is None else start(self, value)
+        return copy
+
+    def note(self, value: Any, copy: Any) -> Any:
+        """Remember that `copy` stands for `value`."""
+        self.copies[id(value)] = copy
+        self.sources.append(value)
+        return copy
+
+    def fill_later(self, fill: Callable[[Any, Any], None], copy: Any, parts: Any) -> None:
+        """Have `fill(copy, parts)` called when it is its turn."""
+        self._unfilled.append((fill, copy, parts))
+
+    def _fill(self) -> None:
+        while self._unfilled:
+            fill, copy, parts = self._unfilled.pop()
+            fill(copy, parts)
+
+    # --- dicts, lists and sets -----------------------------------------------------------------------------------
+
+    def start_list(self, value: Any) -> Any:
+        """A list; what else it holds than scalars is replaced later."""
+        copy = read_only.new_list(value, self.origin) if self._rules.read_only else list(value)
+        self.copies[id(value)] = copy
+        self.sources.append(value)
+        if not self._scalars.issuperset(map(type, copy)):
+            self._unfilled.append((self._fill_list, copy, None))
+        return copy
+
+    def _fill_list(self, copy: list[Any], _: None) -> None:
+        scalars, begin, replace = self._scalars, self.begin, list.__setitem__
+        for place, item in enumerate(copy):
+            if type(item) not in scalars:
+                replace(copy, place, begin(item))
+
+    def start_dict(self, value: Any) -> Any:
+        """A dict; what else it holds than scalars is replaced later."""
+        copy = read_only.new_dict(value, self.origin) if self._rules.read_only else dict(value)
+        self.copies[id(value)] = copy
+        self.sources.append(value)
+        if not self._scalars.issuperset(map(type, copy)):
+            items = list(copy.items())
+            dict.clear(copy)
+            self._unhashed.append((copy, items))
+        elif not self._scalars.issuperset(map(type, copy.values())):
+            self._unfilled.append((self._fill_dict, copy, None))
+        return copy
+
+    def _fill_dict(self, copy: dict[Any, Any], _: None) -> None:
+        scalars, begin, replace = self._scalars, self.begin, dict.__setitem__
+        for key, item in copy.items():
+            if type(item) not in scalars:
+                replace(copy, key, begin(item))  # the keys stay, so the loop may go on
+
+    def start_set(self, value: Any) -> Any:
+        """A set; elements get in when they are complete enough to be hashed."""
+        elements = list(value)
+        copy = self.note(value, read_only.new_set(self.origin) if self._rules.read_only else set())
+        ordered = _has_order(value)
+        if self._scalars.issuperset(map(type, elements)):
+            read_only.fill_set(copy, elements, ordered=ordered)
+        else:
+            self._unhashed.append((copy, (elements, ordered)))
+        return copy
+
+    def _fill_hashed(self, copy: Any, parts: Any) -> None:
+        if isinstance(copy, dict):
+            items = [(self.begin(key), self.begin(item)) for key, item in parts]
+            self._fill()
+            dict.update(copy, items)
+        else:
+            elements, ordered = parts
+            elements = [self.begin(element) for element in elements]
+            self._fill()
+            read_only.fill_set(copy, elements, ordered=ordered)
+
+    # --- what never changes itself, but may hold what does -------------------------------------------------------
+
+    def start_fixed(self, value: Any) -> Any:
+        """A tuple or a frozen set: the same one if it holds nothing but scalars."""
+        if type(value) is tuple:
+            return value if self._scalars.issuperset(map(type, value)) else self.build(value, tuple)
+        if self._rules.read_only and _has_order(value):
+            return self.build(value, read_only.new_ordered_frozen)
+        if type(value) is frozenset and self._scalars.issuperset(map(type, value)):
+            return value
+        return self.build(value, frozenset)
+
+    def build(self, value: Iterable[Any], make: Callable[[list[Any]], Any]) -> Any:
+        """Something that is made whole, of the copies of its items.
+
+        Tuples in tuples are made from the inside out, with a stack of our own.
+        """
+        stack = [value]
+        while stack:
+            top = stack[-1]
+            inner = [item for item in top if type(item) is tuple and id(item) not in self.copies]
+            inner = [item for item in inner if not self._scalars.issuperset(map(type, item))]
+            if inner:
+                stack += inner
+                continue
+            stack.pop()
+            items = [self.begin(item) for item in top]
+            made = make if top is value else tuple
+            if made is not tuple:
+                self._fill()  # a hash may need what the items hold
+            self.note(top, made(items))
+        return self.copies[id(value)]
+
+
+def _has_order(value: Any) -> bool:
+    return type(value) in ORDERED_SETS or getattr(value, "_msq_order", None) is not None
+
+
+def _start_like_its_base(kind: type) -> Start | None:
+    """What to do with a type nobody said anything about: containers are copied as what they are based on."""
+    if issubclass(kind, enum.Enum) or is_scalar(kind):
+        return None
+    if is_array(kind):
+        return _start_array
+    if issubclass(kind, dict):
+        return Walk.start_dict
+    if issubclass(kind, list):
+        return Walk.start_list
+    if issubclass(kind, set):
+        return Walk.start_set
+    if issubclass(kind, tuple):
+        return lambda walk, value: walk.build(value, lambda items: tuple.__new__(kind, items))
+    return Walk.start_fixed if issubclass(kind, frozenset) else None
+
+
+def _start_array(walk: Walk, value: Any) -> Any:
+    """A copy, and no view of the same memory: what was read before an event stays as it was."""
+    copy = value.copy("K")
+    if walk._rules.read_only:
+        copy.flags.writeable = False
+    return walk.note(value, copy)
+
+
+# --- the author's classes ----------------------------------------------------------------------------------------
+
+
+def member_start(source: EnumShape, target: Any) -> Start:
+    """How members of an enum are copied into those of another one, by name."""
+
+    def start(_: Walk, value: Any) -> Any:
+        parts = source.parts(value)
+        return value if parts is None else target.make(parts)
+
+    return start
+
+
+def record_start(source: RecordShape, target: RecordShape) -> Start:
+    """How instances of a dataclass are copied into those of another one, by the names of fields."""
+
+    def start(walk: Walk, value: Any) -> Any:
+        copy = walk.note(value, target.new())
+        if issubclass(target.kind, ReadOnlyRecord):
+            read_only.set_origin(copy, walk.origin)
+        walk.fill_later(lambda copy, parts: fill(walk, copy, parts), copy, source.parts(value))
+        return copy
+
+    def fill(walk: Walk, copy: Any, parts: dict[str, Any]) -> None:
+        target.fill(copy, {name: walk.begin(part) for name, part in parts.items() if name in target.names})
+
+    return start

@@ -1,0 +1,125 @@
+"""The words for a change that was refused: what it was of, who tried, and the event that does it right."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
+from types import FrameType
+from typing import Any, NamedTuple
+
+from msq_jupyter.errors import ModelWriteError
+from msq_jupyter.runtime.facade import is_facade, model_of
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.pubsub import ANY, TopicTable
+from msq_jupyter.runtime.view import View
+from msq_jupyter.stable import path_text
+
+_OURS = "msq_jupyter.runtime."
+
+
+class _Attempt(NamedTuple):
+    """Who tried: the outermost method of a model, if any, and whether a view is behind it."""
+
+    model: Model | None
+    method: str
+    is_view: bool
+
+
+def refusal(topics: TopicTable[str] | None, model: Model | None, attribute: str, parts: Iterable[Any]) -> Exception:
+    """The error for a change from outside.
+
+    Args:
+        topics: what the models subscribe to; None when the replica is gone.
+        model: whose value it is; None when it is gone.
+        attribute: in which attribute; "" for all of them.
+        parts: keys and places from there.
+    """
+    attempt = _attempt()
+    kind = "The model" if model is None else type(model).__qualname__
+    keys = [part if type(part) in (str, int) else repr(part) for part in parts]
+    path = path_text(kind, [attribute, *keys] if attribute else keys)
+    who, publish = ("a view", "self.publish") if attempt.is_view else ("a cell", "session.publish")
+    if attempt.model is None:
+        what = f"{path} is the model's and cannot be changed from {who}"
+        owner, method = model, ""
+    else:
+        owner, method = attempt.model, attempt.method
+        what = f"{type(owner).__qualname__}.{method} changes {path}, which {who} cannot do"
+    topic = None if topics is None or owner is None else _topic(topics, owner, method, attribute)
+    if topic is not None:
+        remedy = (
+            "publish an event that a method of the model subscribes to, for example "
+            if not method or topic[2] != method
+            else "publish the event that this method subscribes to: "
+        )
+        remedy += f'{publish}("{topic[0]}", "{topic[1]}", data)'
+    elif method:
+        remedy = (
+            f'have it called by an event: self.subscribe("{kind.lower()}", "{method}", self.{method}) in init, and '
+            f'{publish}("{kind.lower()}", "{method}", data) here'
+        )
+    else:
+        remedy = f"publish an event that a method of the model subscribes to: {publish}(scope, event, data)"
+    return ModelWriteError(f"{what}: {remedy}", path)
+
+
+def _topic(topics: TopicTable[str], model: Model, method: str, attribute: str) -> tuple[str, str, str] | None:
+    """The topic to recommend, and its handler: that of the method, else of one that has to do with the attribute."""
+    session_id = model.session_id
+    mine = [
+        (entry.scope, entry.event, entry.handler)
+        for entry in topics.owned_by(model.id)
+        if ANY not in (entry.scope, entry.event) and entry.scope != session_id
+    ]
+
+    def distance(topic: tuple[str, str, str]) -> int:
+        code = getattr(getattr(type(model), topic[2], None), "__code__", None)
+        return 0 if topic[2] == method else 1 if attribute in getattr(code, "co_names", ()) else 2
+
+    return min(mine, key=distance, default=None)
+
+
+def _attempt() -> _Attempt:
+    model: Model | None = None
+    method = ""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_argcount and not str(frame.f_globals.get("__name__")).startswith(_OURS):
+            first = frame.f_locals.get(code.co_varnames[0])
+            if is_facade(first):
+                if code.co_name.isidentifier():
+                    model, method = model_of(first), code.co_name
+            elif issubclass(type(first), View):
+                return _Attempt(model, method, True)
+            elif issubclass(type(first), Model):
+                break  # a model's event, in the middle of which a view looks
+        frame = frame.f_back
+    return _Attempt(model, method, False)
+
+
+def path_to(copy: Any, root: Any) -> list[Any] | None:
+    """The keys and places that lead from a value to something in it, the shortest way; None when nothing does."""
+    layer: list[tuple[Any, list[Any]]] = [(root, [])]
+    met: set[int] = set()
+    while layer:
+        below: list[tuple[Any, list[Any]]] = []
+        for value, path in layer:
+            if value is copy:
+                return path
+            if id(value) not in met:
+                met.add(id(value))
+                below += [(part, [*path, key]) for key, part in _parts(value)]
+        layer = below
+    return None
+
+
+def _parts(value: Any) -> Iterable[tuple[Any, Any]]:
+    if isinstance(value, dict):
+        return value.items()
+    if isinstance(value, list | tuple):
+        return enumerate(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return [(field.name, getattr(value, field.name, None)) for field in fields(value)]
+    return ()
