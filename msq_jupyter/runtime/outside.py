@@ -222,7 +222,11 @@ class _Origin:
     def refusal(self, copy: Any, key: Any) -> Exception:
         """The error for a change of a copy."""
         outside, model = self._outside(), self._model()
-        path = None if outside is None or model is None else outside.path_of(model, self._attribute, copy)
+        path: list[Any] | None = None
+        if not self._attribute:
+            path = []
+        elif outside is not None and model is not None:
+            path = outside.path_of(model, self._attribute, copy)
         parts = [*(path or ()), *([] if path is None or key is read_only.NO_KEY else [key])]
         return refusal(None if outside is None else outside._replica.topics, model, self._attribute, parts)
 

@@ -40,44 +40,46 @@ def refusal(topics: TopicTable[str] | None, model: Model | None, attribute: str,
     keys = [part if type(part) in (str, int) else repr(part) for part in parts]
     path = path_text(kind, [attribute, *keys] if attribute else keys)
     who, publish = ("a view", "self.publish") if attempt.is_view else ("a cell", "session.publish")
+    method = attempt.method
     if attempt.model is None:
         what = f"{path} is the model's and cannot be changed from {who}"
-        owner, method = model, ""
     else:
-        owner, method = attempt.model, attempt.method
-        what = f"{type(owner).__qualname__}.{method} changes {path}, which {who} cannot do"
-    topic = None if topics is None or owner is None else _topic(topics, owner, method, attribute)
-    if topic is not None:
+        what = f"{type(attempt.model).__qualname__}.{method} changes {path}, which {who} cannot do"
+    owner = attempt.model or model
+    topics_of_owner = [] if topics is None or owner is None else _topics_of(topics, owner, method, attribute)
+    distance, scope, event = min(topics_of_owner, default=(_UNRELATED, "", ""))
+    call = f'{publish}("{scope}", "{event}", data)'
+    if distance == _ITSELF:
+        remedy = f"publish the event that this method subscribes to: {call}"
+    elif method and distance == _UNRELATED:
+        name = type(owner).__name__.lower()
         remedy = (
-            "publish an event that a method of the model subscribes to, for example "
-            if not method or topic[2] != method
-            else "publish the event that this method subscribes to: "
+            f'have an event call it: self.subscribe("{name}", "{method}", self.{method}) in init, and here '
+            f'{publish}("{name}", "{method}", data)'
         )
-        remedy += f'{publish}("{topic[0]}", "{topic[1]}", data)'
-    elif method:
-        remedy = (
-            f'have it called by an event: self.subscribe("{kind.lower()}", "{method}", self.{method}) in init, and '
-            f'{publish}("{kind.lower()}", "{method}", data) here'
-        )
+    elif event:
+        remedy = f"publish an event that a method of the model subscribes to, for example {call}"
     else:
         remedy = f"publish an event that a method of the model subscribes to: {publish}(scope, event, data)"
     return ModelWriteError(f"{what}: {remedy}", path)
 
 
-def _topic(topics: TopicTable[str], model: Model, method: str, attribute: str) -> tuple[str, str, str] | None:
-    """The topic to recommend, and its handler: that of the method, else of one that has to do with the attribute."""
+#: How far a subscription is from what was tried.
+_ITSELF, _CALLS_IT, _HAS_THE_ATTRIBUTE, _UNRELATED = range(4)
+
+
+def _topics_of(topics: TopicTable[str], model: Model, method: str, attribute: str) -> list[tuple[int, str, str]]:
+    """What a model subscribes to, and how far each is from what was tried."""
+    found = []
     session_id = model.session_id
-    mine = [
-        (entry.scope, entry.event, entry.handler)
-        for entry in topics.owned_by(model.id)
-        if ANY not in (entry.scope, entry.event) and entry.scope != session_id
-    ]
-
-    def distance(topic: tuple[str, str, str]) -> int:
-        code = getattr(getattr(type(model), topic[2], None), "__code__", None)
-        return 0 if topic[2] == method else 1 if attribute in getattr(code, "co_names", ()) else 2
-
-    return min(mine, key=distance, default=None)
+    for entry in topics.owned_by(model.id):
+        if ANY in (entry.scope, entry.event) or entry.scope == session_id:
+            continue
+        code = getattr(getattr(type(model), entry.handler, None), "__code__", None)
+        names = getattr(code, "co_names", ())
+        distance = _CALLS_IT if method in names else _HAS_THE_ATTRIBUTE if attribute in names else _UNRELATED
+        found.append((_ITSELF if method == entry.handler else distance, entry.scope, entry.event))
+    return found
 
 
 def _attempt() -> _Attempt:
