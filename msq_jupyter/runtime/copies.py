@@ -14,12 +14,13 @@ import datetime
 import enum
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.arrays import is_array, is_scalar
-from msq_jupyter.runtime.read_only import Origin, ReadOnlyDict, ReadOnlyList, ReadOnlyRecord, ReadOnlySet
-from msq_jupyter.runtime.value_types import EnumShape, RecordShape
+from msq_jupyter.runtime.read_only import OrderedFrozen, Origin, ReadOnlyDict, ReadOnlyList, ReadOnlyRecord, ReadOnlySet
+from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape
 
 #: What cannot change, and holds nothing that can.
 SCALARS: frozenset[type] = frozenset(
@@ -33,6 +34,8 @@ SCALARS: frozenset[type] = frozenset(
 ORDERED_SETS: dict[type, bool] = {}
 
 _NOTHING: dict[int, Any] = {}
+_DICTS = frozenset((dict, ReadOnlyDict))
+_LISTS = frozenset((list, ReadOnlyList))
 #: How to copy one kind: called with the walk and the value.
 Start = Callable[["Walk", Any], Any]
 
@@ -57,6 +60,7 @@ class Rules:
             ReadOnlyDict: Walk.start_dict,
             ReadOnlyList: Walk.start_list,
             ReadOnlySet: Walk.start_set,
+            OrderedFrozen: Walk.start_fixed,
             bytearray: lambda _, value: bytes(value) if read_only else bytearray(value),
             **{kind: Walk.start_fixed if is_fixed else Walk.start_set for kind, is_fixed in ORDERED_SETS.items()},
         }
@@ -66,7 +70,9 @@ class Rules:
         """How a type is copied; None for what is handed on as it is."""
         start = self.starts.get(kind)
         if start is None and kind not in self.scalars:
-            start = self._learn(kind) or _start_like_its_base(kind)
+            start = self._learn(kind)
+            if start is None and self.read_only:
+                start = _start_like_its_base(kind)
             if start is None:
                 self.scalars.add(kind)
             else:
@@ -97,11 +103,12 @@ class Walk:
         self.sources: list[Any] = []
         self._unfilled: list[tuple[Callable[[Any, Any], None], Any, Any]] = []
         self._unhashed: list[tuple[Any, Any]] = []
+        self._holders: list[Any] = []
 
     def copy(self, value: Any) -> Any:
         """The copy of a value."""
         copy = self.begin(value)
-        while self._unfilled or self._unhashed:
+        while self._holders or self._unfilled or self._unhashed:
             self._fill()
             if self._unhashed:
                 self._fill_hashed(*self._unhashed.pop())
@@ -120,6 +127,10 @@ class Walk:
             copy = value if start is None else start(self, value)
         return copy
 
+    def holds_scalars(self, value: Iterable[Any]) -> bool:
+        """Whether there is nothing else in it."""
+        return self._scalars.issuperset(map(type, value))
+
     def note(self, value: Any, copy: Any) -> Any:
         """Remember that `copy` stands for `value`."""
         self.copies[id(value)] = copy
@@ -131,52 +142,82 @@ class Walk:
         self._unfilled.append((fill, copy, parts))
 
     def _fill(self) -> None:
-        while self._unfilled:
-            fill, copy, parts = self._unfilled.pop()
-            fill(copy, parts)
+        while self._holders or self._unfilled:
+            if self._holders:
+                holders, self._holders = self._holders, []
+                self._fill_layer(holders)
+            else:
+                fill, copy, parts = self._unfilled.pop()
+                fill(copy, parts)
 
-    # --- dicts, lists and sets -----------------------------------------------------------------------------------
+    # --- dicts and lists: layer by layer, in as few steps as there are loops in C ---------------------------------
 
-    def start_list(self, value: Any) -> Any:
-        """A list; what else it holds than scalars is replaced later."""
-        copy = read_only.new_list(value, self.origin) if self._rules.read_only else list(value)
-        self.copies[id(value)] = copy
-        self.sources.append(value)
-        if not self._scalars.issuperset(map(type, copy)):
-            self._unfilled.append((self._fill_list, copy, None))
-        return copy
-
-    def _fill_list(self, copy: list[Any], _: None) -> None:
-        scalars, begin, replace = self._scalars, self.begin, list.__setitem__
-        for place, item in enumerate(copy):
-            if type(item) not in scalars:
-                replace(copy, place, begin(item))
-
-    def start_dict(self, value: Any) -> Any:
+    def start_dict(self, value: dict[Any, Any]) -> Any:
         """A dict; what else it holds than scalars is replaced later."""
-        copy = read_only.new_dict(value, self.origin) if self._rules.read_only else dict(value)
-        self.copies[id(value)] = copy
-        self.sources.append(value)
-        if not self._scalars.issuperset(map(type, copy)):
-            items = list(copy.items())
-            dict.clear(copy)
-            self._unhashed.append((copy, items))
-        elif not self._scalars.issuperset(map(type, copy.values())):
-            self._unfilled.append((self._fill_dict, copy, None))
-        return copy
+        self._copy_dicts({id(value): value})
+        return self.copies[id(value)]
 
-    def _fill_dict(self, copy: dict[Any, Any], _: None) -> None:
-        scalars, begin, replace = self._scalars, self.begin, dict.__setitem__
-        for key, item in copy.items():
-            if type(item) not in scalars:
-                replace(copy, key, begin(item))  # the keys stay, so the loop may go on
+    def start_list(self, value: list[Any]) -> Any:
+        """A list; what else it holds than scalars is replaced later."""
+        self._copy_lists({id(value): value})
+        return self.copies[id(value)]
+
+    def _fill_layer(self, holders: list[Any]) -> None:
+        """Replace what dicts and lists hold by copies of it."""
+        scalars, copies, begin = self._scalars, self.copies, self.begin
+        held = [*chain.from_iterable(dict.values(one) if isinstance(one, dict) else one for one in holders)]
+        parts = [part for part in held if type(part) not in scalars]
+        self._copy_dicts({id(part): part for part in parts if type(part) in _DICTS})
+        self._copy_lists({id(part): part for part in parts if type(part) in _LISTS})
+        set_key, set_place = dict.__setitem__, list.__setitem__
+        for holder in holders:
+            if isinstance(holder, dict):
+                for key, part in holder.items():  # the keys stay, so the loop may go on
+                    if type(part) not in scalars:
+                        copy = copies.get(id(part))
+                        set_key(holder, key, begin(part) if copy is None else copy)
+            else:
+                for place, part in enumerate(holder):
+                    if type(part) not in scalars:
+                        copy = copies.get(id(part))
+                        set_place(holder, place, begin(part) if copy is None else copy)
+
+    def _copy_dicts(self, dicts: dict[int, Any]) -> None:
+        new = self._new(dicts, read_only.new_dicts, dict)
+        scalars = self._scalars
+        if not scalars.issuperset(map(type, chain.from_iterable(new))):
+            for copy in new:
+                if not scalars.issuperset(map(type, copy)):
+                    self._unhashed.append((copy, list(copy.items())))
+                    dict.clear(copy)
+        if not scalars.issuperset(map(type, chain.from_iterable(map(dict.values, new)))):
+            self._holders += new
+
+    def _copy_lists(self, lists: dict[int, Any]) -> None:
+        new = self._new(lists, read_only.new_lists, list)
+        if not self._scalars.issuperset(map(type, chain.from_iterable(new))):
+            self._holders += new
+
+    def _new(self, sources: dict[int, Any], read_only_copies: Callable[..., list[Any]], plain: Any) -> list[Any]:
+        """Copies of those that have none yet."""
+        for known in (self.copies, self._known):
+            if known and not known.keys().isdisjoint(sources):
+                self.copies.update((key, known[key]) for key in known.keys() & sources)
+                sources = {key: source for key, source in sources.items() if key not in known}
+        values = sources.values()
+        new = read_only_copies(values, self.origin) if self._rules.read_only else list(map(plain, values))
+        self.copies.update(zip(sources, new, strict=True))
+        self.sources += values
+        return new
+
+    # --- sets ----------------------------------------------------------------------------------------------------
 
     def start_set(self, value: Any) -> Any:
         """A set; elements get in when they are complete enough to be hashed."""
         elements = list(value)
         copy = self.note(value, read_only.new_set(self.origin) if self._rules.read_only else set())
         ordered = _has_order(value)
-        if self._scalars.issuperset(map(type, elements)):
+        if self.holds_scalars(elements):
             read_only.fill_set(copy, elements, ordered=ordered)
         else:
             self._unhashed.append((copy, (elements, ordered)))
@@ -198,10 +239,10 @@ class Walk:
     def start_fixed(self, value: Any) -> Any:
         """A tuple or a frozen set: the same one if it holds nothing but scalars."""
         if type(value) is tuple:
-            return value if self._scalars.issuperset(map(type, value)) else self.build(value, tuple)
+            return value if self.holds_scalars(value) else self.build(value, tuple)
         if self._rules.read_only and _has_order(value):
             return self.build(value, read_only.new_ordered_frozen)
-        if type(value) is frozenset and self._scalars.issuperset(map(type, value)):
+        if type(value) is frozenset and self.holds_scalars(value):
             return value
         return self.build(value, frozenset)
 
@@ -214,7 +255,7 @@ class Walk:
         while stack:
             top = stack[-1]
             inner = [item for item in top if type(item) is tuple and id(item) not in self.copies]
-            inner = [item for item in inner if not self._scalars.issuperset(map(type, item))]
+            inner = [item for item in inner if not self.holds_scalars(item)]
             if inner:
                 stack += inner
                 continue
@@ -251,8 +292,7 @@ def _start_like_its_base(kind: type) -> Start | None:
 def _start_array(walk: Walk, value: Any) -> Any:
     """A copy, and no view of the same memory: what was read before an event stays as it was."""
     copy = value.copy("K")
-    if walk._rules.read_only:
-        copy.flags.writeable = False
+    copy.flags.writeable = False
     return walk.note(value, copy)
 
 
@@ -265,6 +305,17 @@ def member_start(source: EnumShape, target: Any) -> Start:
     def start(_: Walk, value: Any) -> Any:
         parts = source.parts(value)
         return value if parts is None else target.make(parts)
+
+    return start
+
+
+def named_tuple_start(target: NamedTupleShape) -> Start:
+    """How named tuples are copied into those of another class, item by item."""
+
+    def start(walk: Walk, value: Any) -> Any:
+        if type(value) is target.kind and walk.holds_scalars(value):
+            return value
+        return walk.build(value, target.make)
 
     return start
 

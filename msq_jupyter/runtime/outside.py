@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.errors import StateError
 from msq_jupyter.runtime import read_only
-from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, record_start
+from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_tuple_start, record_start
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
 from msq_jupyter.runtime.refusals import path_to, refusal
@@ -84,7 +84,7 @@ class Outside:
         own = dict(_dict_of(model))
         own.pop(REPLICA_ATTRIBUTE, None)
         seen = {name: self.seen(model, name, value) for name, value in own.items()}
-        return read_only.new_dict(seen, _Origin(self, model, ""))
+        return read_only.new_dicts([seen], _Origin(self, model, ""))[0]
 
     def refusal(self, model: Model, attribute: str) -> Exception:
         """The error for a change of an attribute."""
@@ -177,7 +177,7 @@ class Outside:
         if isinstance(shape, EnumShape) and isinstance(target, EnumShape):
             return None if target.kind is kind else member_start(shape, target)
         if isinstance(target, NamedTupleShape):
-            return lambda walk, value: walk.build(value, target.make)
+            return named_tuple_start(target)
         assert isinstance(shape, RecordShape)
         return record_start(shape, RecordShape(shape.key, read_only.read_only_kind(target.kind)))
 
@@ -246,7 +246,7 @@ def changeable(value: Any) -> Any:
 def _learn_plain(kind: type) -> Start | None:
     shape = shape_like(kind)
     if isinstance(shape, NamedTupleShape):
-        return lambda walk, value: walk.build(value, shape.make)
+        return named_tuple_start(shape)
     if isinstance(shape, RecordShape):
         return record_start(shape, RecordShape(shape.key, read_only.plain_kind(kind)))
     return None

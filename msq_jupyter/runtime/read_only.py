@@ -7,9 +7,13 @@ They are subclasses, and hold what they show, so that everything written in C (j
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import repeat
 from types import new_class
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
+
+K = TypeVar("K")
 
 #: The slot in which a copy keeps where it came from.
 ORIGIN = "_msq_origin"
@@ -131,20 +135,24 @@ class OrderedFrozen(frozenset[Any]):
         return frozenset, (list(self),)
 
 
-def new_dict(items: dict[Any, Any], origin: Origin) -> ReadOnlyDict:
-    """A read-only dict of the same items, in one step of C."""
-    copy: ReadOnlyDict = _empty_dict(ReadOnlyDict)
-    _update(copy, items)
-    copy._msq_origin = origin  # type: ignore[attr-defined]  # a slot
-    return copy
+def new_dicts(sources: Collection[dict[Any, Any]], origin: Origin) -> list[ReadOnlyDict]:
+    """Read-only dicts of the same items, in loops of C."""
+    return _made(ReadOnlyDict, dict.__new__, dict.update, sources, origin)
 
 
-def new_list(items: Iterable[Any], origin: Origin) -> ReadOnlyList:
-    """A read-only list of the same items, in one step of C."""
-    copy: ReadOnlyList = _empty_list(ReadOnlyList)
-    _extend(copy, items)
-    copy._msq_origin = origin  # type: ignore[attr-defined]  # a slot
-    return copy
+def new_lists(sources: Collection[list[Any]], origin: Origin) -> list[ReadOnlyList]:
+    """Read-only lists of the same items, in loops of C."""
+    return _made(ReadOnlyList, list.__new__, list.extend, sources, origin)
+
+
+def _made(kind: type[K], new: Any, fill: Any, sources: Collection[Any], origin: Origin) -> list[K]:
+    copies = list(map(new, repeat(kind, len(sources))))
+    _exhaust(map(fill, copies, sources))
+    _exhaust(map(vars(kind)[ORIGIN].__set__, copies, repeat(origin)))
+    return copies
+
+
+_exhaust = deque[Any](maxlen=0).extend
 
 
 def new_set(origin: Origin) -> ReadOnlySet:
@@ -167,10 +175,6 @@ def new_ordered_frozen(elements: Iterable[Any]) -> OrderedFrozen:
     copy = OrderedFrozen(order)
     copy._msq_order = order
     return copy
-
-
-_empty_dict, _update = dict.__new__, dict.update
-_empty_list, _extend = list.__new__, list.extend
 
 
 # --- instances of dataclasses ------------------------------------------------------------------------------------

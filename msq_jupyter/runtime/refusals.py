@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from msq_jupyter.errors import ModelWriteError
@@ -51,7 +51,7 @@ def refusal(topics: TopicTable[str] | None, model: Model | None, attribute: str,
     call = f'{publish}("{scope}", "{event}", data)'
     if distance == _ITSELF:
         remedy = f"publish the event that this method subscribes to: {call}"
-    elif method and distance == _UNRELATED:
+    elif distance > _CALLS_IT and method and not method.startswith("__"):
         name = type(owner).__name__.lower()
         remedy = (
             f'have an event call it: self.subscribe("{name}", "{method}", self.{method}) in init, and here '
@@ -91,7 +91,7 @@ def _attempt() -> _Attempt:
         if code.co_argcount and not str(frame.f_globals.get("__name__")).startswith(_OURS):
             first = frame.f_locals.get(code.co_varnames[0])
             if is_facade(first):
-                if code.co_name.isidentifier():
+                if _is_method(type(first), code):
                     model, method = model_of(first), code.co_name
             elif issubclass(type(first), View):
                 return _Attempt(model, method, True)
@@ -99,6 +99,19 @@ def _attempt() -> _Attempt:
                 break  # a model's event, in the middle of which a view looks
         frame = frame.f_back
     return _Attempt(model, method, False)
+
+
+def _is_method(kind: type, code: CodeType) -> bool:
+    """Whether code is that of a method or property of a class, and not of a function that was handed a model."""
+    for base in kind.__mro__:
+        function = vars(base).get(code.co_name)
+        while function is not None:
+            if getattr(function, "__code__", None) is code:
+                return True
+            # What a property, a class method or a decorator with `functools.wraps` is made of.
+            inner = (getattr(function, name, None) for name in ("fget", "__func__", "__wrapped__"))
+            function = next((one for one in inner if one is not None), None)
+    return False
 
 
 def path_to(copy: Any, root: Any) -> list[Any] | None:

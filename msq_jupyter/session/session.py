@@ -345,10 +345,6 @@ class SessionCore:
         """Call something on the socket thread, later; it works while a cell runs."""
         self._connection.call_later(delay_s, function)
 
-    def copied(self, value: Any) -> Any:
-        """A plain copy of what was read of a model."""
-        return self._replica.copied(value, "value")
-
     def _send(self, payload: bytes, topic: str) -> int:
         if len(payload) > protocol.EVENT_PLAIN_BYTES_MAX:
             raise EventTooLarge(len(payload), protocol.EVENT_PLAIN_BYTES_MAX, topic)

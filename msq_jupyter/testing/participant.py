@@ -147,7 +147,7 @@ class Participant:
             SessionClosed: it left, or has not joined yet.
         """
         root = self._open_replica().root
-        check_assignable(root, attribute)
+        check_assignable(self.model, attribute)
         self._send(self.replica.encode_assignment(root.id, attribute, value), f"{type(root).__name__}.{attribute}")
 
     def ask(self, question: Callable[[int], protocol.Message], answer: Callable[[Any], None]) -> None:

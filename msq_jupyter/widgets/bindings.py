@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from msq_jupyter.errors import ArgumentError, MsqError
+from msq_jupyter.runtime.outside import changeable
 from msq_jupyter.runtime.replica import check_assignable
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Link:
                 return
         value = getattr(self._session.model, self._attribute, None)
         if isinstance(value, _CONTAINERS):
-            value = self._session.copied(value)
+            value = changeable(value)
         if type(value) is type(self._shown) and value == self._shown:
             return
         self._shown = value
