@@ -95,8 +95,6 @@ def _attempt() -> _Attempt:
                     model, method = model_of(first), code.co_name
             elif issubclass(type(first), View):
                 return _Attempt(model, method, True)
-            elif issubclass(type(first), Model):
-                break  # a model's event, in the middle of which a view looks
         frame = frame.f_back
     return _Attempt(model, method, False)
 

@@ -107,6 +107,8 @@ class Poll(Base):
         self.stuff = [what]
         self.publish("out", "told", self.stuff)
         self.stuff.append("later")
+        self.publish("out", "told again")
+        self.stuff.append("last")
 
     def came(self, who):
         pass
@@ -138,6 +140,14 @@ class Poll(Base):
 
     def everything(self):
         return list(self.__dict__)
+
+    @property
+    def yes(self):
+        return self.votes["yes"]
+
+    @yes.setter
+    def yes(self, count):
+        self.votes["yes"] = count
 
     @property
     def pace(self):
@@ -655,6 +665,11 @@ def test_6_2_a_copy_serves_until_the_replica_moves_and_stays_as_it_was(bench, mo
     assert model.speed == 8
     bench.assign("deep", [1])
     assert model.deep == [1]
+    votes = model.votes
+    bench.assign("yes", 40)
+    assert (votes["yes"], model.votes["yes"]) == (3, 40)
+    bench.replica.restore(bench.replica.snapshot())
+    assert bench.replica.outside.root.votes == {"yes": 40, "no": 1}
 
 
 def test_6_2_facades_go_with_their_models():
@@ -717,7 +732,7 @@ def test_6_2_threads_read_while_an_event_runs(bench, model):
 
 
 def test_4_2_views_get_data_they_cannot_change_the_model_with(bench, model):
-    heard, tried = [], []
+    heard, tried, seen = [], [], []
 
     def immediately(data):
         heard.append((data, list(model.stuff)))
@@ -728,6 +743,7 @@ def test_4_2_views_get_data_they_cannot_change_the_model_with(bench, model):
             tried.append(write)
 
     bench.replica.view_events.subscribe("v", "out", "told", immediately, "immediate")
+    bench.replica.view_events.subscribe("v", "out", "told again", lambda _: seen.append(list(model.stuff)), "immediate")
     bench.publish("poll", "tell", "x")
     bench.publish("poll", "tell", model)
     assert len(tried) == 6
@@ -735,8 +751,9 @@ def test_4_2_views_get_data_they_cannot_change_the_model_with(bench, model):
     assert heard[1][0][0] is model
     # In the middle of the event, and after it.
     assert heard[0][1] == ["x"]
-    assert bench.root.stuff == [bench.root, "later"]
-    assert model.stuff == [model, "later"]
+    assert seen == [["x", "later"], [model, "later"]]
+    assert bench.root.stuff == [bench.root, "later", "last"]
+    assert model.stuff == [model, "later", "last"]
 
 
 def test_4_2_what_was_read_can_be_published_again(bench, model):

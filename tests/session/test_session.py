@@ -17,6 +17,7 @@ from msq_jupyter.errors import (
     AuthorError,
     EventTooLarge,
     ModelInitError,
+    ModelWriteError,
     OutsideModelError,
     PersistedDataError,
     SessionClosed,
@@ -25,6 +26,7 @@ from msq_jupyter.errors import (
     VersionMissing,
     WrongPassword,
 )
+from msq_jupyter.runtime.view import View
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Broken, Counter, EditedCounter, Picky, Unencodable
@@ -386,6 +388,56 @@ async def test_5_1_saving_from_a_cell_raises(join):
     ada = await join()
     with pytest.raises(OutsideModelError, match=r"session\.publish"):
         ada.model.persist_session({})
+
+
+async def test_6_2_a_cell_reads_the_model_and_cannot_change_it(join):
+    ada, ben = await join(), await join()
+    await until(lambda: len(ada.model.people) == len(ben.model.people) == 2)
+    assert ada.model is ada.model
+    assert isinstance(ada.model, Counter)
+    for write in (
+        lambda: setattr(ada.model, "count", 5),
+        lambda: ada.model.people.append("me"),
+        lambda: ada.model.add(1),
+    ):
+        with pytest.raises(ModelWriteError, match=r'session\.publish\("counter", "add", data\)'):
+            write()
+    ben.publish("counter", "add", 1)
+    await until(lambda: ada.model.count == 1)
+    assert ada._replica.snapshot() == ben._replica.snapshot()
+
+
+class Meddling(View):
+    """Tries to change the model, in every way a view is called."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self.heard = []
+        for handling in ("queued", "once_per_frame", "immediate"):
+            self.subscribe("counter", "changed", self.on_change, handling)
+
+    def on_change(self, count):
+        self.heard.append(count)
+        self.model.count = 100
+
+    def update(self, time_ms):
+        self.model.people.clear()
+
+
+async def test_6_2_a_view_cannot_change_the_model_and_the_session_goes_on(join, caplog):
+    ada, ben = await join(view=Meddling), await join()
+    for _ in range(2):
+        ben.publish("counter", "add", 1)
+        await ben.synced()
+    await until(lambda: len(ada.view.heard) >= 5)
+    told = [record for record in caplog.records if record.exc_info and record.exc_info[0] is ModelWriteError]
+    texts = {str(record.exc_info[1]) for record in told}
+    remedy = 'publish an event that a method of the model subscribes to, for example self.publish("counter", "'
+    assert any(f"Counter.count is the model's and cannot be changed from a view: {remedy}" in text for text in texts)
+    assert any(f"Counter.people is the model's and cannot be changed from a view: {remedy}" in text for text in texts)
+    assert ada.is_live
+    assert ada.model.count == ben.model.count == 2
+    assert len(ada.model.people) == 2
 
 
 async def test_stepping_on_another_thread_raises(join):
