@@ -12,6 +12,7 @@ import ast
 import builtins
 import contextlib
 import copy
+import dis
 import functools
 import importlib.metadata
 import importlib.util
@@ -35,13 +36,13 @@ from msq_jupyter.runtime.canonical_ast import (
     names_bound_in,
 )
 
-_FUTURE_FLAGS = functools.reduce(
+FUTURE_FLAGS = functools.reduce(
     int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 )
 #: Parsed texts that are kept for the next identification: more than the cells of one notebook.
 _TEXTS_MAX = 512
 #: Further down than any real line, to tell apart definitions that share one.
-_FAR_LINE = 1_000_000
+FAR_LINE = 1_000_000
 
 Place: TypeAlias = tuple[str, int]
 Fingerprint: TypeAlias = tuple[Any, ...]
@@ -237,7 +238,7 @@ class SourceText:
 
     def _compiled(self, code: types.CodeType) -> dict[Place, list[Fingerprint]]:
         # Future imports of one cell hold in all later ones, so the flags are those of the running code.
-        flags = code.co_flags & _FUTURE_FLAGS
+        flags = code.co_flags & FUTURE_FLAGS
         if flags not in self._fingerprints:
             places: dict[Place, list[Fingerprint]] = {}
             for compiled in _codes_of(self.tree, flags):
@@ -248,12 +249,12 @@ class SourceText:
     def _distinguish(self, candidates: list[Definition], code: types.CodeType, wanted: Fingerprint) -> Any:
         """Which of several definitions on one line is running: each is moved to a line of its own and compiled."""
         order = {node: number for number, node in enumerate(ast.walk(self.tree))}
-        far_line = code.co_firstlineno + _FAR_LINE
+        far_line = code.co_firstlineno + FAR_LINE
         for candidate in candidates:
             moved = copy.deepcopy(self.tree)
             # All of it moves: what an instruction compiles to can depend on whether its neighbour shares its line.
-            ast.increment_lineno(list(ast.walk(moved))[order[candidate]], _FAR_LINE)
-            for compiled in _codes_of(moved, code.co_flags & _FUTURE_FLAGS):
+            ast.increment_lineno(list(ast.walk(moved))[order[candidate]], FAR_LINE)
+            for compiled in _codes_of(moved, code.co_flags & FUTURE_FLAGS):
                 is_here = (compiled.co_firstlineno, compiled.co_name) == (far_line, code.co_name)
                 if is_here and _fingerprint(compiled) == wanted:
                     return candidate
@@ -357,15 +358,34 @@ def line_range(node: Any) -> tuple[int, int]:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)]), node.end_lineno
 
 
+def assigned_globals(code: types.CodeType) -> list[str]:
+    """The globals that a function, or one inside it, assigns or deletes, by name."""
+    everything = [code, *codes_in(code)]
+    found = {
+        str(instruction.argval)
+        for inner in everything
+        for instruction in dis.get_instructions(inner)
+        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
+    }
+    return sorted(found)
+
+
 # --- comparing code ----------------------------------------------------------------------------------------------
 
 
-def _compile(tree: ast.Module, flags: int) -> types.CodeType:
+def compile_tree(tree: ast.Module, flags: int, file: str = "<source>") -> types.CodeType:
+    """The code of a module or cell.
+
+    Args:
+        tree: what to compile.
+        flags: of the future imports that hold there.
+        file: where it comes from, for tracebacks.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         # Cells may await at top level.
         code: types.CodeType = compile(
-            tree, "<source>", "exec", flags=flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+            tree, file, "exec", flags=flags | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
         )
         return code
 
@@ -375,12 +395,13 @@ def _codes_of(tree: ast.Module, flags: int) -> Iterator[types.CodeType]:
 
     It makes a difference: a call of a name that the same unit imports is compiled in another way.
     """
-    yield from _codes_in(_compile(tree, flags))
+    yield from codes_in(compile_tree(tree, flags))
     for statement in tree.body:
-        yield from _codes_in(_compile(ast.Module([statement], []), flags))
+        yield from codes_in(compile_tree(ast.Module([statement], []), flags))
 
 
-def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
+def codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
+    """All code inside a code object, in the order of its constants."""
     stack = [code]
     while stack:
         inner = [constant for constant in stack.pop().co_consts if isinstance(constant, types.CodeType)]
@@ -399,6 +420,4 @@ def _fingerprint(code: types.CodeType) -> Fingerprint:
 
 def _is_rewritten(code: types.CodeType) -> bool:
     """Whether a tool rewrote the code at import, as pytest does with `assert`: nobody can write a name with "@"."""
-    return any(
-        name.startswith("@") for part in (code, *_codes_in(code)) for name in (*part.co_names, *part.co_varnames)
-    )
+    return any(name.startswith("@") for part in (code, *codes_in(code)) for name in (*part.co_names, *part.co_varnames))
