@@ -84,7 +84,7 @@ class StateError(AuthorError, TypeError):
 
 
 class DeterminismError(AuthorError):
-    """Model code asked for something that differs between the participants' kernels; the message says what to use."""
+    """Model code asks for what differs between kernels, or keeps something where no snapshot holds it."""
 
 
 class PersistenceTypeError(AuthorError, TypeError):

@@ -31,6 +31,7 @@ from msq_jupyter.errors import (
     SubscriptionError,
 )
 from msq_jupyter.runtime import model as model_module
+from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
 from msq_jupyter.runtime.outside import Outside
@@ -385,6 +386,8 @@ class Replica:
             return "it was destroyed, or is a model of another session: drop the reference"
         if isinstance(value, FutureHandle):
             return "it belongs to another session: drop the reference"
+        if isinstance(value, Constant):
+            return remedy_for(value)
         return value.remedy if isinstance(value, FutureCall) else None
 
     def handle(self, handle_id: int, time_ms: float) -> FutureHandle:

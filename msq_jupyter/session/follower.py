@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,7 +18,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import EventNeverEnds, ModelInitError, MsqError, PersistedDataError
 from msq_jupyter.persistence.records import decode_meta, size_text
 from msq_jupyter.runtime import replica as replica_module
-from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.link import LinkedCode
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saves import LastSave
 from msq_jupyter.runtime.view import ViewEvents
@@ -45,20 +45,14 @@ class Blueprint:
     Attributes:
         session_id: the session.
         persistent_id: for messages.
-        model: the root model's class.
-        classes: all model classes of the session by key.
+        code: the session's code, linked.
         options: the session's options.
-        value_types: all enums, named tuples and dataclasses of the session by key.
-        originals: for classes made for this session, those that cells and views know in their place.
     """
 
     session_id: str
     persistent_id: str
-    model: type[Model]
-    classes: Mapping[str, type[Model]]
+    code: LinkedCode
     options: Mapping[str, Any]
-    value_types: Mapping[str, type] = field(default_factory=dict)
-    originals: Mapping[type, type] = field(default_factory=dict)
 
 
 _FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.SnapshotWanted)
@@ -166,8 +160,10 @@ class Follower:
         if welcome.resumed:
             return  # the replica we have goes on; a discarded one waits for the next welcome
         plan = self._blueprint
-        kinds = (plan.value_types, plan.originals)
-        replica = Replica(plan.session_id, welcome.run, plan.classes, self._view_events, *kinds)
+        code = plan.code
+        replica = Replica(
+            plan.session_id, welcome.run, code.models, self._view_events, code.value_types, code.originals
+        )
         if welcome.snapshot is not None:
             replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
         else:
@@ -192,7 +188,7 @@ class Follower:
                 "[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id
             )
             logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
-        model = self._blueprint.model
+        model = self._blueprint.code.root
         options = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(self._blueprint.options)))
         try:
             replica.start(model, options, persisted)

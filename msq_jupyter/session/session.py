@@ -28,6 +28,7 @@ from msq_jupyter.errors import (
 )
 from msq_jupyter.persistence.records import VersionList
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveStored, check_assignable
@@ -84,8 +85,7 @@ class SessionCore:
         self.view_events = ViewEvents()
         self._keys = Keys(root_key, self.persistent_id, self.id)
         self._client = Client(self._keys, self._first_message())
-        code = (arguments.model, identity.models, arguments.options, identity.value_types)
-        blueprint = Blueprint(self.id, self.persistent_id, *code)
+        blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
         self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
         self._mistakes = Mistakes(always_check="state" in arguments.debug)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, self._begin_anew)
@@ -156,6 +156,7 @@ class SessionCore:
         Raises:
             ArgumentError: names the argument.
             CodeIdentityError: the model's code cannot be identified.
+            DeterminismError: the model's code keeps something where no other replica sees it.
             WrongPassword: the name is in use with another password.
             SynchronizerUnreachable: nobody answers.
             ModelInitError: the root model's `init` failed; the cause is attached.

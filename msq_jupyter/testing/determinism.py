@@ -13,7 +13,7 @@ from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.stable import check_json, content_bytes, content_value
 from msq_jupyter.testing.differences import first_difference, twin_of
 from msq_jupyter.testing.faults import HandlerRaised, NotConverged
-from msq_jupyter.testing.plan import identity_of
+from msq_jupyter.testing.plan import code_of
 
 #: What happens: (scope, event), (scope, event, data), or a number of milliseconds that pass.
 Step: TypeAlias = "tuple[str, str] | tuple[str, str, Any] | float"
@@ -70,15 +70,15 @@ class _Bench:
     """One replica, fed by hand."""
 
     def __init__(self, model: type[Model], options: Mapping[str, Any], persisted: Any) -> None:
-        identity = identity_of(model)
-        self.replica = Replica(_SESSION, _RUN, identity.models, value_types=identity.value_types)
+        _, code = code_of(model)
+        self.replica = Replica(_SESSION, _RUN, code.models, value_types=code.value_types, originals=code.originals)
         self.time_ms = 0.0
         self.counter = 0
         data = None
         if persisted is not None:
             check_json(persisted, "persisted")
             data = content_value(content_bytes(persisted))
-        self.replica.start(model, dict(options), data)
+        self.replica.start(code.root, dict(options), data)
 
     def restore(self) -> None:
         """Become a replica made from its own snapshot."""

@@ -25,7 +25,7 @@ from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.testing.faults import HandlerRaised
 from msq_jupyter.testing.ledger import Witness
 from msq_jupyter.testing.network import Link
-from msq_jupyter.testing.plan import Plan, World, identity_of
+from msq_jupyter.testing.plan import Plan, World, code_of
 from msq_jupyter.testing.timeline import Timer
 
 logger = logging.getLogger("msq_jupyter.testing")
@@ -48,12 +48,11 @@ class Participant:
         self._world = world
         self._plan = plan
         arguments = plan.arguments
-        identity = identity_of(arguments.model)
+        identity, code = code_of(arguments.model)
         self._keys = Keys(derive_root_key(None, arguments.persistent_id), arguments.persistent_id, self.session_id)
         card = self._keys.seal_view_data(name, pack_value({"label": name, "view_data": arguments.view_data}, "card"))
         self.client = Client(self._keys, arguments.message(self.session_id, name, self._keys.password_check, card))
-        code = (arguments.model, identity.models, arguments.options, identity.value_types)
-        blueprint = Blueprint(self.session_id, arguments.persistent_id, *code)
+        blueprint = Blueprint(self.session_id, arguments.persistent_id, code, arguments.options)
         self.view_events = ViewEvents()
         self.follower = Follower(self.client, self._keys, blueprint, self.view_events)
         self._sealer = VersionSealer(self._keys, self.session_id, identity.code_hash, identity.source, name)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.testing.ledger import Ledger
@@ -13,14 +14,15 @@ from msq_jupyter.testing.network import Dice
 from msq_jupyter.testing.synchronizer import SimulatedSynchronizer
 from msq_jupyter.testing.timeline import Timeline
 
-_identities: WeakKeyDictionary[type[Model], CodeIdentity] = WeakKeyDictionary()
+_codes: WeakKeyDictionary[type[Model], tuple[CodeIdentity, LinkedCode]] = WeakKeyDictionary()
 
 
-def identity_of(model: type[Model]) -> CodeIdentity:
-    """The identity of a model's code, worked out once for each class."""
-    if model not in _identities:
-        _identities[model] = identify(model, model_base=Model)
-    return _identities[model]
+def code_of(model: type[Model]) -> tuple[CodeIdentity, LinkedCode]:
+    """The code of a model, identified and linked once for each class: participants may share what nobody changes."""
+    if model not in _codes:
+        identity = identify(model, model_base=Model)
+        _codes[model] = (identity, link(identity))
+    return _codes[model]
 
 
 @dataclass(frozen=True)
@@ -43,4 +45,4 @@ class Plan:
     @property
     def session_id(self) -> str:
         """Identity of the live session."""
-        return self.arguments.session_id(identity_of(self.arguments.model).code_hash)
+        return self.arguments.session_id(code_of(self.arguments.model)[0].code_hash)
