@@ -38,7 +38,6 @@ from msq_jupyter.runtime.link_classes import ClassMaker
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.sources import MAIN_MODULES, Located, SourceError, Sources, assigned_globals, library_of
 
-
 _in_place: Callable[[Any, Any], Any] = operator.ipow
 
 
