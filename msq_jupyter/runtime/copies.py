@@ -30,7 +30,7 @@ SCALARS: frozenset[type] = frozenset(
     )
 )
 
-#: Sets that have an order, and keep it outside: the class, and whether its instances never change.
+#: Sets that have an order, and keep it outside: by class, whether its instances never change. A new one is a line here.
 ORDERED_SETS: dict[type, bool] = {}
 
 _NOTHING: dict[int, Any] = {}

@@ -150,8 +150,10 @@ class Outside:
         return self.facade(self._replica.models[model_id])
 
     def handle_parts(self, value: object) -> tuple[int, float] | None:
-        """Id and time of a handle for a future message."""
-        return self._replica.handle_parts(value)
+        """Id and time of a handle for a future message, the replica's or one of `handle`."""
+        if isinstance(value, FutureHandle) and value.replica in (self, self._replica):
+            return value.handle_id, value.time
+        return None
 
     def remedy(self, value: object) -> str | None:
         """What to do instead of storing a value that only looks like one of this replica's."""

@@ -572,7 +572,9 @@ def test_6_2_models_handles_and_methods_in_containers(bench, model):
         method("yes")
     bench.publish("poll", "wait", 50)
     assert model.timer.time == 51
-    assert model.timer == bench.root.timer
+    bench.publish("poll", "set", model.timer)
+    assert bench.root.stuff == bench.root.timer
+    assert model.stuff == model.timer
     with pytest.raises(OutsideModelError):
         model.timer.cancel()
 

@@ -38,15 +38,15 @@ async def test_6_1_an_interrupt_in_the_middle_of_an_event_restores_the_replica(j
     ada, ben = await join(rejoin_limit_ms=60_000), await join()
     ben.publish("counter", "add", 1)
     await until(lambda: ada.model.count == 1)
-    save = type(ada.model).save
+    save = type(ada._replica.root).save
 
     def interrupted(self):
-        if self is ada.model:
-            monkeypatch.setattr(type(ada.model), "save", save)
+        if self == ada.model:
+            monkeypatch.setattr(type(ada._replica.root), "save", save)
             raise KeyboardInterrupt
         save(self)
 
-    monkeypatch.setattr(type(ada.model), "save", interrupted)
+    monkeypatch.setattr(type(ada._replica.root), "save", interrupted)
     half_done = ada.model
     ben.publish("counter", "add", 1)
     with interrupts_go_to(signal.default_int_handler), pytest.raises(KeyboardInterrupt):
@@ -62,7 +62,7 @@ async def test_6_1_an_interrupt_in_the_middle_of_an_event_restores_the_replica(j
 
 def hang_in_save(session: Any, monkeypatch: pytest.MonkeyPatch, *, times: int = 1_000) -> list[str]:
     """Have the user press the button in the middle of `save`, as often as it is called in this kernel."""
-    kind = type(session.model)
+    kind = type(session._replica.root)
     whole, pressed = kind.save, []
 
     def save(self):
@@ -117,7 +117,7 @@ async def test_6_1_an_event_that_never_ends_ends_the_session_of_who_interrupts_i
     def save(self):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(type(ben.model), "save", save)  # a newcomer is stuck there, too, and is told
+    monkeypatch.setattr(type(ben._replica.root), "save", save)  # a newcomer is stuck there, too, and is told
     with interrupts_go_to(signal.SIG_IGN), pytest.raises(EventNeverEnds, match="interrupted twice"):
         await join(code_hash=ben.code_hash)
     assert ben.is_live
@@ -144,7 +144,7 @@ def test_6_1_a_model_that_runs_long_is_told_of_once_with_its_method(caplog):
 
 async def test_6_1_the_method_that_runs_can_be_named(join, monkeypatch):
     ada = await join()
-    kind, seen = type(ada.model), []
+    kind, seen = type(ada._replica.root), []
     monkeypatch.setattr(kind, "save", lambda self: seen.append(ada._stepper.running_method))
     ada.publish("counter", "add", 1)
     await ada.synced()
