@@ -19,6 +19,7 @@ from typing import Any
 
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.arrays import is_array, is_scalar
+from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.read_only import OrderedFrozen, Origin, ReadOnlyDict, ReadOnlyList, ReadOnlyRecord, ReadOnlySet
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape
 
@@ -31,7 +32,7 @@ SCALARS: frozenset[type] = frozenset(
 )
 
 #: Sets that have an order, and keep it outside: by class, whether its instances never change. A new one is a line here.
-ORDERED_SETS: dict[type, bool] = {}
+ORDERED_SETS: dict[type, bool] = {OrderedSet: False, OrderedFrozenSet: True}
 
 _NOTHING: dict[int, Any] = {}
 _DICTS = frozenset((dict, ReadOnlyDict))

@@ -23,14 +23,16 @@ import dataclasses
 import enum
 import functools
 import operator
+import sys
 import types
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import resolve_name
 from typing import Any
 
 from msq_jupyter.errors import DeterminismError
 from msq_jupyter.runtime import rewrite
-from msq_jupyter.runtime.canonical_ast import CONSTANT_TYPES
+from msq_jupyter.runtime.canonical_ast import CONSTANT_TYPES, Import
 from msq_jupyter.runtime.codehash import CodeIdentity
 from msq_jupyter.runtime.constants import CONTAINERS, constant
 from msq_jupyter.runtime.deterministic import BUILTINS, OrderedSet, power, set_display, substitute_for, view_set
@@ -46,6 +48,7 @@ def power_in_place(x: Any, y: Any) -> Any:
     return power(x, y) if isinstance(x, (int, float, complex)) else _in_place(x, y)
 
 
+#: Besides them, each linking has an `__import__` of its own.
 _BUILTINS = {
     **BUILTINS,
     rewrite.SET_DISPLAY: set_display,
@@ -98,6 +101,7 @@ class Linker:
         self._alive: list[Any] = []  # keys are ids, which must not be used again
         self._queue: collections.deque[Callable[[], None]] = collections.deque()
         self._namespaces: dict[int, dict[str, Any]] = {}
+        self._builtins = {**_BUILTINS, "__import__": self._import}
         self.classes = ClassMaker(self.value, self.is_written, self._queue.append)
         self._makers: tuple[tuple[Any, Callable[[Any, str], Any]], ...] = (
             (types.FunctionType, self._function),
@@ -177,6 +181,8 @@ class Linker:
             for mentioned in located.text.mentions(located.node).names:
                 if mentioned in function.__globals__ and mentioned not in namespace:
                     namespace[mentioned] = self.value(function.__globals__[mentioned], mentioned)
+            for found in located.text.mentions(located.node).imports:
+                self._import_now(found, function.__globals__.get("__package__") or "")
 
         self._queue.append(fill)
         return made
@@ -321,12 +327,26 @@ class Linker:
         self._queue.append(fill)
         return made
 
+    def _import(self, name: str, *details: Any, **keywords: Any) -> Any:
+        """What `import` inside a function gives: the author's own modules linked, like those imported above it."""
+        module = BUILTINS["__import__"](name, *details, **keywords)
+        linked = self.value(module, name)
+        self.finish()
+        return linked
+
+    def _import_now(self, found: Import, package: str) -> None:
+        """Link what a function is going to import, if it is there, so that it is frozen like everything else."""
+        name = resolve_name("." * found.level + found.module, package) if found.level and package else found.module
+        for full_name in (name, f"{name}.{found.name}"):
+            if full_name in sys.modules:
+                self.value(sys.modules[full_name], full_name)
+
     def _namespace(self, original: dict[str, Any]) -> dict[str, Any]:
         if id(original) not in self._namespaces:
             self._alive.append(original)
             names = ("__name__", "__package__", "__spec__")
             own = {name: original[name] for name in names if name in original}
-            self._namespaces[id(original)] = {"__builtins__": _BUILTINS, **own}
+            self._namespaces[id(original)] = {"__builtins__": self._builtins, **own}
         return self._namespaces[id(original)]
 
     def _note(self, thing: Any, made: Any) -> Any:

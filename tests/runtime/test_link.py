@@ -95,6 +95,29 @@ def test_6_1_autoreload_of_a_module_does_not_reach_a_running_replica(tmp_path, m
         importlib.invalidate_caches()
 
 
+def test_6_1_a_module_imported_in_a_method_is_frozen_and_linked(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    Path(tmp_path, "linked_inner.py").write_text("FACTOR = 2\ndef order(x):\n    return list({x, 'b', 'a'}), FACTOR\n")
+    importlib.import_module("linked_inner")
+    root = """
+class Root(Model):
+    def init(self, options):
+        self.subscribe("root", "go", self.go)
+    def go(self, _):
+        import linked_inner
+        from linked_inner import order
+        self.result = [linked_inner.order("c"), order("c")]
+"""
+    try:
+        with notebook(root) as cells:
+            replica = cells.replica()
+            sys.modules["linked_inner"].FACTOR = 50
+            assert publish(replica, "root", "go").result == [(["c", "b", "a"], 2)] * 2
+    finally:
+        sys.modules.pop("linked_inner", None)
+        importlib.invalidate_caches()
+
+
 def test_1_4_two_sessions_in_one_kernel_share_no_class_and_no_class_attribute():
     with notebook(SPEEDY) as cells:
         one, other = cells.replica(), cells.replica()

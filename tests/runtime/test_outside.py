@@ -19,6 +19,7 @@ import pytest
 
 from msq_jupyter.errors import ModelWriteError, OutsideModelError, StateError
 from msq_jupyter.runtime import copies, read_only
+from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.view import View, make_view
@@ -760,10 +761,10 @@ def test_4_2_views_get_data_they_cannot_change_the_model_with(bench, model):
 
 def test_4_2_what_was_read_can_be_published_again(bench, model):
     bench.root.stuff = {
-        "a": [{1, 2}, (3, [4])],
+        "a": [OrderedSet([1, 2]), (3, [4])],
         "box": Box("b", [Cell(1, 2)]),
         "part": bench.root.part,
-        "frozen": frozenset({Colour.RED}),
+        "frozen": OrderedFrozenSet([Colour.RED]),
     }
     bench.replica.moves += 1
     before = copy.copy(bench.root.stuff)

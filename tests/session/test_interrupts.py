@@ -12,10 +12,18 @@ from typing import Any
 import pytest
 
 from msq_jupyter.errors import EventNeverEnds, ModelInitError, SessionClosed
+from msq_jupyter.runtime.link import link
+from msq_jupyter.runtime.link_classes import ClassMaker
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.session.interrupts import ModelRun
 from msq_jupyter.session.mistakes import ENDLESS_S, Mistakes
 from tests.session.test_session import join, until  # noqa: F401  # a fixture
+
+
+@pytest.fixture(autouse=True)
+def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tests put methods that are interrupted into linked classes."""
+    monkeypatch.setattr(ClassMaker, "seal", lambda self: None)
 
 
 @contextlib.contextmanager
@@ -117,7 +125,12 @@ async def test_6_1_an_event_that_never_ends_ends_the_session_of_who_interrupts_i
     def save(self):
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(type(ben._replica.root), "save", save)  # a newcomer is stuck there, too, and is told
+    def stuck(identity):
+        code = link(identity)
+        code.root.save = save
+        return code
+
+    monkeypatch.setattr("msq_jupyter.session.session.link", stuck)  # a newcomer is stuck there, too, and is told
     with interrupts_go_to(signal.SIG_IGN), pytest.raises(EventNeverEnds, match="interrupted twice"):
         await join(code_hash=ben.code_hash)
     assert ben.is_live
