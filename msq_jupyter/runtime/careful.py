@@ -12,17 +12,16 @@ from itertools import chain
 from types import MethodType
 from typing import Any
 
-import ormsgpack
-
 from msq_jupyter.errors import StateError
 from msq_jupyter.runtime.arrays import ArrayRefused, array_parts, is_array, is_scalar, memory_of
 from msq_jupyter.runtime.deterministic.sets import OrderedFrozenSet, OrderedSet
-from msq_jupyter.runtime.extensions import PACK_OPTIONS, Extension, World, public_method
+from msq_jupyter.runtime.extensions import Extension, World, public_method
 from msq_jupyter.runtime.leaves import LEAF_WRITERS, LeafRefused, text
+from msq_jupyter.runtime.packer import PACK_OPTIONS, packb
+from msq_jupyter.runtime.packer import Ext as _Ext
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape
 from msq_jupyter.stable import VALUES_MAX, path_text
 
-_Ext = ormsgpack.Ext
 _AS_IT_IS = frozenset((type(None), bool, float, bytes))
 _BUILT_IN_SETS: frozenset[type] = frozenset((set, frozenset))
 _CONTAINERS: frozenset[type] = frozenset((list, dict, tuple, *_BUILT_IN_SETS, OrderedSet, OrderedFrozenSet))
@@ -251,7 +250,7 @@ def _whole(value: Any, shape: NamedTupleShape) -> Any:
 
 
 def _pack(plain: Any) -> bytes:
-    return ormsgpack.packb(plain, None, PACK_OPTIONS)
+    return packb(plain, None, PACK_OPTIONS)
 
 
 def _name_of(value: Any) -> str:

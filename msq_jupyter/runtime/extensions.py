@@ -6,7 +6,6 @@ from types import FunctionType, MethodType
 from typing import Annotated, Any, Protocol
 
 import msgspec
-import ormsgpack
 
 from msq_jupyter.runtime.value_types import ValueTypes
 
@@ -41,17 +40,6 @@ class Extension:
 
 #: A number in the table; a negative one would count from its end.
 Number = Annotated[int, msgspec.Meta(ge=0)]
-
-#: Everything that MessagePack has no type for comes to us, and not out as something like it.
-PACK_OPTIONS = (
-    ormsgpack.OPT_PASSTHROUGH_BIG_INT
-    | ormsgpack.OPT_PASSTHROUGH_DATACLASS
-    | ormsgpack.OPT_PASSTHROUGH_DATETIME
-    | ormsgpack.OPT_PASSTHROUGH_ENUM
-    | ormsgpack.OPT_PASSTHROUGH_SUBCLASS
-    | ormsgpack.OPT_PASSTHROUGH_TUPLE
-    | ormsgpack.OPT_PASSTHROUGH_UUID
-)
 
 
 class World(Protocol):

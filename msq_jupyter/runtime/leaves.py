@@ -8,12 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-import ormsgpack
 
 from msq_jupyter.runtime.extensions import Extension
-
-_Ext = ormsgpack.Ext
-_pack = ormsgpack.packb
+from msq_jupyter.runtime.packer import Ext as _Ext
+from msq_jupyter.runtime.packer import packb as _pack
 
 
 class LeafRefused(ValueError):

@@ -17,15 +17,16 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
-import ormsgpack
 
 from msq_jupyter.errors import SealBroken
 from msq_jupyter.runtime.arrays import make_array, make_scalar
 from msq_jupyter.runtime.careful import CarefulWriter
 from msq_jupyter.runtime.census import Census
 from msq_jupyter.runtime.deterministic.sets import OrderedFrozenSet, OrderedSet, set_display
-from msq_jupyter.runtime.extensions import PACK_OPTIONS, Extension, Number, World, array_head, public_method
+from msq_jupyter.runtime.extensions import Extension, Number, World, array_head, public_method
 from msq_jupyter.runtime.leaves import LEAF_READERS
+from msq_jupyter.runtime.packer import PACK_OPTIONS, packb
+from msq_jupyter.runtime.packer import Ext as _Ext
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, ValueTypes
 from msq_jupyter.stable import DEPTH_MAX
 
@@ -34,7 +35,6 @@ T = TypeVar("T")
 _CHUNK = 256
 #: Of extensions inside each other. The attributes of a model are a level of their own.
 _LEVELS_MAX = DEPTH_MAX + 1
-_Ext = ormsgpack.Ext
 
 
 class Writer:
@@ -107,7 +107,7 @@ class Writer:
     def _packed(self, values: Sequence[Any]) -> bytes | None:
         """The values, packed as they lie; None when they have to be written with care."""
         try:
-            packed = ormsgpack.packb(values, self._stand_in, PACK_OPTIONS)
+            packed = packb(values, self._stand_in, PACK_OPTIONS)
         except Exception:
             # Whatever is wrong with them, the careful way either copes with it or says where it is.
             self._careful.forget_place()
@@ -119,7 +119,7 @@ class Writer:
         kind = type(value)
         if kind is tuple:
             self._careful.count()
-            return _Ext(Extension.TUPLE, ormsgpack.packb(list(value), self._stand_in, PACK_OPTIONS))
+            return _Ext(Extension.TUPLE, packb(list(value), self._stand_in, PACK_OPTIONS))
         model_id = self._model_id(value)
         if model_id is not None:
             return _Ext(Extension.MODEL, model_id.encode())
