@@ -22,7 +22,7 @@ from msq_jupyter.runtime.packer import Ext as _Ext
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape
 from msq_jupyter.stable import VALUES_MAX, path_text
 
-_AS_IT_IS = frozenset((type(None), bool, float, bytes))
+_AS_IT_IS = frozenset((type(None), bool, bytes))
 _BUILT_IN_SETS: frozenset[type] = frozenset((set, frozenset))
 _CONTAINERS: frozenset[type] = frozenset((list, dict, tuple, *_BUILT_IN_SETS, OrderedSet, OrderedFrozenSet))
 _WITH_IDENTITY: frozenset[type] = frozenset((list, dict, set, OrderedSet, bytearray))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import math
+import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -21,6 +23,20 @@ class LeafRefused(ValueError):
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+
+
+#: A "not a number" in MessagePack that is not `math.nan`, or bytes of something else that look like one.
+_ODD_NAN = re.compile(rb"\xcb(?:\xff(?:[\xf1-\xff]|\xf0(?!\0{6}))|\x7f(?:[\xf1-\xf7\xf9-\xff]|[\xf0\xf8](?!\0{6})))")
+
+
+def number(value: float) -> float:
+    """A float. All that are not a number are one and the same: the sign of inf - inf differs between processors."""
+    return value if value == value else math.nan
+
+
+def has_odd_nan(packed: bytes) -> bool:
+    """Whether packed data may hold floats that `number` would change."""
+    return _ODD_NAN.search(packed) is not None
 
 
 def integer(value: int) -> int | _Ext:
@@ -67,6 +83,7 @@ def _read_moment(kind: type[datetime.datetime] | type[datetime.time], data: byte
 
 
 LEAF_WRITERS: dict[type, Callable[[Any], Any]] = {
+    float: number,
     int: integer,
     str: text,
     bytearray: lambda value: _Ext(Extension.BYTEARRAY, bytes(value)),

@@ -24,7 +24,7 @@ from msq_jupyter.runtime.careful import CarefulWriter
 from msq_jupyter.runtime.census import Census
 from msq_jupyter.runtime.deterministic.sets import OrderedFrozenSet, OrderedSet, set_display
 from msq_jupyter.runtime.extensions import Extension, Number, World, array_head, public_method
-from msq_jupyter.runtime.leaves import LEAF_READERS
+from msq_jupyter.runtime.leaves import LEAF_READERS, has_odd_nan
 from msq_jupyter.runtime.packer import PACK_OPTIONS, packb
 from msq_jupyter.runtime.packer import Ext as _Ext
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, ValueTypes
@@ -112,7 +112,7 @@ class Writer:
             # Whatever is wrong with them, the careful way either copes with it or says where it is.
             self._careful.forget_place()
             return None
-        return packed[len(array_head(len(values))) :]
+        return None if has_odd_nan(packed) else packed[len(array_head(len(values))) :]
 
     def _stand_in(self, value: Any) -> _Ext:
         """What is packed instead of a value that MessagePack has no type for."""
