@@ -364,7 +364,10 @@ class Walk:
     def _imports_text(self, imports: Iterable[Import], package: str, path: str) -> list[str]:
         names: set[str] = set()
         for module, name, level in imports:
-            base = resolve_name("." * level + module, package) if level and package else module
+            try:
+                base = resolve_name("." * level + module, package) if level and package else module
+            except ImportError:
+                continue  # more dots than packages: fails wherever it runs, and leads to no code
             names.add(base)
             if name and not library_of(base) and module_file(f"{base}.{name}") is not None:
                 names.add(f"{base}.{name}")
@@ -406,7 +409,7 @@ class Walk:
     # --- classes -------------------------------------------------------------------------------------------------
 
     def _class(self, made: type, path: str) -> str:
-        if library_of(made.__module__):
+        if library_of(made.__module__) and not _is_made_by_call(made):
             self._add_library_models(made)
             return self._library(made.__module__, made.__qualname__)
         name = _full_name(made.__module__, made.__qualname__)
@@ -524,6 +527,11 @@ def _add_named(table: dict[str, type], made: type) -> None:
         count += 1
         unique = f"{name}~{count}"
     table[unique] = made
+
+
+def _is_made_by_call(made: type) -> bool:
+    """Whether a class says that it is of `types`, as what `new_class` makes does, and before 3.12 `make_dataclass`."""
+    return made.__module__ == "types" and getattr(types, made.__qualname__, None) is not made
 
 
 def _is_container(thing: Any) -> bool:

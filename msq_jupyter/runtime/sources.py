@@ -291,13 +291,19 @@ class Sources:
             raise SourceError("has no class statement")
         body = _bodies.get(made)
         found = None if body else self._by_methods(made)
-        body = body or (None if found else _latest_bodies.get((made.__module__, made.__qualname__)))
+        if not found and _is_from_statement(made):
+            body = body or _latest_bodies.get((made.__module__, made.__qualname__))
         if body:
             text = self.file(body.co_filename)
             found = Located(text, text.definition(body))
         found = found or self._by_module(made)
         if found:
             return found
+        if "__dataclass_fields__" in vars(made):
+            raise SourceError(
+                "has no source: write it as a class statement and not with make_dataclass, or, when it is one, "
+                "run %load_ext msq_jupyter before the cell that defines it, then run that cell again"
+            )
         if made.__module__ == "__main__":
             raise SourceError(
                 "has no source: run %load_ext msq_jupyter before the cell that defines it, then run that cell again"
@@ -343,6 +349,13 @@ class Sources:
         text = self.file(name)
         node = text.class_statement(made.__qualname__, {getattr(made, "__firstlineno__", 0)})
         return Located(text, node) if node else None
+
+
+def _is_from_statement(made: type) -> bool:
+    """Whether a class comes from a class statement, and not from a call such as `make_dataclass`."""
+    own = vars(made)
+    # Until Python 3.12 the order tells: a statement begins with the module, a call ends with it.
+    return "__firstlineno__" in own if sys.version_info >= (3, 13) else next(iter(own)) == "__module__"
 
 
 def functions_of(made: type) -> Iterator[types.FunctionType]:

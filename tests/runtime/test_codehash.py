@@ -56,6 +56,21 @@ REFUSED = {
     "a list contains itself": (uses("L", "L = []\nL.append(L)\n"), r"Counter.f -> L\[0\] contains itself"),
     "a class comes from exec": (["exec('class Counter(Model):\\n    def f(self): return 1\\n')\n"], "has no source"),
     "a helper comes from exec": (uses("h()", "exec('def h(): return 1')\n"), "-> h: the function h has no source"),
+    "a dataclass comes from make_dataclass": (
+        uses("C", "from dataclasses import make_dataclass\nC = make_dataclass('C', ['x'])\n"),
+        "-> C: the class C has no source: write it as a class statement and not with make_dataclass",
+    ),
+    "a dataclass from make_dataclass has the name of an earlier class": (
+        [
+            "class C:\n    x: int\n",
+            *uses("C", "from dataclasses import make_dataclass\nC = make_dataclass('C', ['x'])\n"),
+        ],
+        "-> C: the class C has no source: write it as a class statement and not with make_dataclass",
+    ),
+    "a class comes from new_class": (
+        uses("C", "import types\nC = types.new_class('C')\n"),
+        "-> C: the class C has no source: write it as a class statement",
+    ),
     "the notebook is reached whole": (uses("m.x", "import __main__ as m\n"), "-> m is the whole notebook"),
 }
 
@@ -270,6 +285,13 @@ def test_a_module_of_an_own_package_is_followed_by(cells: list[str], project: Pa
     theirs = fresh(cells, *names)
     assert one.code_hash != theirs.code_hash
     assert explain_difference(one.records, theirs.records) == ["the module pack.deep differs."]
+
+
+def test_an_import_with_more_dots_than_packages_leads_nowhere(project: Path) -> None:
+    text = "def go():\n    from ..pack import part\n    return part\n"
+    write(project / "pack" / "__init__.py", text)
+    one = fresh(uses("pack.go()", "import pack\n"))
+    assert [record.name for record in one.records if record.kind == "module"] == ["pack"]
 
 
 def test_a_module_edited_and_not_imported_again_is_refused(project: Path) -> None:
