@@ -6,6 +6,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+WASM := tests/platforms/node_modules/.installed
 BUNDLE := msq_jupyter/widgets/static/badge.js
 CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
@@ -16,13 +17,16 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
-test: $(VENV)/.installed $(BUNDLE) chromium check
+test: $(VENV)/.installed $(BUNDLE) $(WASM) chromium check
 	$(BIN)/python -m pytest
 
-# Simulated sessions in bad weather, from a seed drawn by lot: make soak SCHEDULES=1000000
+# Simulated sessions in bad weather, from a seed drawn by lot, and a long log on every platform that is here:
+# make soak SCHEDULES=1000000 EVENTS=1000000
 SCHEDULES ?= 100000
-soak: $(VENV)/.installed
+EVENTS ?= 300000
+soak: $(VENV)/.installed $(WASM)
 	$(BIN)/python -m pytest tests/simulation -q --msq-schedules $(SCHEDULES) --msq-seed random
+	MSQ_PLATFORM_EVENTS=$(EVENTS) $(BIN)/python -m pytest tests/platforms -q --timeout 3600
 
 check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/ruff check .
@@ -38,6 +42,11 @@ $(BUNDLE): js/node_modules/.installed $(wildcard js/src/*) js/build.mjs
 
 js/node_modules/.installed: js/package.json js/package-lock.json | tools
 	cd js && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# CPython on WebAssembly, which Node runs.
+$(WASM): tests/platforms/package.json tests/platforms/package-lock.json | tools
+	cd tests/platforms && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
@@ -63,4 +72,4 @@ chromium:
 	@[ -x $(CHROMIUM) ] || { echo "missing: Chromium as $(CHROMIUM) (Debian: sudo apt-get install chromium)"; exit 1; }
 
 clean:
-	rm -rf $(VENV) js/node_modules msq_jupyter/widgets/static build dist .demo
+	rm -rf $(VENV) .cache js/node_modules tests/platforms/node_modules msq_jupyter/widgets/static build dist .demo

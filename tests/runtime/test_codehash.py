@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 import importlib
-import json
 import linecache
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +17,6 @@ from msq_jupyter.runtime import sources
 from msq_jupyter.runtime.codehash import CodeIdentity, Record, capture_sources, explain_difference, identify
 from tests.runtime import test_codehash_cases as cases
 from tests.runtime.test_codehash_cases import BASE, COUNTER, DIFFERENT, NOTEBOOK, SAME, SUB, Pair, identity, uses
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("pair", SAME, ids=lambda pair: pair.sentence)
@@ -100,37 +93,6 @@ def test_the_format_has_not_changed_unnoticed() -> None:
 
 def test_the_protocol_version_of_the_hash_is_that_of_the_wire() -> None:
     assert str(protocol.PROTOCOL_VERSION) == sources.OWN_VERSION
-
-
-def other_pythons() -> list[str]:
-    """One interpreter for each other CPython from 3.10 on that is installed here."""
-    found = glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python"))
-    found += [path for minor in range(10, 30) if (path := shutil.which(f"python3.{minor}"))]
-    interpreters: dict[str, str] = {}
-    for path in found:
-        ask = "import sys; print(sys.implementation.name, *sys.version_info[:2])"
-        answer = subprocess.run([path, "-c", ask], capture_output=True, text=True)
-        name, *version = answer.stdout.split() or [""]
-        if name == "cpython" and (3, 10) <= tuple(map(int, version)) != sys.version_info[:2]:
-            interpreters.setdefault(".".join(version), path)
-    return list(interpreters.values())
-
-
-def digests_of(python: str, hash_seed: str) -> dict[str, str]:
-    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
-    command = [python, "-m", "tests.runtime.test_codehash_cases"]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert answer.returncode == 0, answer.stderr
-    digests: dict[str, str] = json.loads(answer.stdout)
-    return digests
-
-
-def test_every_python_and_every_hash_seed_give_the_same_hashes() -> None:
-    expected = digests_of(sys.executable, "1")
-    assert digests_of(sys.executable, "2") == expected
-    for python in other_pythons():
-        differing = {name for name, digest in digests_of(python, "random").items() if digest != expected[name]}
-        assert not differing, python
 
 
 # --- what an identity says ---------------------------------------------------------------------------------------

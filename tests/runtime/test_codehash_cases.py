@@ -1,12 +1,11 @@
 """Pairs of notebooks for `test_codehash`, without pytest, so that bare interpreters of other versions can run them.
 
-`python -m tests.runtime.test_codehash_cases` prints the digest of every notebook as JSON.
+`tests.platforms` compares the digest of every notebook between interpreters.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import linecache
 import random
 import sys
@@ -427,7 +426,3 @@ def digests() -> dict[str, str]:
     cells = {f"{pair.sentence}: before": pair.one for pair in SAME + DIFFERENT}
     cells.update({f"{pair.sentence}: after": pair.other for pair in SAME + DIFFERENT})
     return {name: identity(texts).code_hash for name, texts in {**cells, **VERSATILE}.items()}
-
-
-if __name__ == "__main__":
-    print(json.dumps(digests()))
