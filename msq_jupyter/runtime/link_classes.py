@@ -27,7 +27,13 @@ from msq_jupyter.runtime.value_types import is_value_type
 #: What Python makes by itself for each class.
 _GENERATED = frozenset(("__dict__", "__weakref__"))
 #: What has to be there when a class is made, and is no code.
-_FIRST = frozenset(("__module__", "__qualname__", "__doc__", "__slots__", "__orig_bases__", "__hash__"))
+_FIRST = frozenset(
+    (
+        *("__module__", "__qualname__", "__doc__", "__slots__", "__orig_bases__", "__hash__"),
+        # From Python 3.14 on: a function that evaluates annotations, and has the whole original namespace in a cell.
+        *("__annotate_func__", "__annotate__", "__annotations_cache__", "__conditional_annotations__"),
+    )
+)
 _SLOTS = (types.MemberDescriptorType, types.GetSetDescriptorType)
 #: What members of an enum can be besides enum members, and still be made again.
 _MEMBER_TYPES = (object, int, float, str, bytes)

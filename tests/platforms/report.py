@@ -15,6 +15,7 @@ from typing import Any
 
 from msq_jupyter.runtime import packer
 from tests.platforms.code_samples import code_samples, refusals
+from tests.platforms.math_samples import math_samples
 from tests.platforms.simulation import simulate
 from tests.platforms.value_samples import hostile_samples, random_samples, value_samples
 
@@ -23,6 +24,7 @@ def samples(events: int, after: int | None) -> Iterator[tuple[str, str]]:
     """Names and outcomes, in the order in which a difference is told."""
     if after is None:
         yield from random_samples()
+        yield from math_samples()
         yield from value_samples()
         yield from hostile_samples()
         yield from ((f"code: {name}", outcome) for name, outcome in code_samples())

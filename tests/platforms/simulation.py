@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msq_jupyter import protocol
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
@@ -26,14 +27,16 @@ class World:
     def __init__(self) -> None:
         with notebook(CELLS) as main:
             self.identity: CodeIdentity = identify(main.Flock, model_base=Model)
+            self.code: LinkedCode = link(self.identity)
             self.deeds: tuple[str, ...] = main.DEEDS * 3 + main.RARE_DEEDS
 
     def replica(self) -> Replica:
-        return Replica("platforms", "run", self.identity.models, value_types=self.identity.value_types)
+        code = self.code
+        return Replica("platforms", "run", code.models, value_types=code.value_types, originals=code.originals)
 
     def started(self) -> Replica:
         replica = self.replica()
-        replica.start(self.identity.models["Flock"], {"birds": 4})
+        replica.start(self.code.root, {"birds": 4})
         return replica
 
 

@@ -1,7 +1,9 @@
 """A notebook of models that do everything a model may, in cells that `# %%` begins; it runs on every platform.
 
-`simulation` runs it. What is the same everywhere only by linking is in the last cell.
+`simulation` links and runs it. The last cell holds what is the same everywhere only because it is linked.
 """
+
+# ruff: noqa: E402
 
 # %%
 import dataclasses
@@ -124,6 +126,7 @@ class Flock(Model):
         self.subscribe("flock", "do", self.do)
         self.subscribe(self.session_id, "view-join", self.came)
         self.subscribe(self.session_id, "view-exit", self.went)
+        self.weather = Weather.create()
         for _ in range(options["birds"]):
             self.hatch(0)
 
@@ -218,6 +221,69 @@ class Flock(Model):
 
     def save(self, amount):
         self.persist_session({"version": 1, "numbers": {k: v for k, v in self.numbers.items() if k != "big"}})
+
+
+# %%
+import cmath
+import math
+import random
+import statistics
+import time
+import uuid
+
+
+class Weather(Model):
+    def init(self, options):
+        self.days = [0.5, 20.0, 1e-3]
+        self.clouds = {"cirrus", "stratus", "fog", 8, 0, None, (1, "z")}
+        self.seen = frozenset(WORDS)
+        self.front = (1.0, 2.0)
+        self.diary = {}
+        self.subscribe("flock", "do", self.turn)
+
+    def turn(self, data):
+        amount = data["amount"]
+        self.WAYS[amount % len(self.WAYS)](self, amount, self.days[-1])
+        del self.days[:-12]
+
+    def bend(self, amount, day):
+        self.days.append(math.sin(day * amount) * math.exp(math.cos(day)) + math.atan2(day, amount))
+        self.days.append(math.tanh(day / 7) + math.log(amount + day * day) - math.cbrt(amount) * math.erf(day))
+
+    def raise_to(self, amount, day):
+        base = abs(day) + 0.1
+        self.days.append((base**0.37 + base**-2 + 2.0**day % 3 + base ** (amount / 50)) % 1000)
+        base **= 1.5
+        front = complex(*self.front)
+        front = front**2 / (abs(front) + base) + cmath.rect(1, day)
+        self.front = (front.real, front.imag)
+
+    def count(self, amount, day):
+        self.days.append(sum(self.days) + sum(x * 0.1 for x in self.days))
+        self.diary["spread"] = statistics.stdev(self.days), statistics.fmean(self.days), math.fsum(self.days)
+
+    def gather(self, amount, day):
+        word = random.choice(WORDS)
+        self.clouds ^= {word, amount % 16, amount % 3 or None}
+        self.clouds = {cloud for cloud in self.clouds if cloud != day} | {word[:2], amount % 8}
+        while len(self.clouds) > 20:
+            self.clouds.pop()
+        self.diary["clouds"] = [str(cloud) for cloud in self.clouds - self.seen]
+        self.diary["keys"] = list(self.diary.keys() | {"clouds", word, "keys"})[:5]
+
+    def guess(self, amount, day):
+        some = random.sample(sorted(WORDS), 3)
+        self.days.append(random.gauss(0, 1) + random.expovariate(amount) + random.betavariate(2, 3))
+        self.diary["guess"] = (some, random.randrange(10**20), str(uuid.uuid4()), hash(amount / 7), hash(2.5))
+
+    def date(self, amount, day):
+        self.diary["time"] = (time.time(), datetime.datetime.now().isoformat(), time.strftime("%Y-%j %H:%M:%S"))
+
+    def slip(self, amount, day):
+        self.diary["slips"] = amount
+        hash(WORDS[0])
+
+    WAYS = (bend, raise_to, bend, count, gather, guess, gather, date, slip)
 
 
 DEEDS = ("hatch", "wind", "whistle", "reckon", "reckon", "spell", "meet", "meet", "stumble", "forget", "share")

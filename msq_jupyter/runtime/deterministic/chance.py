@@ -61,7 +61,9 @@ def randrange(start: int, stop: int | None = None, step: int = 1) -> int:
     numbers = range(operator.index(start)) if stop is None else range(start, stop, step)
     if not numbers:
         raise ValueError(f"empty range for randrange(): {numbers}")
-    return numbers[_stream().random_int(0, len(numbers) - 1)]
+    # Not len(): it ends at 2**63 here, and at 2**31 on machines of 32 bits.
+    count = (numbers[-1] - numbers[0]) // numbers.step + 1
+    return numbers[_stream().random_int(0, count - 1)]
 
 
 def randint(a: int, b: int) -> int:
