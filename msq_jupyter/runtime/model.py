@@ -317,21 +317,21 @@ class Model:
 class FutureHandle:
     """A scheduled call: `.time` is when it is due in session time, `.cancel()` forgets it."""
 
-    __slots__ = ("handle_id", "replica", "time")
+    __slots__ = ("_replica", "handle_id", "time")
 
     def __init__(self, replica: Replica, handle_id: int, time_ms: float) -> None:
-        self.replica = replica
+        self._replica = replica
         self.handle_id = handle_id
         self.time = time_ms
 
     def cancel(self) -> bool:
         """Forget the call; whether it was still to come. Only inside model code."""
-        if running_replica() is not self.replica:
+        if running_replica() is not self._replica:
             raise OutsideModelError("a future message can be cancelled inside a model's methods only")
-        return self.replica.schedule.cancel(self.handle_id)
+        return self._replica.schedule.cancel(self.handle_id)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id and other.replica is self.replica
+        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id and other._replica is self._replica
 
     def __hash__(self) -> int:
         return hash(self.handle_id)

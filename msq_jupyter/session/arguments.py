@@ -179,7 +179,10 @@ def _names(argument: str, names: Any) -> tuple[str, ...]:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= NAME_LENGTH_MAX and value.isprintable()
+    if not isinstance(value, str) or not 0 < len(value) <= NAME_LENGTH_MAX or not is_utf8(value):
+        return False
+    # Not `isprintable`: what it knows depends on the version of Python, and every kernel must join by the same name.
+    return not any(sign < " " or "\x7f" <= sign <= "\x9f" for sign in value)
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

@@ -20,13 +20,13 @@ from tests.runtime.test_codehash_cases import BASE, COUNTER, DIFFERENT, NOTEBOOK
 
 
 @pytest.mark.parametrize("pair", SAME, ids=lambda pair: pair.sentence)
-def test_the_hash_stays_when(pair: Pair) -> None:
+def test_1_3_the_hash_stays_when(pair: Pair) -> None:
     assert explain_difference(identity(pair.one).records, identity(pair.other).records) == []
     assert identity(pair.one).code_hash == identity(pair.other).code_hash
 
 
 @pytest.mark.parametrize("pair", DIFFERENT, ids=lambda pair: pair.sentence)
-def test_the_hash_changes_when(pair: Pair) -> None:
+def test_1_3_the_hash_changes_when(pair: Pair) -> None:
     assert identity(pair.one).code_hash != identity(pair.other).code_hash
     assert explain_difference(identity(pair.one).records, identity(pair.other).records) != []
 
@@ -69,7 +69,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("sentence", REFUSED)
-def test_the_model_is_refused_when(sentence: str) -> None:
+def test_1_3_the_model_is_refused_when(sentence: str) -> None:
     cells, message = REFUSED[sentence]
     if message is None:
         assert identity(cells).code_hash  # a builtin is just a name
@@ -216,7 +216,7 @@ def fresh(cells: list[str], *modules: str) -> CodeIdentity:
     return identity(cells)
 
 
-def test_a_function_of_an_own_module_is_followed(project: Path) -> None:
+def test_1_3_a_function_of_an_own_module_is_followed(project: Path) -> None:
     cells = uses("go()", "from first_helpers import go\n")
     write(project / "first_helpers.py", "K = 1\ndef go(): return K\ndef other(): return 1\n")
     one = fresh(cells)
@@ -237,7 +237,7 @@ def test_a_function_of_an_own_module_is_followed(project: Path) -> None:
     ],
     ids=["an attribute of a package", "an import of a package", "an import in a method", "a dotted import in a method"],
 )
-def test_a_module_of_an_own_package_is_followed_by(cells: list[str], project: Path) -> None:
+def test_1_3_a_module_of_an_own_package_is_followed_by(cells: list[str], project: Path) -> None:
     write(project / "pack" / "__init__.py", "from .part import go\n")
     write(project / "pack" / "part.py", "from . import deep\ndef go(): return deep.X\n")
     write(project / "pack" / "deep.py", "from pack import part\nX = 1\n")
@@ -269,7 +269,7 @@ def test_a_module_edited_and_not_imported_again_is_refused(project: Path) -> Non
         identity(uses("third_helpers.go()", "import third_helpers\n"))
 
 
-def test_an_installed_package_is_a_version() -> None:
+def test_1_3_an_installed_package_is_a_version() -> None:
     records = identity(uses("msgspec.json.encode(1), Struct", "import msgspec\nfrom msgspec import Struct\n")).records
     versions = {record.name: record.text for record in records if record.kind == "package"}
     assert versions == {"msgspec": importlib.import_module("importlib.metadata").version("msgspec"), "msq_jupyter": "1"}
@@ -313,7 +313,7 @@ def identity_in(shell: Any, *cells: str) -> CodeIdentity:
     return identify(shell.user_ns["Counter"], model_base=cases.Model)
 
 
-def test_cells_of_a_notebook_are_found_and_compared(shell: Any) -> None:
+def test_1_3_cells_of_a_notebook_are_found_and_compared(shell: Any) -> None:
     one = identity_in(shell, *NOTEBOOK)
     assert one.code_hash == identity(NOTEBOOK).code_hash
     assert identity_in(shell, COUNTER.replace("# comment", "# other\n")).code_hash == one.code_hash

@@ -241,6 +241,29 @@ def test_2_3_a_name_that_no_snapshot_could_carry_is_refused(bench, name):
     bench.twin()
 
 
+def test_2_4_what_is_transient_is_so_for_subclasses_too_and_binds_nothing_to_it():
+    class Cached(Model):
+        transient = ("cache",)
+
+    class Both(Cached):
+        transient = (*Cached.transient, "window")
+
+        def init(self, options):
+            self.items = [1]
+            self.cache = {"items": self.items, "file": object()}
+            self.window = object()
+
+    class Inherits(Both):
+        pass
+
+    for kind in (Both, Inherits):
+        bench = Bench(kind)
+        twin = bench.twin()
+        assert [name for name in vars(twin.root) if name not in ("id", "_msq_replica")] == ["items"]
+        del bench.root.cache
+        assert bench.replica.snapshot() == twin.snapshot()
+
+
 def test_2_4_the_order_of_attributes_and_subscriptions_is_state(bench):
     other = Bench(Board, Part)
     do(bench, ["hear", "a", "b", "heard"], ["hear", "a", "b", "heard_too"], ["hold", 1], ["later", 5, 1])

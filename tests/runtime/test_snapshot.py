@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import io
 import math
+import struct
 import types
 from decimal import Decimal
 from enum import IntEnum
@@ -38,6 +39,13 @@ VALUES = [
     *(datetime.date(2026, 1, 2), datetime.time(1, 2, 3, 4), datetime.timedelta(days=-1, microseconds=5)),
     *(datetime.datetime(2026, 1, 2, 3, 4, 5, 6), datetime.datetime(2026, 1, 2, tzinfo=UTC)),
     datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone(datetime.timedelta(hours=5, minutes=30))),
+    datetime.datetime(2026, 10, 25, 2, 30, fold=1),
+    datetime.datetime(2026, 1, 2, 3, 4, 5, 600_000, tzinfo=datetime.timezone(-datetime.timedelta(minutes=1))),
+    *(datetime.time(2, 30, fold=1), datetime.time(23, 59, 59, 999_999, UTC)),
+    *(datetime.datetime.min, datetime.datetime.max, datetime.date.min, datetime.timedelta.min, datetime.timedelta.max),
+    *(Decimal("sNaN12"), Decimal("-Infinity"), Decimal("1E+999999"), Decimal("0.000"), Decimal(10**40 + 1)),
+    *(5e-324, 2.0**53 + 1, 1 << 4096, -(1 << 63), {-0.0: 1}, {0.5: 1, "a": 2, b"b": 3, frozenset({1}): 4, (): 5}),
+    *({True: 1, None: 2}, [True, 1, 1.0], "a\x00b", "🙂" * 3, "e\u0301", "\u00e9"),
 ]
 
 
@@ -145,7 +153,7 @@ def test_2_4_the_order_of_keys_is_kept_and_is_state():
     assert pack_value({"b": 1, "a": 2}, "") != pack_value({"a": 2, "b": 1}, "")
 
 
-def test_sets_have_the_same_bytes_whatever_their_order():
+def test_2_5_sets_have_the_same_bytes_whatever_their_order():
     assert pack_value({8, 0}, "") == pack_value({0, 8}, "")
 
 
@@ -175,6 +183,20 @@ def test_2_5_models_and_their_methods_are_references():
     assert type(first) is Node
 
 
+def test_2_5_what_models_messages_and_views_share_stays_shared():
+    bench = Bench(Root, Node)
+    shared = {"list": []}
+    for node in bench.root.nodes:
+        vars(node)["held"] = shared
+    bench.replica.schedule.add(5, 0, "M2", "hello", (shared, [shared]))
+    bench.replica.views["ada"] = shared["list"]
+    twin = bench.twin()
+    first, second = twin.root.nodes
+    (message,) = twin.schedule.messages()
+    assert first.held is second.held is message.args[0] is message.args[1][0]
+    assert first.held["list"] is twin.views["ada"]
+
+
 class Colour(IntEnum):
     RED = 1
 
@@ -200,7 +222,7 @@ def test_2_5_what_cannot_be_stored_is_named_with_path_and_remedy(value, message)
         pack_value(value, "doc")
 
 
-def test_deep_nesting_ends_in_an_error_and_not_in_a_crash():
+def test_2_5_deep_nesting_ends_in_an_error_and_not_in_a_crash():
     deep: list[Any] = []
     for _ in range(100_000):
         deep = [deep]
@@ -210,7 +232,7 @@ def test_deep_nesting_ends_in_an_error_and_not_in_a_crash():
         deep = deep[0]
 
 
-def test_a_model_of_another_replica_is_no_reference():
+def test_1_4_a_model_of_another_replica_is_no_reference():
     stranger = Bench(Root, Node).root
     with pytest.raises(StateError, match=r"cannot store .*Root"):
         Writer(Bench(Root, Node).replica).write(stranger, "x")

@@ -12,6 +12,7 @@ from msq_jupyter.errors import InternalError, ModelCreationError, SessionClosed,
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.client import Client
+from msq_jupyter.session.mistakes import Mistakes
 from tests.session.models import Counter, EditedCounter, Mistaken
 from tests.session.test_reconnect import Cable, Server, server  # noqa: F401  # a fixture
 from tests.session.test_reconnect import join as join_at
@@ -58,6 +59,29 @@ async def test_a_mistake_in_a_model_is_told_and_the_session_goes_on_for_everybod
 def _matches(message: str, text: str) -> bool:
     first, _, last = message.partition(".*")
     return first in text and last in text
+
+
+async def test_2_5_with_debug_state_what_cannot_be_stored_is_told_by_the_step_that_stored_it(join):
+    ada = await join(Mistaken, debug="state")
+    for _ in range(2):  # at once each time, however short ago the last look was
+        ada._mistakes.notice = ""
+        ada.publish("do", "it", "hold_bad")
+        await ada.synced()
+        assert "Mistaken.bad: cannot store object" in ada.notice
+
+
+async def test_2_5_without_debug_what_cannot_be_stored_is_told_at_the_next_snapshot(join, monkeypatch):
+    monkeypatch.setattr(Mistakes, "check_state", lambda self, replica: None)  # the look in between
+    ada = await join(Mistaken)
+    ada.publish("do", "it", "hold_bad")
+    await ada.synced()
+    assert ada.notice == ""
+    ada._uploads.snapshot(ada._replica)
+    assert "Mistaken.bad: cannot store object" in ada.notice
+    ada.publish("do", "it", "nothing")
+    await ada.synced()
+    assert ada.model.done == 2
+    assert ada.is_live
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,7 @@ async def test_5_11_debug_session_logs_loading_and_saving(join, caplog):
     assert "[Multisynq] Restoring " in text
 
 
-async def test_options_are_part_of_the_identity_they_should_be(join):
+async def test_1_2_options_are_part_of_the_identity_they_should_be(join):
     plain = await join()
     other = await join(options={"doc": "d1"})
     named = await join(options={"doc": "d1"}, persistent_options=["doc"])
@@ -222,7 +222,7 @@ async def test_options_are_part_of_the_identity_they_should_be(join):
     assert plain.persistent_id == other.persistent_id != named.persistent_id
 
 
-async def test_two_sessions_in_one_process_do_not_hear_each_other(join):
+async def test_1_4_two_sessions_in_one_process_do_not_hear_each_other(join):
     one, two = await join(name="one"), await join(name="two")
     got: list[Any] = []
     two.subscribe("*", "*", got.append)
@@ -235,7 +235,7 @@ async def test_two_sessions_in_one_process_do_not_hear_each_other(join):
     assert 1 not in got
 
 
-async def test_catching_up_with_a_long_log_and_snapshots(join):
+async def test_7_2_catching_up_with_a_long_log_and_snapshots(join):
     ada = await join(persist_interval_ms=600_000)
     for _ in range(3000):
         ada.publish("counter", "add", 1)
@@ -335,7 +335,7 @@ async def test_4_3_a_topic_nobody_hears_is_warned_about_with_the_nearest(join, c
     assert "nothing subscribes to countr:add, so it was not sent; did you mean counter:add?" in caplog.text
 
 
-async def test_publishing_an_unencodable_value_raises_at_the_caller(join):
+async def test_2_5_publishing_an_unencodable_value_raises_at_the_caller(join):
     ada = await join()
     with pytest.raises(StateError, match=r"data of counter:add\.x: cannot store object"):
         ada.publish("counter", "add", {"x": object()})
@@ -451,6 +451,8 @@ async def test_stepping_on_another_thread_raises(join):
     [
         ({"app_id": ""}, "app_id: expected a name of 1 to 128 printable characters, got ''"),
         ({"name": "x" * 129}, "name: expected"),
+        ({"name": "a\nb"}, "name: expected"),
+        ({"name": "\ud800"}, "name: expected"),
         ({"password": ""}, "password: expected a non-empty string or None"),
         ({"model": int}, "model: expected a subclass of Model .*, got int"),
         ({"view": 3}, "view: expected a subclass of View"),
