@@ -13,8 +13,16 @@ from msq_jupyter.runtime.snapshot import pack_value
 class Bench:
     """One replica and the log it is fed."""
 
-    def __init__(self, *models: type[Model], options: Any = None, persisted: Any = None, start: bool = True) -> None:
+    def __init__(
+        self,
+        *models: type[Model],
+        options: Any = None,
+        persisted: Any = None,
+        start: bool = True,
+        value_types: tuple[type, ...] = (),
+    ) -> None:
         self.models = models
+        self.value_types = {kind.__qualname__: kind for kind in value_types}
         self.log: list[protocol.Entry] = []
         self.time_ms = 0.0
         self.counters: dict[str, int] = {}
@@ -23,7 +31,8 @@ class Bench:
             self.replica.start(models[0], options, persisted)
 
     def new_replica(self) -> Replica:
-        return Replica("session", "run", {model.__qualname__: model for model in self.models})
+        classes = {model.__qualname__: model for model in self.models}
+        return Replica("session", "run", classes, value_types=self.value_types)
 
     @property
     def root(self) -> Any:

@@ -2,7 +2,44 @@
 
 from __future__ import annotations
 
+import datetime
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple
+
 from msq_jupyter import Model
+
+
+class Mood(Enum):
+    CALM = 1
+    WILD = "w"
+
+
+class Spot(NamedTuple):
+    x: float
+    at: Any = None
+
+
+@dataclass
+class Page:
+    text: str
+    parts: list[Any] = field(default_factory=list)
+
+
+def treasure(owner, amount):
+    """A value of one of the kinds that a model may hold."""
+    kinds = (
+        lambda: [None, True, amount, -amount, 2**70 + amount, "", "ä\ud800"],
+        lambda: [amount / 7, -0.0, float("nan"), float("-inf")],
+        lambda: [b"x" * amount, bytearray(b"y"), (amount, (amount,)), {1: "a", (2, amount): None, "b": {}}],
+        lambda: {frozenset({amount, "z"}), "y", 3},
+        lambda: [datetime.datetime(2026, 1, 1 + amount % 28, fold=amount % 2), datetime.timedelta(amount, 1, 2)],
+        lambda: [datetime.date(2026, 1, 1), datetime.time(1, 2, tzinfo=datetime.timezone.utc), Decimal(amount) / 7],
+        lambda: [Mood.CALM, Spot(amount, Mood.WILD), Page("p", [amount, owner]), {Mood.WILD: Spot(1)}],
+        lambda: [owner, owner.add, owner.timers[-1:], {owner: owner.timers[-1:]}],
+    )
+    return kinds[amount % len(kinds)]()
 
 
 class Leaf(Model):
@@ -54,6 +91,8 @@ class Program(Model):
         self.timers = []
         self.note = ""
         self.blob = b""
+        self.chest = {}
+        self.ratio = Decimal(1)
         self.marks = set()
         self.ring = [1, {"two": (2.5, -0.0, None)}]
         self.ring.append(self.ring)
@@ -139,6 +178,61 @@ class Program(Model):
             self.unsubscribe("*", "echo")
             self.subscribe("*", "echo", self.echoed)
 
+    def store(self, amount):
+        self.chest.pop(amount % 3, None)  # so that the order of keys changes, too
+        self.chest[amount % 3] = treasure(self, amount)
+
+    def share(self, amount):
+        shared = self.chest.setdefault("shared", [self.ring])
+        shared.append(amount)
+        del shared[1:-3]
+        newest = self.well_known_model("newest")
+        if newest:
+            newest.held = shared
+            self.future(amount).take(newest.id, shared)
+
+    def take(self, branch_id, shared):
+        branch = self.get_model(branch_id)
+        if branch and branch.held is shared:
+            shared.append("taken")
+
+    def compute(self, amount):
+        self.ratio = self.ratio / 3 + Decimal(amount) / 7
+
+    def rush(self, amount):
+        self.note_down(amount)
+        if amount % 6:
+            self.future(0).rush(amount - 1)
+
+    def quarrel(self, amount):
+        """Three hear it; the first sends the second away, ends a branch, and lets the third come again."""
+        for handler in (self.start_quarrel, self.flee, self.calm_down):
+            self.unsubscribe("quarrel", "starts", handler)
+            self.subscribe("quarrel", "starts", handler)
+        self.publish("quarrel", "starts", amount)
+
+    def start_quarrel(self, amount):
+        self.unsubscribe("quarrel", "starts", self.flee)
+        if amount % 2:
+            self.unsubscribe("quarrel", "starts", self.calm_down)
+            self.subscribe("quarrel", "starts", self.calm_down)
+        if amount % 5 == 0 and self.branches:
+            self.branches.pop().fell()
+        if amount > 20:
+            self.publish("quarrel", "starts", amount - 7)
+
+    def flee(self, amount):
+        self.wrong.append("somebody fled who was sent away before")
+
+    def calm_down(self, amount):
+        self.note_down(amount)
+
+    def rename(self, amount):
+        """Attributes come and go: their order is state."""
+        note = self.note
+        del self.note
+        self.note = note
+
     def swell(self, amount):
         self.blob = bytes([amount]) * (amount * 40)
 
@@ -153,4 +247,7 @@ class EditedProgram(Program):
 
 
 #: What a step may do, the frequent things more than once.
-DEEDS = ("add", "add", "save", "save", "roll", "fail", "wait", "wait", "cancel", "grow", "tell", "deafen", "swell")
+DEEDS = (
+    *("add", "add", "save", "save", "roll", "fail", "wait", "wait", "cancel", "grow", "tell", "deafen", "swell"),
+    *("store", "store", "share", "compute", "rush", "quarrel", "rename"),
+)
