@@ -140,6 +140,7 @@ class Replica:
         self.content_id = ""
         self._event_view_id = ""
         self.nesting = 0
+        self._finishing = False
         self._notebook_decimals: decimal.Context = MODEL_CONTEXT
         self.outside = Outside(self, originals)
 
@@ -186,20 +187,26 @@ class Replica:
             ProtocolError: a gap in the log, or time running backwards.
             SealBroken: an event of a view is missing, repeated or out of order.
         """
-        if entry.seq != self.seq + 1 or entry.time_ms < self.time_ms:
+        expected = self.seq if self._finishing else self.seq + 1
+        if entry.seq != expected or entry.time_ms < self.time_ms:
             raise ProtocolError(
-                f"expected entry {self.seq + 1} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
+                f"expected entry {expected} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
             )
         previous = self._begin()
         try:
             if not self._run_due(entry.time_ms, pause):
                 return False
+            if self._finishing:
+                self._finishing = False
+                return True
             if isinstance(entry, protocol.Event):
                 self._count(entry)
             self.seq = entry.seq
             self._run_entry(entry)
-            # future(0) of an external handler runs right after it.
-            return self._run_due(entry.time_ms, pause) or True
+            # future(0) of an external handler runs right after it. It is part of the entry: after entries, states are
+            # compared.
+            self._finishing = not self._run_due(entry.time_ms, pause)
+            return not self._finishing
         finally:
             self._end(previous)
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from msq_jupyter import protocol
+from msq_jupyter.errors import ProtocolError
 from tests.runtime.bench import Bench
 from tests.runtime.board import Board, Part, do
 
@@ -139,6 +140,20 @@ def chains(teach):
 
 def test_3_2_everything_runs_in_one_order():
     run_state_machine_as_test(Order, settings=settings(deadline=None, max_examples=80, stateful_step_count=25))
+
+
+def test_3_2_an_entry_is_done_when_what_it_wants_at_once_is_done(bench):
+    """Whoever compares states after an entry must not find one that still waits for its `future(0)`."""
+    do(bench, ["note", "begin"])
+    twin = bench.twin()
+    do(bench, ["chain", 0, 3], ["later", 0, "end"])
+    calls = 1
+    while not twin.apply(bench.log[-1], pause=lambda: True):
+        calls += 1
+    assert calls == 5
+    assert twin.snapshot() == bench.replica.snapshot()
+    with pytest.raises(ProtocolError):
+        twin.apply(bench.log[-1])
 
 
 def test_3_2_a_repetition_keeps_its_place_among_equals(bench):

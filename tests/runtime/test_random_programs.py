@@ -64,6 +64,8 @@ class Trial:
         for entry in self.bench.log[self.restored.seq :]:
             while not self.restored.apply(entry, pause=lambda: self.draw.random() < 0.3):
                 self.restore()
+                if self.restored.seq == entry.seq:
+                    break  # what is left of it comes before the next one
             if self.draw.random() < 0.1:
                 self.restore()
 
