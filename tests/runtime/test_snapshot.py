@@ -6,7 +6,6 @@ import contextlib
 import datetime
 import io
 import math
-import struct
 import types
 from decimal import Decimal
 from enum import IntEnum
