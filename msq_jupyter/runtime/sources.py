@@ -329,6 +329,10 @@ class Sources:
                 raise SourceError(f"runs other code than its source has now, which is not Python: {error}") from None
         return self._files[name]
 
+    def name_of(self, text: SourceText) -> str:
+        """The name of the cell or file of a text that was found here."""
+        return next(name for name, known in self._files.items() if known is text)
+
     def _by_methods(self, made: type) -> Located | None:
         places: dict[str, set[int]] = {}
         for function in functions_of(made):
