@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from msq_jupyter import lint_command
 from msq_jupyter.errors import ArgumentError, MsqError, StorageInUse
 from msq_jupyter.local_registry import default_data_directory
 
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes those of the process.
 
     Returns:
-        The exit code: 0, or 2 after an error, which is then one line on stderr.
+        The exit code: 0, 1 when a check found something, or 2 after an error, which is then one line on stderr.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -73,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         "with a fresh token, and end quietly if there is one already",
     )
     serve.set_defaults(run=_serve)
+    lint_command.add_parser(commands)
     return parser
 
 

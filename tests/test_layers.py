@@ -21,7 +21,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "synchronizer": {"errors", "stable", "protocol", "local_registry"},
     "widgets": {"errors", "stable", "runtime", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
-    "cli": {"errors", "local_registry", "synchronizer"},
+    "lint_command": {"errors", "runtime"},
+    "cli": {"errors", "local_registry", "synchronizer", "lint_command"},
     "__init__": {"runtime", "widgets", "jupyter"},
     "testing": {"errors", "stable", "protocol", "runtime", "persistence", "session", "synchronizer"},
 }
