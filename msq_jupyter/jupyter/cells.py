@@ -3,6 +3,7 @@
 * Class definitions are noted, so that the source of a model defined in a cell is found (`runtime.sources`).
 * A session that a cell replaces by another one with the same data is left: running the cell that joins again must not
   leave a ghost behind.
+* A model that replicas would not agree about gets a line under its cell (`lint_line`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import logging
 from typing import Any
 
+from msq_jupyter.jupyter.lint_line import LintLine
 from msq_jupyter.runtime.codehash import capture_sources
 from msq_jupyter.session.session import SessionCore
 
@@ -28,6 +30,7 @@ class CellWatcher:
         self._shell = shell
         self._known: dict[str, SessionCore] = {}
         self._stop_capturing = capture_sources()
+        self._lint_line = LintLine(shell.user_ns)
         shell.events.register("post_run_cell", self._after_cell)
 
     def stop(self) -> None:
@@ -35,7 +38,8 @@ class CellWatcher:
         self._shell.events.unregister("post_run_cell", self._after_cell)
         self._stop_capturing()
 
-    def _after_cell(self, _: Any) -> None:
+    def _after_cell(self, result: Any) -> None:
+        self._lint_line.after_cell(result.info.raw_cell)
         now = {
             name: value
             for name, value in self._shell.user_ns.items()
