@@ -294,6 +294,17 @@ def test_a_model_is_known_by_its_base(imports: str, base: str):
     assert [finding.code for finding in lint_text(text)] == ["MSQ201"]
 
 
+def test_methods_do_not_see_the_names_of_their_class():
+    assert found("""
+        from msq_jupyter import Model
+        class Poll(Model):
+            input = "a line of text"
+            default = input
+            def vote(self, choice):
+                self.last = input(), self.input
+    """) == ["MSQ110 7 Poll.vote"]
+
+
 def test_models_inside_functions_and_classes_are_looked_at():
     assert found("""
         from msq_jupyter import Model

@@ -77,6 +77,15 @@ def test_tables_decorators_and_closures_lead_on(modules: Any):
     ]
 
 
+def test_a_base_that_a_function_gives_is_covered(modules: Any):
+    lesson = modules(
+        bases="from msq_jupyter import Model\n\n\nclass Base(Model):\n    def at(self, _):\n        print(id(self))\n",
+        kinds="import bases\n\nKINDS = {}\nKINDS.update(base=bases.Base)\nchosen = KINDS.get\n",
+        lesson="from kinds import chosen\n\n\nclass Poll(chosen('base')):\n    pass\n",
+    )
+    assert "bases.py:6 MSQ201 Base.at" in said(lint_model(lesson.Poll))
+
+
 def test_a_class_without_identity_gets_a_finding_and_the_others_too(modules: Any):
     lesson = modules(
         lesson="from msq_jupyter import Model\n\n\nclass Thing:\n    pass\n\n\nthing = Thing()\n\n\n"
