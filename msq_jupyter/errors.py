@@ -140,6 +140,32 @@ class PersistedDataError(ModelInitError):
         self.version = version
 
 
+class ReplicaDiverged(AuthorError):
+    """A replica came to differ from the others, was found, and restored; it is told, never raised.
+
+    Attributes:
+        path: where, for example `Poll.votes.yes`; "" when that could not be told.
+        wrong: the value there that was wrong, as text.
+        right: the value that the others have.
+    """
+
+    def __init__(self, path: str, wrong: str, right: str, *, wrong_place: str, right_place: str) -> None:
+        whose = "this replica" if wrong_place == "here" else f"the replica {wrong_place}"
+        remedy = "model code is not deterministic: see msq lint"
+        if path:
+            attribute = path.partition(".")[2] or path
+            text = (
+                f"{path}: {wrong} {wrong_place}, {right} {right_place}; {whose} was restored. What sets {attribute} "
+                f"differs from kernel to kernel: {remedy}"
+            )
+        else:
+            text = f"{whose} came to differ from the others, nobody knows where, and was restored: {remedy}"
+        super().__init__(text)
+        self.path = path
+        self.wrong = wrong
+        self.right = right
+
+
 # --- the peer's fault --------------------------------------------------------------------------------------------
 
 
@@ -184,6 +210,10 @@ class VersionDamaged(PeerError):
             "take another version, or restore the data directory from a backup"
         )
         self.number = number
+
+
+class NoAnswer(PeerError, TimeoutError):
+    """Another participant did not answer in time, or nothing that makes sense."""
 
 
 class StorageUnreadable(PeerError):

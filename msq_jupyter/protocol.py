@@ -15,6 +15,11 @@ A session as a participant sees it:
 4. The participant's own events come back in the same stream; that is the acknowledgement. The counters of one view
    grow by exactly one. After a reconnect a participant sends again everything past `Welcome.last_counter`; the
    synchronizer drops what it has.
+5. At each `Audit` that comes after `Welcome.live_seq` it sends a `Report`, and a `Snapshot` if it is the one named
+   there. A `Verdict` names who differs; whoever is told that it does throws its replica away and joins again with
+   `have_seq` -1.
+6. `Tell` reaches any view under the same persistent id, whatever its code, as `Told`, or nobody; `Neighbours` says
+   which views of other sessions there are.
 
 History: version 1, the first.
 """
@@ -42,6 +47,11 @@ EVENT_PLAIN_BYTES_MAX = EVENT_BYTES_MAX - 256
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 #: Largest content of a version, and largest snapshot, before sealing; what travels with them fits beside.
 CONTENT_BYTES_MAX = FRAME_BYTES_MAX - 4 * 1024 * 1024
+#: Largest payload of a `Tell`, and largest digest in a `Report`.
+TELL_BYTES_MAX = 256 * 1024
+DIGEST_BYTES_MAX = 64
+#: Models are audited in so many parts, one part at each `Audit`: the one whose numbers leave `Audit.part` as remainder.
+AUDIT_PARTS = 64
 #: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
 BLOCK_ENTRIES_MAX = 512
 
@@ -75,7 +85,8 @@ class Membership(Message, frozen=True, tag="m"):
 class Saved(Message, frozen=True, tag="s"):
     """A version is stored: every replica learns it at the same moment.
 
-    `time_s` is seconds since 1970, UTC, by the synchronizer's clock, as in `StoredVersion`.
+    `time_s` is seconds since 1970, UTC, by the synchronizer's clock, as in `StoredVersion`. `digest` is that of `Save`:
+    a replica that wanted to save something else under this id sees it here.
     """
 
     seq: int
@@ -84,9 +95,25 @@ class Saved(Message, frozen=True, tag="s"):
     number: int
     view_id: str
     time_s: float
+    digest: bytes = b""
 
 
-Entry: TypeAlias = Event | Membership | Saved
+class Audit(Message, frozen=True, tag="a"):
+    """A place at which replicas compare: each of them sends a `Report` of what it is like here.
+
+    `part` says which models are looked at, 0 to `AUDIT_PARTS` - 1. `uploader` is the view that shall upload a
+    `Snapshot` of this place, "" for none; if there is one, everybody reports its whole state. `disputed` says that
+    replicas were found to differ: keep the state of this place until the verdict, to tell where.
+    """
+
+    seq: int
+    time_ms: TimeMs
+    part: int
+    uploader: str
+    disputed: bool
+
+
+Entry: TypeAlias = Event | Membership | Saved | Audit
 
 
 # --- up ----------------------------------------------------------------------------------------------------------
@@ -132,13 +159,35 @@ class Save(Message, frozen=True, tag="Save"):
     """A version to be stored. `save_id` makes repeating it harmless.
 
     `parent` is the number of the version this one grew from, 0 for none. `meta` and `content` are sealed
-    apart, so that a list of versions needs no contents.
+    apart, so that a list of versions needs no contents. `digest` is a keyed one of the content and the id.
     """
 
     save_id: str
     parent: int
     meta: bytes
     content: bytes
+    digest: bytes = b""
+
+
+class Report(Message, frozen=True, tag="Report"):
+    """What a replica is like at the `Audit` that is entry `seq`.
+
+    `digest` is a keyed one: it tells whoever has no key whether two replicas are equal, and nothing else.
+    """
+
+    seq: int
+    digest: bytes
+
+
+class Tell(Message, frozen=True, tag="Tell"):
+    """Something for another view under the same persistent id, outside the log; it arrives once or never.
+
+    `number` grows from one `Tell` of a view to its next; `payload` is sealed for sender, receiver and number.
+    """
+
+    to_view_id: str
+    number: int
+    payload: bytes
 
 
 class ListVersions(Message, frozen=True, tag="ListVersions"):
@@ -158,7 +207,7 @@ class Leave(Message, frozen=True, tag="Leave"):
     """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
 
 
-Up: TypeAlias = Join | Send | Snapshot | Save | ListVersions | FetchVersion | Leave
+Up: TypeAlias = Join | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | Leave
 
 
 # --- down --------------------------------------------------------------------------------------------------------
@@ -218,8 +267,34 @@ class Tick(Message, frozen=True, tag="Tick"):
     time_ms: TimeMs
 
 
-class SnapshotRequest(Message, frozen=True, tag="SnapshotRequest"):
-    """Please upload a `Snapshot`."""
+class Verdict(Message, frozen=True, tag="Verdict"):
+    """The replicas differed at the `Audit` that is entry `seq`.
+
+    `groups` holds the ids of the views whose reports were equal, the group that is right first: the largest one, and
+    of equally large ones the one whose member has been there longest. A snapshot of the right group is stored, unless
+    none of it could make one.
+    """
+
+    seq: int
+    groups: list[list[str]]
+
+
+class Told(Message, frozen=True, tag="Told"):
+    """A `Tell` of another view, see there."""
+
+    from_view_id: str
+    number: int
+    payload: bytes
+
+
+class Neighbours(Message, frozen=True, tag="Neighbours"):
+    """Views of other sessions under the same persistent id that came, and ids of those that went.
+
+    `come` holds view id, session id and sealed view data, b"" when that is large.
+    """
+
+    come: list[tuple[str, str, bytes]]
+    gone: list[str]
 
 
 class Versions(Message, frozen=True, tag="Versions"):
@@ -249,7 +324,9 @@ class Closing(Message, frozen=True, tag="Closing"):
     retry_after_ms: TimeMs
 
 
-Down: TypeAlias = Welcome | Refused | Block | Tick | SnapshotRequest | Versions | VersionContent | SaveFailed | Closing
+Down: TypeAlias = (
+    Welcome | Refused | Block | Tick | Verdict | Told | Neighbours | Versions | VersionContent | SaveFailed | Closing
+)
 
 #: Why a `Join` may be refused, and what the participant's side raises.
 REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version")

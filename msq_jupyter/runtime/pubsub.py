@@ -35,6 +35,10 @@ class TopicTable(Generic[H]):
     def __init__(self) -> None:
         self._topics: dict[tuple[str, str], dict[int, Subscription[H]]] = {}
         self._next_order = 1
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
 
     def __iter__(self) -> Iterator[Subscription[H]]:
         # Copies: a publisher on another thread may look while the replica changes the table.
@@ -49,6 +53,7 @@ class TopicTable(Generic[H]):
         entry = Subscription(scope, event, owner_id, handler, self._next_order)
         self._next_order += 1
         self._topics.setdefault((scope, event), {})[entry.order] = entry
+        self._count += 1
         return entry
 
     def find(self, scope: str, event: str, owner_id: str, handler: H | None = None) -> list[Subscription[H]]:
@@ -63,7 +68,10 @@ class TopicTable(Generic[H]):
     def discard(self, entry: Subscription[H]) -> None:
         """Unsubscribe; nothing happens when it is gone already."""
         topic = self._topics.get((entry.scope, entry.event))
-        if topic is not None and topic.pop(entry.order, None) is not None and not topic:
+        if topic is None or topic.pop(entry.order, None) is None:
+            return
+        self._count -= 1
+        if not topic:
             del self._topics[entry.scope, entry.event]
 
     def matching(self, scope: str, event: str) -> list[Subscription[H]]:

@@ -31,6 +31,7 @@ from msq_jupyter.errors import (
     SubscriptionError,
 )
 from msq_jupyter.runtime import model as model_module
+from msq_jupyter.runtime.audit import Audited, audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
@@ -68,7 +69,18 @@ class SaveStored:
     number: int
 
 
-Happening: TypeAlias = HandlerFailed | SaveStored
+@dataclass(frozen=True)
+class SaveDiffers:
+    """What was stored as version `number` is not what this replica wanted to save; that is pending again."""
+
+    number: int
+
+
+Happening: TypeAlias = HandlerFailed | SaveStored | SaveDiffers | Audited
+
+
+def _plain_digest(save_id: str, content_id: str) -> bytes:
+    return bytes_digest(f"{save_id}|{content_id}".encode()).encode()
 
 
 #: How deep publishing and creating may go inside each other. Without it Python's own limit would end a recursion, and
@@ -90,6 +102,7 @@ class Replica:
         view_events: who hears what models publish.
         value_types: every enum, named tuple and dataclass of the session by its key.
         originals: for classes that were made for this session, those that cells and views know in their place.
+        save_digest: what stands for a content under a save's id on the wire, the same for every replica.
 
     Attributes:
         seq: the last entry applied.
@@ -105,6 +118,7 @@ class Replica:
         moves: grows whenever models may have changed; not state.
         nesting: how many publications and creations are going on inside each other; 0 between entries.
         outside: the models for everybody who is not model code, to read.
+        history_seq: entries up to this one are history, and audits among them over; not state.
     """
 
     def __init__(
@@ -115,6 +129,7 @@ class Replica:
         view_events: ViewEvents | None = None,
         value_types: Mapping[str, type] | None = None,
         originals: Mapping[type, type] = MappingProxyType({}),
+        save_digest: Callable[[str, str], bytes] = _plain_digest,
     ) -> None:
         self.session_id = session_id
         self.run = run
@@ -131,6 +146,8 @@ class Replica:
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
         self.moves = 0
+        self.history_seq = 0
+        self._save_digest = save_digest
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
         self.value_types = ValueTypes(value_types or {})
@@ -329,11 +346,8 @@ class Replica:
         content_id = bytes_digest(content)
         if content_id == self.content_id:
             return
-        self.save_count += 1
-        self.content_id = content_id
-        save_id = f"{self.run}.{self.save_count}"
         author = self._view_label(self._event_view_id)
-        self.pending_save = PendingSave(save_id, content, content_id, self._event_view_id, author)
+        self._want_saved(content, content_id, self._event_view_id, author)
 
     # --- what the outside asks for -------------------------------------------------------------------------------
 
@@ -485,14 +499,30 @@ class Replica:
             self.views[view_id] = data = Reader(self).read(payload)
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
 
+    def _want_saved(self, content: bytes, content_id: str, view_id: str, author: str) -> None:
+        self.save_count += 1
+        self.content_id = content_id
+        self.pending_save = PendingSave(f"{self.run}.{self.save_count}", content, content_id, view_id, author)
+
     def _run_saved(self, entry: protocol.Saved) -> None:
         author = self._view_label(entry.view_id)
-        if self.pending_save is not None and self.pending_save.save_id == entry.save_id:
-            author = self.pending_save.author or author
+        pending = self.pending_save
+        if pending is not None and pending.save_id == entry.save_id:
+            author = pending.author or author
             self.pending_save = None
+            if entry.digest and entry.digest != self._save_digest(entry.save_id, pending.content_id):
+                # Another replica stored something else under this id. Every replica that is like this one does the
+                # same now, so what they have in common becomes the next version.
+                self._want_saved(pending.content, pending.content_id, pending.view_id, pending.author)
+                self.happenings.append(SaveDiffers(entry.number))
         self.last_save = LastSave(entry.number, author, entry.time_s)
         self._tell_views(self.session_id, "persisted", {"version": entry.number, "time_s": entry.time_s})
         self.happenings.append(SaveStored(entry.number))
+
+    def _run_audit(self, entry: protocol.Audit) -> None:
+        # Everything due until now is done, because `apply` has come as far as this entry.
+        if entry.seq > self.history_seq:
+            self.happenings.append(audit(self, entry))
 
     def _dispatch(self, scope: str, event: str, data: Any) -> None:
         for entry in self.topics.matching(scope, event):
@@ -536,6 +566,7 @@ _ENTRY_KINDS: dict[type, Callable[..., None]] = {
     protocol.Event: Replica._run_event,
     protocol.Membership: Replica._run_membership,
     protocol.Saved: Replica._run_saved,
+    protocol.Audit: Replica._run_audit,
 }
 
 _EVENT_KINDS: dict[str, Callable[..., None]] = {

@@ -10,7 +10,7 @@ What the document says of the replica itself is read into typed fields. Everythi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -72,10 +72,7 @@ def write_state(replica: Replica) -> bytes:
     models = list(replica.models.values())
     messages = replica.schedule.messages()
     classes = {kind: place for place, kind in enumerate(dict.fromkeys(map(type, models)))}
-    names: set[str] = set()
-    values: list[Any] = _attributes(models)
-    values += [message.args for message in messages]
-    values += replica.views.values()
+    values = [*(message.args for message in messages), *replica.views.values()]
 
     def root(place: int) -> str:
         if place < len(models):
@@ -85,20 +82,7 @@ def write_state(replica: Replica) -> bytes:
             return f"future message {type(replica.models.get(message.model_id)).__qualname__}.{message.method}"
         return "view data"
 
-    def trim(some: Sequence[Any]) -> list[Any]:
-        """The same without what a replica adds to the attributes of its models."""
-        trimmed = []
-        for value in some:
-            if type(value) is dict and value.get(REPLICA_ATTRIBUTE) is replica:
-                value = value.copy()
-                del value["id"], value[REPLICA_ATTRIBUTE]
-                names.update(value)
-            trimmed.append(value)
-        return trimmed
-
-    # The attributes of a model are a level of their own.
-    packed = Writer(replica, DEPTH_MAX + 1).write_all(values, root, trim, named=len(models))
-    _check_names(names, models)
+    packed = _write_values(replica, models, values, root)
     return msgspec.msgpack.encode(
         _State(
             format=FORMAT,
@@ -123,6 +107,57 @@ def write_state(replica: Replica) -> bytes:
             rushed=replica.schedule.rushed,
         )
     )
+
+
+def write_models(replica: Replica, models: list[Model]) -> bytes:
+    """The attributes of some models; equal ones of equal replicas give equal bytes.
+
+    Raises:
+        StateError: names the path of a value that cannot be stored.
+    """
+    return _write_values(replica, models, [], lambda place: type(models[place]).__qualname__)
+
+
+def differing_models(one: bytes, other: bytes) -> list[str]:
+    """Ids of models whose own bytes differ in two documents; empty when it is something else that differs.
+
+    Raises:
+        SealBroken: not documents.
+    """
+    try:
+        states = [msgspec.msgpack.decode(document, type=_State) for document in (one, other)]
+        mine, theirs = (msgspec.msgpack.decode(state.values, type=list[msgspec.Raw]) for state in states)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        raise SealBroken(f"a snapshot does not decode: {error}") from error
+    if states[0].models != states[1].models:
+        return []
+    return [
+        name
+        for name, row, other_row in zip(states[0].models, mine, theirs, strict=False)
+        if bytes(row) != bytes(other_row)
+    ]
+
+
+def _write_values(replica: Replica, models: list[Model], others: list[Any], root: Callable[[int], str]) -> bytes:
+    """The attributes of models, then other values."""
+    names: set[str] = set()
+
+    def trim(some: Sequence[Any]) -> list[Any]:
+        """The same without what a replica adds to the attributes of its models."""
+        trimmed = []
+        for value in some:
+            if type(value) is dict and value.get(REPLICA_ATTRIBUTE) is replica:
+                value = value.copy()
+                del value["id"], value[REPLICA_ATTRIBUTE]
+                names.update(value)
+            trimmed.append(value)
+        return trimmed
+
+    # The attributes of a model are a level of their own.
+    values = [*_attributes(models), *others]
+    packed = Writer(replica, DEPTH_MAX + 1).write_all(values, root, trim, named=len(models))
+    _check_names(names, models)
+    return packed
 
 
 def read_state(replica: Replica, document: bytes) -> None:

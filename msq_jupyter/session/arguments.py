@@ -11,9 +11,10 @@ from typing import Any
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.client import LinkState
-from msq_jupyter.session.saving import SavedState
+from msq_jupyter.session.saving import SavedState, Saver
 from msq_jupyter.stable import check_options, is_utf8, stable_json, text_digest
 
 NAME_LENGTH_MAX = 128
@@ -125,6 +126,27 @@ class JoinArguments:
         if isinstance(name, str) and name:
             return name
         return os.environ.get("JUPYTERHUB_USER") or _user_name()
+
+
+def status_of(link_state: LinkState, waiting_ms: int, saver: Saver, replica: Replica | None) -> Status:
+    """The status of a session.
+
+    Args:
+        link_state: of its client.
+        waiting_ms: see `Status`.
+        saver: of its participant.
+        replica: its own, None before it has one.
+    """
+    last = None if replica is None else replica.last_save
+    return Status(
+        link_state=link_state,
+        saved_state=saver.state(replica),
+        saved_number=last.number if last else 0,
+        saved_at_s=last.time_s if last else 0.0,
+        saved_by=last.author if last else "",
+        save_error=saver.error,
+        waiting_ms=waiting_ms,
+    )
 
 
 def participants_of(cards: Mapping[str, Any], own_view_id: str) -> list[Participant]:

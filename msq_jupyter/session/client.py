@@ -57,10 +57,18 @@ class Ticked:
 
 
 @dataclass(frozen=True)
-class SnapshotWanted:
-    """The synchronizer asks for a snapshot of a run."""
+class Judged:
+    """Replicas of a run were found to differ."""
 
     run: str
+    verdict: protocol.Verdict
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Another view tells us something, still sealed; or views of other sessions came or went."""
+
+    message: protocol.Told | protocol.Neighbours
 
 
 @dataclass(frozen=True)
@@ -93,7 +101,7 @@ class Failed:
     error: MsqError
 
 
-Happening: TypeAlias = Welcomed | Received | Ticked | SnapshotWanted | SaveRefused | Answered | StateChanged | Failed
+Happening: TypeAlias = Welcomed | Received | Ticked | Judged | Spoken | SaveRefused | Answered | StateChanged | Failed
 
 
 class Client:
@@ -217,10 +225,10 @@ class Client:
             self.flush()
             self.outgoing.append(protocol.encode(message))
 
-    def upload_snapshot(self, run: str, snapshot: protocol.Snapshot) -> None:
-        """Upload a snapshot of a run, unless we are in another one by now."""
+    def tell_of(self, run: str, message: protocol.Snapshot | protocol.Report) -> None:
+        """Send something about a place in a run, unless we are in another one by now."""
         if run == self._run:
-            self.tell(snapshot)
+            self.tell(message)
 
     def leave(self) -> None:
         """Say goodbye and end."""
@@ -316,7 +324,9 @@ _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.Refused: Client._refused,
     protocol.Block: Client._block,
     protocol.Tick: lambda client, tick: client.happenings.append(Ticked(tick.time_ms)),
-    protocol.SnapshotRequest: lambda client, _: client.happenings.append(SnapshotWanted(client._run)),
+    protocol.Verdict: lambda client, verdict: client.happenings.append(Judged(client._run, verdict)),
+    protocol.Told: lambda client, told: client.happenings.append(Spoken(told)),
+    protocol.Neighbours: lambda client, neighbours: client.happenings.append(Spoken(neighbours)),
     protocol.Versions: Client._answered,
     protocol.VersionContent: Client._answered,
     protocol.SaveFailed: lambda client, failed: client.happenings.append(SaveRefused(failed.save_id, failed.reason)),

@@ -6,8 +6,10 @@ each purpose, so that none is used for two. Everything is sealed with AES-256-GC
 * Events: a key for each view in each run of a session, the view's own counter as nonce. A view id is random and lives
   as long as one `Session`, and within a run its counter never goes back: no nonce is used twice. The associated data
   binds session, run, view and counter, so an event of one run cannot be played again in another.
-* Everything else (snapshots, versions, view data): a key for each piece, from 16 random bytes that travel with it.
-  The associated data binds what it is and where it belongs.
+* Digests of what replicas compare: HMAC-SHA256, bound to session, run and place, so that they tell equality at one
+  place and nothing else.
+* Everything else (snapshots, versions, view data, what views tell each other): a key for each piece, from 16 random
+  bytes that travel with it. The associated data binds what it is and where it belongs.
 """
 
 from __future__ import annotations
@@ -65,6 +67,7 @@ class Keys:
         self._persistent_id = persistent_id
         self._session_id = session_id
         self._views: dict[tuple[str, str], AESGCM] = {}
+        self._digest_keys: dict[str, bytes] = {}
 
     @property
     def password_check(self) -> bytes:
@@ -113,6 +116,32 @@ class Keys:
     def open_version(self, part: str, save_id: str, parent: int, sealed: bytes) -> bytes:
         """The "meta" or "content" part of a version; raises SealBroken."""
         return self._open(f"version {part}", f"{self._persistent_id}|{save_id}|{parent}", sealed)
+
+    def seal_tell(self, from_view_id: str, to_view_id: str, number: int, plain: bytes) -> bytes:
+        """Seal what one view tells another one, whatever the sessions of the two."""
+        return self._seal("tell", f"{self._persistent_id}|{from_view_id}|{to_view_id}|{number}", plain)
+
+    def open_tell(self, from_view_id: str, to_view_id: str, number: int, sealed: bytes) -> bytes:
+        """What one view tells another one; raises SealBroken."""
+        return self._open("tell", f"{self._persistent_id}|{from_view_id}|{to_view_id}|{number}", sealed)
+
+    def of_session(self, session_id: str) -> Keys:
+        """The keys of another session under the same persistent id."""
+        return Keys(self._root_key, self._persistent_id, session_id)
+
+    def audit_digest(self, run: str, seq: int, findings: bytes) -> bytes:
+        """What stands for the findings of an audit on the wire."""
+        return self._digest("audit", f"{run}|{seq}", findings)
+
+    def save_digest(self, save_id: str, content_id: str) -> bytes:
+        """What stands for the content of a save on the wire."""
+        return self._digest("save", save_id, content_id.encode())
+
+    def _digest(self, kind: str, place: str, plain: bytes) -> bytes:
+        if kind not in self._digest_keys:
+            self._digest_keys[kind] = self._subkey(f"{kind} digest")
+        message = f"{self._session_id}|{place}|".encode() + plain
+        return hmac.digest(self._digest_keys[kind], message, "sha256")
 
     def _seal(self, kind: str, place: str, plain: bytes) -> bytes:
         salt = os.urandom(SALT_BYTES)

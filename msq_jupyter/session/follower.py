@@ -55,7 +55,7 @@ class Blueprint:
     options: Mapping[str, Any]
 
 
-_FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.SnapshotWanted)
+_FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.Judged)
 
 
 class Follower:
@@ -110,7 +110,11 @@ class Follower:
             )
         self._interrupted_at = place
         what = method or "the model"
-        logger.warning("%s was interrupted in the middle of an event: the model is being restored", what)
+        self.abandon(f"{what} was interrupted in the middle of an event: the model is being restored")
+
+    def abandon(self, reason: str) -> None:
+        """The replica is of no use, and `reason` says why: take nothing for it, until there is another one."""
+        logger.warning("%s", reason)
         self._discarded = self.replica is not None
         self._work.clear()
 
@@ -158,12 +162,22 @@ class Follower:
 
     def _welcome(self, welcome: protocol.Welcome) -> None:
         if welcome.resumed:
-            return  # the replica we have goes on; a discarded one waits for the next welcome
+            # The replica we have goes on; a discarded one waits for the next welcome.
+            if self.replica is not None:
+                self.replica.history_seq = welcome.live_seq
+            return
         plan = self._blueprint
         code = plan.code
         replica = Replica(
-            plan.session_id, welcome.run, code.models, self._view_events, code.value_types, code.originals
+            plan.session_id,
+            welcome.run,
+            code.models,
+            self._view_events,
+            value_types=code.value_types,
+            originals=code.originals,
+            save_digest=self._keys.save_digest,
         )
+        replica.history_seq = welcome.live_seq
         if welcome.snapshot is not None:
             replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
         else:

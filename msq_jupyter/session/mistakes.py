@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from msq_jupyter.errors import StateError
+from msq_jupyter.errors import MsqError, StateError
 from msq_jupyter.runtime.replica import Replica
 
 logger = logging.getLogger("msq_jupyter")
@@ -82,6 +82,11 @@ class Mistakes:
             self._told_endless = True
             self.notice = f"{method() or 'the model'} has been running for {running_s:.0f} s"
             logger.warning("%s, and nothing else can: interrupt the kernel if it should not", self.notice)
+
+    def tell(self, error: MsqError) -> None:
+        """Tell of something that was found and mended, in one line."""
+        self.notice = str(error)
+        logger.error("%s: %s", type(error).__name__, error)
 
     def check_state(self, replica: Replica) -> None:
         """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""

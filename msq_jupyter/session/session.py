@@ -14,6 +14,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msq_jupyter import protocol
@@ -27,23 +28,27 @@ from msq_jupyter.errors import (
     ViewInitError,
 )
 from msq_jupyter.persistence.records import VersionList
+from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
-from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveStored, check_assignable
+from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveDiffers, SaveStored, check_assignable
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import Handling, View, ViewEvents, make_view
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of, status_of
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.mistakes import Mistakes, show_log
+from msq_jupyter.session.neighbours import Other
+from msq_jupyter.session.peers import Peers
+from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.stepping import Stepper
 from msq_jupyter.session.uploads import Uploads
@@ -88,14 +93,17 @@ class SessionCore:
         blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
         self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
         self._mistakes = Mistakes(always_check="state" in arguments.debug)
-        self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, self._begin_anew)
-        self._connection = Connection(self._client, place, self._stepper.wake, self._watch)
+        interrupted = partial(self._begin_anew, self._follower.discard)
+        self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, interrupted)
+        self._connection = connection = Connection(self._client, place, self._stepper.wake, self._watch)
+        self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(self._connection, self._client, self._keys, self._sealer, saver, self._mistakes)
+        self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
+        links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
+        self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
         self.loop = asyncio.get_running_loop()
         self._joined: asyncio.Future[None] = self.loop.create_future()
-        self._answers: dict[int, asyncio.Future[Any]] = {}
         self._changed = asyncio.Event()
         self._send_lock = threading.Lock()
         self._sent_counter = 0
@@ -193,7 +201,7 @@ class SessionCore:
         self._connection.call(self._client.leave)
         await asyncio.to_thread(self._connection.wait_closed, LEAVE_S)
         self.step()
-        self._give_up_answers()
+        self._questions.give_up()
         if self.view is not None:
             self._guarded(self.view.detach)
         farewell.forget(self)
@@ -240,6 +248,25 @@ class SessionCore:
         return [] if replica is None else participants_of(dict(replica.views), self.view_id)
 
     @property
+    def others(self) -> list[Other]:
+        """Everybody under the same app and name who runs other code, or the same with other options."""
+        return self._peers.neighbours.others
+
+    async def explain_code(self, other: Participant | Other | str) -> list[str]:
+        """Why somebody's session is another one than ours: one sentence for each piece of code that differs.
+
+        Args:
+            other: one of `others`, its name or its view id.
+
+        Raises:
+            ArgumentError: nobody of that name is there; names those who are.
+            NoAnswer: none came in time.
+            SessionClosed: the session has been left.
+        """
+        self.require_open()
+        return await self._peers.neighbours.explain(other, self.participants)
+
+    @property
     def notice(self) -> str:
         """The last thing the user should know, one line, or ""."""
         return self._mistakes.notice
@@ -252,19 +279,10 @@ class SessionCore:
     @property
     def status(self) -> Status:
         """How the session is doing."""
-        replica = self._replica_or_none
-        last = None if replica is None else replica.last_save
         waiting_ms = self._stepper.waiting_ms
-        return Status(
-            # While a cell keeps us from following, the client knows better.
-            link_state=self._client.state if waiting_ms and self.error is None else self.link_state,
-            saved_state=self._uploads.saver.state(replica),
-            saved_number=last.number if last else 0,
-            saved_at_s=last.time_s if last else 0.0,
-            saved_by=last.author if last else "",
-            save_error=self._uploads.saver.error,
-            waiting_ms=waiting_ms,
-        )
+        # While a cell keeps us from following, the client knows better.
+        link_state = self._client.state if waiting_ms and self.error is None else self.link_state
+        return status_of(link_state, waiting_ms, self._uploads.saver, self._replica_or_none)
 
     @property
     def executed_counter(self) -> int:
@@ -367,7 +385,8 @@ class SessionCore:
             SealBroken: a version's description was changed.
             SessionClosed: the session has been left.
         """
-        answer = await self._ask(lambda request_id: protocol.ListVersions(request_id))
+        self.require_open()
+        answer = await self._questions.ask(protocol.ListVersions)
         return VersionList(map(self._sealer.open, answer.versions))
 
     async def saved(self) -> None:
@@ -398,13 +417,6 @@ class SessionCore:
         self._changed.clear()
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._changed.wait(), 0.5)
-
-    async def _ask(self, message: Callable[[int], protocol.Message]) -> Any:
-        self.require_open()
-        request_id = max(self._answers, default=0) + 1
-        answer = self._answers[request_id] = self.loop.create_future()
-        self._connection.call(self._client.request, request_id, message(request_id))
-        return await answer
 
     def _upload_if_due(self, *, at_once: bool = False) -> None:
         if self.link_state == "live":
@@ -454,9 +466,9 @@ class SessionCore:
 
     # --- what happened -------------------------------------------------------------------------------------------
 
-    def _begin_anew(self, method: str) -> None:
-        """Throw the replica away and have another one made from the synchronizer's snapshot and log."""
-        self._follower.discard(method)
+    def _begin_anew(self, give_up: Callable[[str], None], why: str) -> None:
+        """Give the replica up and have another one made from the synchronizer's snapshot and log."""
+        give_up(why)
         self._connection.call(self._client.forget_replica)
         self._connection.reconnect()
 
@@ -480,6 +492,9 @@ class SessionCore:
     def _on_welcome(self, happening: client_module.Welcomed) -> None:
         self._earlier_events = happening.earlier_events
         self._uploads.saver.reconnected()
+        self._peers.neighbours.forget_all()
+        if self._replica_or_none is not None:
+            self._peers.disputes.on_welcome(happening.welcome, self._replica)
 
     def _on_state(self, happening: client_module.StateChanged) -> None:
         logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
@@ -487,19 +502,6 @@ class SessionCore:
 
     def _on_failed(self, happening: client_module.Failed) -> None:
         self._fail(happening.error)
-
-    def _on_snapshot_wanted(self, happening: client_module.SnapshotWanted) -> None:
-        if happening.run == self._follower.run:
-            self._uploads.snapshot(self._replica)
-
-    def _on_answer(self, happening: client_module.Answered) -> None:
-        answer = self._answers.pop(happening.request_id, None)
-        if answer is not None and not answer.done():
-            answer.set_result(happening.answer)
-
-    def _on_save_refused(self, happening: client_module.SaveRefused) -> None:
-        self._uploads.saver.refused(happening.reason, time.monotonic())
-        logger.warning("saving failed, trying again: %s", happening.reason)
 
     def _on_saved(self, happening: SaveStored) -> None:
         self._uploads.saver.stored()
@@ -516,7 +518,7 @@ class SessionCore:
         self._connection.call(self._client.fail, error)
         if not self._joined.done():
             self._joined.set_exception(error)
-        self._give_up_answers()
+        self._questions.give_up()
         if self._joined.done() and self._joined.exception() is None:
             logger.error("the session %s ended: %s", self.name, error)
         self._look_again()
@@ -561,12 +563,6 @@ class SessionCore:
         if self._client.ended:
             raise SessionClosed(f"the session {self.name!r} has been left: join again")
 
-    def _give_up_answers(self) -> None:
-        for waiting in self._answers.values():
-            if not waiting.done():
-                waiting.set_exception(SessionClosed(f"the session {self.name!r} ended before the answer came"))
-        self._answers.clear()
-
     def say_goodbye(self) -> None:
         """The process ends: hand over what waits, in no more than a moment."""
         if self._client.ended:
@@ -589,9 +585,12 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Welcomed: SessionCore._on_welcome,
     client_module.StateChanged: SessionCore._on_state,
     client_module.Failed: SessionCore._on_failed,
-    client_module.SnapshotWanted: SessionCore._on_snapshot_wanted,
-    client_module.Answered: SessionCore._on_answer,
-    client_module.SaveRefused: SessionCore._on_save_refused,
+    client_module.Judged: lambda session, judged: session._peers.disputes.on_judged(judged, session._follower.run),
+    client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
+    client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
+    Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
+    SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
+    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused.reason),
     SaveStored: SessionCore._on_saved,
     HandlerFailed: SessionCore._on_handler_failed,
 }

@@ -8,6 +8,7 @@ import time
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentTooLarge, StateError
 from msq_jupyter.persistence.records import size_text
+from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
@@ -63,18 +64,35 @@ class Uploads:
         self._connection.call(self._client.tell, self._sealer.seal(pending, parent))
         logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
 
+    def refused(self, reason: str) -> None:
+        """The synchronizer could not store a version."""
+        self.saver.refused(reason, time.monotonic())
+        logger.warning("saving failed, trying again: %s", reason)
+
+    def differs(self, number: int) -> None:
+        """Somebody stored as a version what our replica would not have saved."""
+        logger.warning("version %d is not what this replica wanted to save, which is saved again", number)
+
     def snapshot(self, replica: Replica) -> None:
-        """Upload the replica's state."""
-        kind = type(replica.root).__qualname__
+        """Upload the replica's state as it is."""
         try:
             state = replica.snapshot()
         except StateError as error:
-            self._mistakes.report(kind, error.path, error)
+            self._mistakes.report(type(replica.root).__qualname__, error.path, error)
             return
+        self._send_snapshot(replica, replica.seq, replica.time_ms, state)
+
+    def snapshot_of(self, audited: Audited, replica: Replica) -> None:
+        """Upload the replica's state as it was at an audit."""
+        if audited.error is not None:
+            self._mistakes.report(type(replica.root).__qualname__, audited.error.path, audited.error)
+        if audited.state is not None:
+            self._send_snapshot(replica, audited.entry.seq, audited.entry.time_ms, audited.state)
+
+    def _send_snapshot(self, replica: Replica, seq: int, time_ms: float, state: bytes) -> None:
         if len(state) > protocol.CONTENT_BYTES_MAX:
             too_large = ContentTooLarge("the snapshot of the models", len(state), protocol.CONTENT_BYTES_MAX)
-            self._mistakes.report(kind, "snapshot", too_large)
+            self._mistakes.report(type(replica.root).__qualname__, "snapshot", too_large)
             return
-        sealed = self._keys.seal_snapshot(replica.run, replica.seq, state)
-        snapshot = protocol.Snapshot(replica.seq, replica.time_ms, sealed)
-        self._connection.call(self._client.upload_snapshot, replica.run, snapshot)
+        sealed = self._keys.seal_snapshot(replica.run, seq, state)
+        self._connection.call(self._client.tell_of, replica.run, protocol.Snapshot(seq, time_ms, sealed))

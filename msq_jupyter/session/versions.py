@@ -47,6 +47,7 @@ class VersionSealer:
             parent,
             seal("meta", pending.save_id, parent, encode_meta(meta)),
             seal("content", pending.save_id, parent, pending.content),
+            self._keys.save_digest(pending.save_id, pending.content_id),
         )
 
     def open(self, stored: protocol.StoredVersion) -> Version:

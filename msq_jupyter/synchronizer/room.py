@@ -28,6 +28,7 @@ from msq_jupyter.protocol import Block, Join, Refused, Welcome
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.synchronizer.storage import Storage
+from msq_jupyter.synchronizer.talk import Talk
 
 #: A member that leaves more than this unread is disconnected; it connects again and reads the log at its own pace.
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
@@ -48,6 +49,7 @@ class Shelf:
     Attributes:
         versions: shared by the sequencers of its sessions.
         rooms: by session id, the newest run of each.
+        talk: what everybody in them tells each other.
         failed: memory is ahead of the storage: forget it and read it again.
     """
 
@@ -55,6 +57,7 @@ class Shelf:
     password_check: bytes
     versions: VersionIndex
     rooms: dict[str, Room] = field(default_factory=dict)
+    talk: Talk = field(default_factory=Talk)
     failed: bool = False
 
 
@@ -86,6 +89,10 @@ class Member:
         held, self._held = self._held or [], None
         for frames in held:
             self.write(frames)
+
+    def send(self, message: protocol.Down) -> None:
+        """Write one message."""
+        self.write(frame_of(message))
 
     def write(self, frames: bytes) -> None:
         """Send frames; never waits. Until it listens they are held back, behind `Welcome` and the log."""
@@ -142,11 +149,19 @@ class Room:
         replaced = self.sequencer.join(member.number, join, now_ms())
         if replaced is not None:
             self._remove(replaced).close(CloseCode.NORMAL_CLOSURE, "a newer connection of the same view took over")
+        self.shelf.talk.come(join, member.send)
         self._journal.touch(self)
         return member
 
+    def tell(self, member: Member, tell: protocol.Tell) -> None:
+        """A member tells another one something; raises ProtocolError."""
+        if self._members.get(member.number) is member:
+            self.shelf.talk.tell(member.join.view_id, tell, now_ms())
+
     async def receive(
-        self, member: Member, message: protocol.Send | protocol.Snapshot | protocol.Save | protocol.Leave
+        self,
+        member: Member,
+        message: protocol.Send | protocol.Snapshot | protocol.Report | protocol.Save | protocol.Leave,
     ) -> None:
         """A member says something.
 
@@ -165,6 +180,7 @@ class Room:
 
     def leave(self, member: Member) -> None:
         """A connection is gone."""
+        self.shelf.talk.go(member.join.view_id, member.send)
         if self._members.get(member.number) is member:
             self._remove(member.number)
         self.sequencer.disconnect(member.number, now_ms())
@@ -202,7 +218,7 @@ class Room:
         for number, reply in turn.replies:
             member = self._members.get(number)
             if member:
-                member.write(frame_of(reply))
+                member.send(reply)
         self._start_timer()
 
     def _broadcast(self, frames: list[bytes]) -> None:

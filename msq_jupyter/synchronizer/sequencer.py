@@ -24,7 +24,21 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError
-from msq_jupyter.protocol import Event, Join, Leave, Membership, Save, Saved, SaveFailed, Send, Snapshot, Tick, Welcome
+from msq_jupyter.protocol import (
+    Event,
+    Join,
+    Leave,
+    Membership,
+    Report,
+    Save,
+    Saved,
+    SaveFailed,
+    Send,
+    Snapshot,
+    Tick,
+    Welcome,
+)
+from msq_jupyter.synchronizer.audits import Audits
 from msq_jupyter.synchronizer.clock import SessionClock
 from msq_jupyter.synchronizer.records import RunRecord, StoredRun, ViewRecord, Writes
 
@@ -35,8 +49,6 @@ TAIL_ENTRIES_MAX = 20_000
 #: A snapshot is requested when more entries, or more bytes of payload, came since the last one.
 SNAPSHOT_ENTRIES = 1_000
 SNAPSHOT_BYTES = 1024 * 1024
-#: How long a member has for its snapshot before another one is asked.
-SNAPSHOT_WAIT_MS = 10_000.0
 #: Largest snapshot, and largest version, so that the frame that carries it down is within `FRAME_BYTES_MAX`.
 PAYLOAD_BYTES_MAX = protocol.FRAME_BYTES_MAX - 64 * 1024
 
@@ -111,8 +123,8 @@ class Sequencer:
         }
         self._tick_interval_ms = 1_000 / self.record.tick_rate
         self._tick_due_ms = now_ms
-        self._asked: set[int] = set()
-        self._ask_due_ms = now_ms
+        self._audits = Audits(self._seq)
+        self._is_over = False
         self._begin_turn()
         if self._away:
             self._clock.start(now_ms)
@@ -150,9 +162,7 @@ class Sequencer:
         """When `advance` has something to do if nothing happens before; None for never."""
         deadlines = list(self._away.values())
         if self._connected:
-            deadlines.append(self._tick_due_ms)
-            if self._asked:
-                deadlines.append(self._ask_due_ms)
+            deadlines += [self._tick_due_ms, self._audits.deadline_ms(len(self._connected))]
         return min(deadlines, default=None)
 
     # --- steps ---------------------------------------------------------------------------------------------------
@@ -183,10 +193,13 @@ class Sequencer:
         self._connected[connection] = view_id
         self._changed.add(view_id)
         self._clock.start(now_ms)
-        self._arrivals[connection] = self._welcome(join, view, now_ms)
+        welcome = self._arrivals[connection] = self._welcome(join, view, now_ms)
+        self._audits.came(view_id, has_new_replica=not welcome.resumed)
         return replaced
 
-    def receive(self, connection: int, message: Send | Snapshot | Save | Leave, now_ms: float, time_s: float) -> None:
+    def receive(
+        self, connection: int, message: Send | Snapshot | Report | Save | Leave, now_ms: float, time_s: float
+    ) -> None:
         """A member says something; what a connection says that is no member any more is dropped.
 
         Args:
@@ -204,7 +217,9 @@ class Sequencer:
         if isinstance(message, Send):
             self._send(view_id, message, now_ms)
         elif isinstance(message, Snapshot):
-            self._accept_snapshot(message, now_ms)
+            self._accept_snapshot(view_id, message, now_ms)
+        elif isinstance(message, Report):
+            self._audits.report(view_id, message)
         elif isinstance(message, Save):
             self._save(connection, view_id, message, now_ms, time_s)
         else:
@@ -226,19 +241,20 @@ class Sequencer:
     def stop(self, now_ms: float) -> None:
         """An orderly end: the next turn, which is the last one, writes the exact time."""
         self._clock.stop(now_ms)
+        self._is_over = True
 
     def end_turn(self, now_ms: float) -> Turn:
         """Hand over what the steps since the last turn amount to."""
         self._write_membership(now_ms)
+        self._settle_audit(now_ms)
+        if not self._is_over:
+            self._begin_audit(now_ms)
         tick = None
         if self._writes.entries:
             self._tick_due_ms = now_ms + self._tick_interval_ms
         elif self._connected and now_ms >= self._tick_due_ms:
             self._tick_due_ms = now_ms + self._tick_interval_ms
             tick = Tick(self._clock.read(now_ms))
-        asked = self._ask_for_snapshot(now_ms)
-        if asked is not None:
-            self._replies.append((asked, protocol.SnapshotRequest()))
         self._writes.views = [self._view_record(view_id) for view_id in sorted(self._changed)]
         self._writes.time_ms = self._clock.take_mark()
         turn = Turn(self._writes, tick, list(self._arrivals.items()), self._replies)
@@ -256,7 +272,9 @@ class Sequencer:
         self._arrivals: dict[int, Welcome] = {}
         self._replies: list[tuple[int, protocol.Down]] = []
 
-    def _append(self, entry: protocol.Entry) -> None:
+    def _append(self, entry: protocol.Entry, now_ms: float) -> None:
+        if not isinstance(entry, protocol.Audit):
+            self._audits.noticed(now_ms, is_save=isinstance(entry, Saved))
         encoded = protocol.encode(entry)
         self._writes.entries.append(encoded)
         self._waiting_bytes += len(encoded)
@@ -266,7 +284,7 @@ class Sequencer:
     def _write_membership(self, now_ms: float) -> None:
         if self._exits or self._joins:
             time_ms = self._clock.read(now_ms)
-            self._append(Membership(self._seq + 1, time_ms, self._exits, list(self._joins.items())))
+            self._append(Membership(self._seq + 1, time_ms, self._exits, list(self._joins.items())), now_ms)
             self._exits, self._joins = [], {}
 
     def _announce(self, view_id: str, now_ms: float) -> None:
@@ -293,12 +311,12 @@ class Sequencer:
                     f"in event {counter} of view {view_id!r}"
                 )
             view.counter = counter
-            self._append(Event(self._seq + 1, time_ms, view_id, counter, payload))
+            self._append(Event(self._seq + 1, time_ms, view_id, counter, payload), now_ms)
 
     def _save(self, connection: int, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
         number = self._versions.numbers.get(save.save_id)
         if number is None:
-            reason = self._why_unsaveable(save)
+            reason = self._why_unsaveable(view_id, save)
             if reason:
                 self._replies.append((connection, SaveFailed(save.save_id, reason)))
                 return
@@ -309,9 +327,14 @@ class Sequencer:
         self._announce(view_id, now_ms)
         self._saves.add(number)
         self._writes.saves.append(number)
-        self._append(Saved(self._seq + 1, self._clock.read(now_ms), save.save_id, number, view_id, time_s))
+        time_ms = self._clock.read(now_ms)
+        self._append(Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest), now_ms)
 
-    def _why_unsaveable(self, save: Save) -> str:
+    def _why_unsaveable(self, view_id: str, save: Save) -> str:
+        if self._audits.is_suspect(view_id):
+            return "this replica differs from those of the others, who save instead; it is being restored"
+        if len(save.digest) > protocol.DIGEST_BYTES_MAX:
+            return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
         size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
         if size_bytes > PAYLOAD_BYTES_MAX:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
@@ -326,7 +349,7 @@ class Sequencer:
         if view_id is not None:
             self._views[view_id].connection = None
             self._arrivals.pop(connection, None)
-            self._asked.discard(connection)
+            self._audits.went(view_id)
         return view_id
 
     def _exit(self, view_id: str, now_ms: float) -> None:
@@ -334,6 +357,7 @@ class Sequencer:
         if self._joins.pop(view_id, None) is None:
             self._exits.append(view_id)
         self._changed.add(view_id)
+        self._audits.left(view_id)
         if self.is_empty:
             self._clock.stop(now_ms)
 
@@ -357,9 +381,9 @@ class Sequencer:
             head=self._versions.head,
         )
 
-    # --- snapshots -----------------------------------------------------------------------------------------------
+    # --- snapshots and audits ------------------------------------------------------------------------------------
 
-    def _accept_snapshot(self, snapshot: Snapshot, now_ms: float) -> None:
+    def _accept_snapshot(self, view_id: str, snapshot: Snapshot, now_ms: float) -> None:
         if not 0 <= snapshot.seq <= self._seq or not 0 <= snapshot.time_ms <= self._clock.read(now_ms):
             raise ProtocolError(
                 f"expected a snapshot of the past, up to entry {self._seq}, "
@@ -369,23 +393,30 @@ class Sequencer:
             raise ProtocolError(
                 f"expected a snapshot of at most {PAYLOAD_BYTES_MAX:,} bytes, got {len(snapshot.payload):,}"
             )
-        if snapshot.seq <= self._snapshot_seq:
+        self._store_snapshot(self._audits.offer(view_id, snapshot))
+        # Whoever leaves last uploads where it is, and there is nobody to compare with.
+        if len(self._connected) == 1 and not self._away and not self._audits.is_suspect(view_id):
+            self._store_snapshot(snapshot)
+
+    def _store_snapshot(self, snapshot: Snapshot | None) -> None:
+        if snapshot is None or snapshot.seq <= self._snapshot_seq:
             return
         self._writes.snapshot = snapshot
         self._snapshot_seq = snapshot.seq
         # Bytes that came while the snapshot was made are not counted again: entries are, and that bounds the replay.
         self._tail_bytes = 0
-        self._asked.clear()
-        self._ask_due_ms = now_ms
 
-    def _ask_for_snapshot(self, now_ms: float) -> int | None:
-        """The connection to ask: the one longest there of those not asked in vain."""
-        needed = self._seq - self._snapshot_seq > SNAPSHOT_ENTRIES or self._tail_bytes > SNAPSHOT_BYTES
-        if not needed or not self._connected or (self._asked and now_ms < self._ask_due_ms):
-            return None
-        if self._asked.issuperset(self._connected):
-            self._asked.clear()
-        connection = next(connection for connection in self._connected if connection not in self._asked)
-        self._asked.add(connection)
-        self._ask_due_ms = now_ms + SNAPSHOT_WAIT_MS
-        return connection
+    def _settle_audit(self, now_ms: float) -> None:
+        outcome = self._audits.settle(now_ms)
+        self._store_snapshot(outcome.snapshot)
+        if outcome.verdict is not None:
+            self._replies += [(connection, outcome.verdict) for connection in self._connected]
+
+    def _begin_audit(self, now_ms: float) -> None:
+        needs_snapshot = self._seq - self._snapshot_seq > SNAPSHOT_ENTRIES or self._tail_bytes > SNAPSHOT_BYTES
+        views = list(self._connected.values())
+        audit = self._audits.begin(
+            self._seq + 1, lambda: self._clock.read(now_ms), now_ms, views, needs_snapshot=needs_snapshot
+        )
+        if audit is not None:
+            self._append(audit, now_ms)

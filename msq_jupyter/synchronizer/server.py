@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused
+from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused, Tell
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
 from msq_jupyter.synchronizer.rooms import Rooms, check_join
@@ -222,6 +222,9 @@ class Synchronizer:
                 raise ProtocolError("expected one Join, as the first message, got another one")
             if isinstance(message, ListVersions | FetchVersion):
                 await self._answer(room, member, message)
+                continue
+            if isinstance(message, Tell):
+                room.tell(member, message)
                 continue
             await room.receive(member, message)
             if isinstance(message, Leave):

@@ -20,8 +20,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from msq_jupyter.runtime.differences import first_difference
     from msq_jupyter.testing.determinism import check_determinism
-    from msq_jupyter.testing.differences import first_difference
     from msq_jupyter.testing.faults import (
         HandlerRaised,
         InvariantBroken,
@@ -73,11 +73,12 @@ _HOMES = {
     "Simulation": "simulation",
     "explained": "simulation",
     "check_determinism": "determinism",
-    "first_difference": "differences",
+    "first_difference": "msq_jupyter.runtime.differences",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    home = _HOMES[name]
+    return getattr(importlib.import_module(home if "." in home else f"{__name__}.{home}"), name)

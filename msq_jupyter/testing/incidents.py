@@ -70,6 +70,12 @@ class Incidents:
         if room.participants:
             self._dice.random.choice(room.participants).interrupt()
 
+    def _flip(self, room: Room) -> None:
+        people = room.participants
+        # One at a time, and only where the others are enough to know better.
+        if len(people) >= 3 and all(person.is_live and person.flipped_path is None for person in people):
+            self._dice.random.choice(people).flip()
+
     def _kill(self, room: Room) -> None:
         if room.participants:
             room.kill(self._dice.random.choice(room.participants))
@@ -120,4 +126,5 @@ _KINDS: dict[str, Callable[[Incidents, Room], None]] = {
     "crash": Incidents._crash,
     "restart": Incidents._restart,
     "disk_failure": Incidents._disk_failure,
+    "flip": Incidents._flip,
 }

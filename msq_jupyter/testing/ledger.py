@@ -17,13 +17,13 @@ from dataclasses import dataclass, field
 
 from msq_jupyter import protocol
 from msq_jupyter.persistence.records import decode_meta
+from msq_jupyter.runtime.differences import first_difference, twin_of
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.stable import bytes_digest
 from msq_jupyter.synchronizer.records import RunRecord, Writes
 from msq_jupyter.synchronizer.sequencer import Turn
-from msq_jupyter.testing.differences import require_equal, twin_of
 from msq_jupyter.testing.faults import InvariantBroken, NotConverged
 
 #: One in so many places of the log at which replicas are compared.
@@ -88,6 +88,8 @@ class Ledger:
                 self._arrived[run, view_id] = max(counter, self._arrived[run, view_id])
         elif isinstance(message, protocol.Save):
             self.counters["uploads"] += 1
+        elif isinstance(message, protocol.Report):
+            self.counters["reports"] += 1
 
     def written(self, writes: Writes) -> None:
         """A turn of a run is stored."""
@@ -134,6 +136,9 @@ class Ledger:
             self.counters["joins"] += len(entry.joins)
             joins = [(view_id, book.keys.open_view_data(view_id, data)) for view_id, data in entry.joins]
             entry = protocol.Membership(entry.seq, entry.time_ms, entry.exits, joins)
+        elif isinstance(entry, protocol.Audit):
+            self.counters["audits"] += 1
+            self.counters["disputed audits"] += entry.disputed
         else:
             self.counters["saves"] += 1
         book.entries.append(entry)
@@ -160,7 +165,9 @@ class Ledger:
     def _check_version(self, book: RunBook, number: int, save: protocol.Save) -> None:
         content = book.keys.open_version("content", save.save_id, save.parent, save.content)
         meta = decode_meta(book.keys.open_version("meta", save.save_id, save.parent, save.meta))
-        if not bytes_digest(content) == meta.content_id == self._wanted.get(save.save_id):
+        if bytes_digest(content) == meta.content_id != self._wanted.get(save.save_id) and self.counters["flips"]:
+            self.counters["versions of a flipped replica"] += 1
+        elif not bytes_digest(content) == meta.content_id == self._wanted.get(save.save_id):
             raise InvariantBroken(f"version {number} is not what the replicas wanted to save as {save.save_id}")
         self.counters["versions"] += 1
 
@@ -210,3 +217,15 @@ class Ledger:
                 require_equal(name, replica, other, twin_of(replica, other_state))
         if len(self._states) > STATES_KEPT:
             self._states.popitem(last=False)
+
+
+def require_equal(name: str, replica: Replica, other_name: str, other: Replica) -> None:
+    """Compare two replicas.
+
+    Raises:
+        NotConverged: names the first difference.
+    """
+    difference = first_difference(replica, other)
+    if difference:
+        path, mine, theirs = difference
+        raise NotConverged(f"{path} differs: {mine} for {name}, {theirs} for {other_name}", path)

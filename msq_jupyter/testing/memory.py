@@ -11,8 +11,10 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.protocol import FetchVersion, Join, ListVersions
+from msq_jupyter.synchronizer import audits as audits_module
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex
+from msq_jupyter.synchronizer.talk import Talk
 from msq_jupyter.testing.network import Link
 from msq_jupyter.testing.timeline import Timer
 
@@ -33,21 +35,28 @@ class Limits:
     Attributes:
         snapshot_entries: a snapshot is requested when more entries came since the last one.
         tail_entries: a replica that missed more starts again from a snapshot.
+        audit_interval_ms: so long after something happened, replicas are compared.
+        audit_entries: after so many entries, too.
     """
 
     snapshot_entries: int = 50
     tail_entries: int = 200
+    audit_interval_ms: float = 400.0
+    audit_entries: int = 20
 
 
 @contextmanager
 def in_force(limits: Limits) -> Iterator[None]:
     """Let the sequencer work with other limits than its own, for one call: nothing else runs meanwhile."""
     own = sequencer_module.SNAPSHOT_ENTRIES, sequencer_module.TAIL_ENTRIES_MAX
+    own_audits = audits_module.AUDIT_INTERVAL_MS, audits_module.AUDIT_ENTRIES
     sequencer_module.SNAPSHOT_ENTRIES, sequencer_module.TAIL_ENTRIES_MAX = limits.snapshot_entries, limits.tail_entries
+    audits_module.AUDIT_INTERVAL_MS, audits_module.AUDIT_ENTRIES = limits.audit_interval_ms, limits.audit_entries
     try:
         yield
     finally:
         sequencer_module.SNAPSHOT_ENTRIES, sequencer_module.TAIL_ENTRIES_MAX = own
+        audits_module.AUDIT_INTERVAL_MS, audits_module.AUDIT_ENTRIES = own_audits
 
 
 @dataclass(eq=False)
@@ -61,6 +70,10 @@ class Member:
     #: What it asked before its `Welcome` was out.
     questions: list[ListVersions | FetchVersion] = field(default_factory=list)
     welcomed: bool = False
+
+    def send(self, message: protocol.Down) -> None:
+        """Send one message, behind `Welcome` and the log."""
+        self.write(protocol.encode(message))
 
     def write(self, frame: bytes) -> None:
         """Send a frame, behind `Welcome` and the log."""
@@ -78,6 +91,7 @@ class Shelf:
     password_check: bytes
     versions: VersionIndex
     rooms: dict[str, LiveRun] = field(default_factory=dict)
+    talk: Talk = field(default_factory=Talk)
     failed: bool = False
 
 

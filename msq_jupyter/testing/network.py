@@ -39,6 +39,8 @@ class Weather:
         crash_every_ms: the synchronizer dies, losing what was not written.
         restart_every_ms: the synchronizer stops properly and starts again.
         disk_failure_every_ms: the synchronizer's disk refuses a turn.
+        flip_every_ms: one small value of one participant's replica changes; found, told and healed, as long as two
+            others are there and right. Not in `STORM`: there may be nobody left who knows better.
     """
 
     delay_ms: Range = (1.0, 1.0)
@@ -57,6 +59,7 @@ class Weather:
     crash_every_ms: float = 0.0
     restart_every_ms: float = 0.0
     disk_failure_every_ms: float = 0.0
+    flip_every_ms: float = 0.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

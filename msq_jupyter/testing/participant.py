@@ -10,19 +10,23 @@ from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed
+from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.pubsub import check_topic
-from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveStored, check_assignable
+from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveDiffers, SaveStored, check_assignable
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import View, ViewEvents, make_view
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import follower as follower_module
+from msq_jupyter.session.agreement import Agreement
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import RETRY_ASKED_S, RETRY_FIRST_S, RETRY_LONGEST_S, WATCH_S
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.talk import Talk
 from msq_jupyter.session.versions import VersionSealer
-from msq_jupyter.testing.faults import HandlerRaised
+from msq_jupyter.testing.faults import HandlerRaised, InvariantBroken, NotConverged
+from msq_jupyter.testing.flips import flip
 from msq_jupyter.testing.ledger import Witness
 from msq_jupyter.testing.network import Link
 from msq_jupyter.testing.plan import Plan, World, code_of
@@ -40,6 +44,8 @@ class Participant:
         view_events: what views of this participant subscribe to.
         errors: what its models' methods raised, oldest first.
         is_gone: it left, or was killed.
+        talk: questions to others, and news of them.
+        flipped_path: what was changed in its replica by `flip`; None when it has another one by now.
     """
 
     def __init__(self, world: World, plan: Plan, name: str) -> None:
@@ -57,12 +63,17 @@ class Participant:
         self.follower = Follower(self.client, self._keys, blueprint, self.view_events)
         self._sealer = VersionSealer(self._keys, self.session_id, identity.code_hash, identity.source, name)
         self._saver = Saver(name, arguments.persist_interval_ms / 1_000)
+        self._agreement = Agreement(self._keys, name)
+        self.talk = Talk(self._keys, name, self._tell)
+        self.talk.hears["diverged"] = self._on_diverged
+        self.flipped_path: str | None = None
         self.view: View | None = None
         self.errors: deque[HandlerFailed] = deque(maxlen=1_000)
         self.is_gone = False
         self._link: Link | None = None
         self._retry_s = RETRY_FIRST_S
         self._earlier_events = 0
+        self._was_flipped: str | None = None
         self._witness = Witness(name)
         self._step_timer: Timer | None = None
         self._watch_timer: Timer | None = None
@@ -179,10 +190,21 @@ class Participant:
         if self._link is None or not self.has_replica:
             return
         self._world.ledger.counters["interrupts"] += 1
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._interrupted = True
         self.follower.discard()
         self.client.forget_replica()
-        self._link.cut()
+        if self._link is not None:
+            self._link.cut()
+
+    def flip(self) -> str | None:
+        """Change one small value of its replica, and of no other; returns its path, None when there is nothing."""
+        self.flipped_path = flip(self.replica, self._world.dice.random)
+        if self.flipped_path:
+            self._world.ledger.counters["flips"] += 1
+        return self.flipped_path
 
     def leave(self) -> None:
         """Leave properly: what waits to be saved is uploaded, the others hear of it at once."""
@@ -192,7 +214,7 @@ class Participant:
         self._step()
         self._upload_if_due(at_once=True)
         if self.has_replica and len(self.replica.views) <= 1:
-            self._upload_snapshot(self.replica)
+            self._upload_snapshot(self.replica, self.replica.seq, self.replica.time_ms, self.replica.snapshot())
         self.client.leave()
         self._pump()
         self._end()
@@ -316,9 +338,10 @@ class Participant:
         if replica is None or self._interrupted:
             return
         pending = replica.pending_save
-        if pending is not None:
+        is_sound = self.flipped_path is None
+        if pending is not None and is_sound:
             self._world.ledger.check_save(self.name, pending.save_id, pending.content_id)
-        if not self._paused and not self.follower.behind and self.client.state == "live":
+        if is_sound and not self._paused and not self.follower.behind and self.client.state == "live":
             self._world.ledger.check_state(self.name, replica)
         self._upload_if_due(at_once=False)
         self.view_events.run_frame()
@@ -328,6 +351,7 @@ class Participant:
     def _handle(self, happening: follower_module.Happening) -> None:
         if isinstance(happening, follower_module.ReplicaMade):
             self._interrupted = False
+            self._was_flipped, self.flipped_path = self.flipped_path, None
             view_class = self._plan.arguments.view
             if self.view is not None:
                 self.view.detach()
@@ -335,9 +359,17 @@ class Participant:
         elif isinstance(happening, client_module.Welcomed):
             self._earlier_events = happening.earlier_events
             self._saver.reconnected()
-        elif isinstance(happening, client_module.SnapshotWanted):
-            if happening.run == self.follower.run:
-                self._upload_snapshot(self.replica)
+            self._on_welcome(happening.welcome)
+        elif isinstance(happening, Audited):
+            self._on_audited(happening)
+        elif isinstance(happening, client_module.Judged):
+            if happening.run == self.follower.run and self._agreement.accuses_us(happening.verdict):
+                self._begin_anew()
+        elif isinstance(happening, client_module.Spoken):
+            if isinstance(happening.message, protocol.Told):
+                self.talk.on_told(happening.message)
+        elif isinstance(happening, SaveDiffers):
+            self._world.ledger.counters["saves that differ"] += 1
         elif isinstance(happening, client_module.SaveRefused):
             self._world.ledger.counters["refused saves"] += 1
             self._saver.refused(happening.reason, self._now_s)
@@ -390,9 +422,43 @@ class Participant:
         self._watch_timer = None
         self.wake()
 
-    def _upload_snapshot(self, replica: Replica) -> None:
-        sealed = self._keys.seal_snapshot(replica.run, replica.seq, replica.snapshot())
-        self.client.upload_snapshot(replica.run, protocol.Snapshot(replica.seq, replica.time_ms, sealed))
+    def _upload_snapshot(self, replica: Replica, seq: int, time_ms: float, state: bytes) -> None:
+        sealed = self._keys.seal_snapshot(replica.run, seq, state)
+        self.client.tell_of(replica.run, protocol.Snapshot(seq, time_ms, sealed))
+        self._pump()
+
+    # --- agreement -----------------------------------------------------------------------------------------------
+
+    def _on_audited(self, audited: Audited) -> None:
+        replica, entry = self.replica, audited.entry
+        self.client.tell_of(replica.run, self._agreement.report(replica.run, audited))
+        self._pump()
+        if entry.uploader == self.view_id and audited.state is not None:
+            self._upload_snapshot(replica, entry.seq, entry.time_ms, audited.state)
+
+    def _on_welcome(self, welcome: protocol.Welcome) -> None:
+        if welcome.resumed:
+            return
+        divergence = self._agreement.compare(welcome, self.replica)
+        if divergence is None:
+            return
+        if divergence.was_equal:
+            raise InvariantBroken(f"{self.name} was said to differ from {divergence.right_view_id}, and did not")
+        path, mine, theirs = divergence.difference or ("an unknown place", "something", "something else")
+        if self._was_flipped is None:
+            raise NotConverged(f"{path} differs: {mine} for {self.name}, {theirs} for {divergence.right_view_id}", path)
+        counters = self._world.ledger.counters
+        counters["healed"] += 1
+        counters["located"] += divergence.difference is not None
+        counters["located where it was flipped"] += path == self._was_flipped
+        for view_id in divergence.others:
+            self.talk.tell(view_id, "diverged", [path, mine, theirs, divergence.right_view_id])
+
+    def _on_diverged(self, view_id: str, data: Any) -> None:
+        self._world.ledger.counters["told of a difference"] += 1
+
+    def _tell(self, tell: protocol.Tell) -> None:
+        self.client.tell(tell)
         self._pump()
 
     def __repr__(self) -> str:

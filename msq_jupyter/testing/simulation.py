@@ -16,10 +16,9 @@ from msq_jupyter.runtime.view import View
 from msq_jupyter.session.arguments import checked
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.stable import content_value
-from msq_jupyter.testing.differences import require_equal
 from msq_jupyter.testing.faults import MigrationFailed, NotSettled
 from msq_jupyter.testing.incidents import Incidents
-from msq_jupyter.testing.ledger import Ledger
+from msq_jupyter.testing.ledger import Ledger, require_equal
 from msq_jupyter.testing.memory import Limits
 from msq_jupyter.testing.network import CALM, STORM, Dice, Weather
 from msq_jupyter.testing.participant import Participant

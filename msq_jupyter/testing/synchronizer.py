@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused
+from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused, Tell
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -167,9 +167,13 @@ class SimulatedSynchronizer:
             return
         if run.closed:
             return
-        self._ledger.arrived(run.sequencer.record.run, member.join.view_id, message)
         now_ms = self._timeline.now_ms
-        run.sequencer.receive(member.number, message, now_ms, EPOCH_S + now_ms / 1_000)
+        if isinstance(message, Tell):
+            run.shelf.talk.tell(member.join.view_id, message, now_ms)
+            return
+        self._ledger.arrived(run.sequencer.record.run, member.join.view_id, message)
+        with in_force(self._limits):
+            run.sequencer.receive(member.number, message, now_ms, EPOCH_S + now_ms / 1_000)
         self._touch(run)
         if isinstance(message, Leave):
             self._visitors.pop(visitor.link, None)
@@ -177,6 +181,7 @@ class SimulatedSynchronizer:
             visitor.link.close_down()
 
     def _leave(self, run: LiveRun, member: Member) -> None:
+        run.shelf.talk.go(member.join.view_id, member.send)
         if run.members.get(member.number) is member:
             del run.members[member.number]
             run.listeners.pop(member.number, None)
@@ -221,6 +226,7 @@ class SimulatedSynchronizer:
             run.listeners.pop(replaced, None)
             run.members.pop(replaced).link.close_down()
         visitor.run, visitor.member = run, member
+        run.shelf.talk.come(join, member.send)
         self._touch(run)
         if visitor.lost:
             self._leave(run, member)
@@ -353,7 +359,7 @@ class SimulatedSynchronizer:
                 self._catch_up(run, run.members[number], welcome)
         for number, reply in turn.replies:
             if number in run.members:
-                run.members[number].write(protocol.encode(reply))
+                run.members[number].send(reply)
         self._set_timer(run)
 
     def _catch_up(self, run: LiveRun, member: Member, welcome: protocol.Welcome) -> None:

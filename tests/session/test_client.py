@@ -284,7 +284,9 @@ def test_8_1_keys_differ_by_password_and_by_name():
     [
         protocol.Tick(1.0),
         protocol.Block([]),
-        protocol.SnapshotRequest(),
+        protocol.Verdict(1, []),
+        protocol.Told("ben", 1, b""),
+        protocol.Neighbours([], []),
         protocol.Versions(1, []),
     ],
     ids=lambda m: type(m).__name__,

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError
-from msq_jupyter.protocol import Event, Join, Leave, Membership, Save, Saved, Send, Snapshot, Welcome
+from msq_jupyter.protocol import Audit, Event, Join, Leave, Membership, Report, Save, Saved, Send, Snapshot, Welcome
 from msq_jupyter.synchronizer import sequencer as sequencer_module
+from msq_jupyter.synchronizer.audits import AUDIT_WAIT_MS
 from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
 from msq_jupyter.synchronizer.records import RunRecord, StoredRun, ViewRecord, Writes
-from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, SNAPSHOT_WAIT_MS, Sequencer, Turn, VersionIndex
+from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, Turn, VersionIndex
 
 TIME_S = 1_764_000_000.5
 RECORD = RunRecord("run-1", "session", "persistent", origin=0, head=0, tick_rate=20.0)
@@ -67,21 +68,28 @@ class Play:
         self.sequencer = Sequencer.new(RECORD, b"check", VersionIndex(), self.now_ms)
         self.connections = 0
         self.ticks: list[float] = []
+        self.audit: Audit | None = None
 
     def join(self, view_id: str, **changes: object) -> int:
         self.connections += 1
         self.sequencer.join(self.connections, a_join(view_id, **changes), self.now_ms)
         return self.connections
 
-    def say(self, connection: int, message: Send | Snapshot | Save | Leave) -> None:
+    def say(self, connection: int, message: Send | Snapshot | Report | Save | Leave) -> None:
         self.sequencer.receive(connection, message, self.now_ms, TIME_S)
 
     def send(self, connection: int, *counters: int) -> None:
         self.say(connection, Send([(counter, b"payload %d" % counter) for counter in counters]))
 
+    def vote(self, digest: bytes, *connections: int) -> None:
+        for connection in connections:
+            self.say(connection, Report(self.audit.seq, digest))
+
     def turn(self) -> Turn:
         turn = self.sequencer.end_turn(self.now_ms)
         self.disk.write(turn.writes)
+        audits = [entry for entry in map(protocol.decode_entry, turn.writes.entries) if isinstance(entry, Audit)]
+        self.audit = audits[-1] if audits else self.audit
         if turn.tick:
             assert not turn.writes.entries
             self.ticks.append(turn.tick.time_ms)
@@ -386,38 +394,45 @@ def test_a_replica_too_far_behind_starts_from_the_snapshot(play: Play, monkeypat
 # --- snapshots ---------------------------------------------------------------------------------------------------
 
 
-def asked(turn: Turn) -> list[int]:
-    return [connection for connection, reply in turn.replies if isinstance(reply, protocol.SnapshotRequest)]
+def asked(turn: Turn) -> list[str]:
+    """Who shall upload a snapshot, by the audits of a turn."""
+    entries = map(protocol.decode_entry, turn.writes.entries)
+    return [entry.uploader for entry in entries if isinstance(entry, Audit) and entry.uploader]
 
 
 def test_7_2_the_member_longest_there_is_asked_for_a_snapshot_then_another_one(play: Play) -> None:
     ada, bob = play.join("ada"), play.join("bob")
     play.send(ada, *range(1, 1_000))
     assert asked(play.turn()) == []
+    play.vote(b"equal", ada, bob)
     play.send(ada, 1_000)
-    assert asked(play.turn()) == [ada]
-    play.pass_time(SNAPSHOT_WAIT_MS - 1)
+    assert asked(play.turn()) == ["ada"]
+    play.pass_time(AUDIT_WAIT_MS - 1)
     assert asked(play.turn()) == []
     play.pass_time(1)
-    assert asked(play.turn()) == [bob]
-    play.say(bob, Snapshot(900, 0.0, b"state"))
-    assert asked(play.turn()) == []
+    assert asked(play.turn()) == ["bob"]
+    play.vote(b"equal", ada, bob)
+    play.say(bob, Snapshot(play.audit.seq, 0.0, b"state"))
+    turn = play.turn()
+    assert asked(turn) == []
+    assert turn.writes.snapshot.payload == b"state"
 
 
 def test_7_2_another_one_is_asked_at_once_when_the_asked_one_disconnects(play: Play) -> None:
     ada, bob = play.join("ada"), play.join("bob")
-    play.send(ada, *range(1, 1_000))
-    play.send(bob, 1)
-    assert asked(play.turn()) == [ada]
+    play.turn()
+    play.send(ada, *range(1, 1_001))
+    assert asked(play.turn()) == ["ada"]
+    play.vote(b"equal", bob)
     play.sequencer.disconnect(ada, play.now_ms)
-    assert asked(play.turn()) == [bob]
+    assert asked(play.turn()) == ["bob"]
 
 
 def test_7_2_bytes_count_too(play: Play) -> None:
     ada = play.join("ada")
     for counter in range(1, 6):
         play.say(ada, Send([(counter, bytes(protocol.EVENT_BYTES_MAX))]))
-    assert asked(play.turn()) == [ada]
+    assert asked(play.turn()) == ["ada"]
 
 
 def test_the_newest_snapshot_wins_and_one_of_the_future_is_refused(play: Play) -> None:
@@ -599,7 +614,7 @@ class Simulation:
                 for view_id, _ in entry.joins:
                     assert view_id not in inside
                     inside.add(view_id)
-            else:
+            elif not isinstance(entry, Audit):
                 assert entry.view_id in inside
         for viewer in self.viewers:
             assert viewer.seen == log

@@ -1,20 +1,32 @@
-"""Where two replicas differ first, by name."""
+"""Where two replicas differ first, by name and with both values. Pure."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from types import MethodType
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
 from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.runtime.state import differing_models
 from msq_jupyter.stable import path_text
-from msq_jupyter.testing.faults import NotConverged
 
 _SHOWN_CHARACTERS = 200
 _MISSING = object()
 
 _Found: TypeAlias = "tuple[list[str | int], Any, Any]"
+
+
+class Difference(NamedTuple):
+    """The first place at which two replicas differ, and what is there as text, shortened when it is long.
+
+    `path` is for example `Poll.votes.yes`, or `Leaf#M17.size` when there is more than one model of the class.
+    """
+
+    path: str
+    mine: str
+    theirs: str
 
 
 def twin_of(replica: Replica, snapshot: bytes) -> Replica:
@@ -24,7 +36,7 @@ def twin_of(replica: Replica, snapshot: bytes) -> Replica:
     return twin
 
 
-def first_difference(one: Replica, other: Replica) -> tuple[str, str, str] | None:
+def first_difference(one: Replica, other: Replica) -> Difference | None:
     """The first place at which two replicas of one session differ.
 
     Args:
@@ -32,39 +44,56 @@ def first_difference(one: Replica, other: Replica) -> tuple[str, str, str] | Non
         other: another one.
 
     Returns:
-        The path, for example `Poll.votes.yes` for an attribute of a model, and both values as text; None when their
-        snapshots are equal byte for byte.
+        The first difference; None when their snapshots are equal byte for byte.
     """
-    if one.snapshot() == other.snapshot():
-        return None
-    found = _Comparison().compare(_state(one), _state(other), [])
-    if found is None:
-        return "snapshot", "the same values", "the same values, with other things in common"
-    parts, mine, theirs = found
-    return path_text(str(parts[0]), parts[1:]) if parts else "snapshot", _text(mine), _text(theirs)
+    mine, theirs = one.snapshot(), other.snapshot()
+    return None if mine == theirs else _locate(one, mine, other, theirs)
 
 
-def require_equal(name: str, replica: Replica, other_name: str, other: Replica) -> None:
-    """Compare two replicas.
+def difference_of_snapshots(replica: Replica, mine: bytes, theirs: bytes) -> Difference | None:
+    """The first place at which two snapshots of one session differ; None when they are equal.
+
+    Args:
+        replica: any replica of the session, for its code; it is not touched.
+        mine: a snapshot.
+        theirs: another one.
 
     Raises:
-        NotConverged: names the first difference.
+        SealBroken: not snapshots of this session's code.
     """
-    difference = first_difference(replica, other)
-    if difference:
-        path, mine, theirs = difference
-        raise NotConverged(f"{path} differs: {mine} for {name}, {theirs} for {other_name}", path)
+    if mine == theirs:
+        return None
+    return _locate(twin_of(replica, mine), mine, twin_of(replica, theirs), theirs)
+
+
+def _locate(one: Replica, mine: bytes, other: Replica, theirs: bytes) -> Difference:
+    # Walking is slow, so only through the models whose bytes differ, if that is where the difference is.
+    suspects = set(differing_models(mine, theirs))
+    found = _Comparison().compare(_models(one, suspects), _models(other, suspects), []) if suspects else None
+    if found is None:
+        found = _Comparison().compare(_state(one), _state(other), [])
+    if found is None:
+        return Difference("snapshot", "the same values", "the same values, with other things in common")
+    parts, my_value, their_value = found
+    path = path_text(str(parts[0]), parts[1:]) if parts else "snapshot"
+    return Difference(path, _text(my_value), _text(their_value))
+
+
+def _models(replica: Replica, wanted: set[str] | None = None) -> dict[str, Any]:
+    """The attributes of models by the models' names."""
+    counts = Counter(type(model).__qualname__ for model in replica.models.values())
+    models = [model for model in replica.models.values() if wanted is None or model.id in wanted]
+    kinds = [type(model).__qualname__ for model in models]
+    return {
+        kind if counts[kind] == 1 else f"{kind}#{model.id}": _attributes(model)
+        for kind, model in zip(kinds, models, strict=True)
+    }
 
 
 def _state(replica: Replica) -> dict[str, Any]:
     """Everything in a snapshot by name, what authors know first."""
-    kinds = [type(model).__qualname__ for model in replica.models.values()]
-    named = {
-        kind if kinds.count(kind) == 1 else f"{kind} {model.id}": _attributes(model)
-        for kind, model in zip(kinds, replica.models.values(), strict=True)
-    }
     return {
-        **named,
+        **_models(replica),
         "models": list(replica.models.values()),
         "next model": replica.next_model,
         "well known": replica.well_known,
