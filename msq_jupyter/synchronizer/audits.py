@@ -153,8 +153,7 @@ class Audits:
         uploader = self._uploader(views) if needs_snapshot or self._disputed else ""
         if self._disputed and not uploader:
             # Nobody is there who could be asked: whoever differs starts from what is stored.
-            self._disputed = False
-            self._late_verdict = Verdict(max(self._over), [sorted(self._right), sorted(self._suspects)])
+            self._late_verdict = self._verdict_without_the_right()
             return None
         entry = Audit(seq, read_ms(), self._part, uploader, self._disputed)
         self._open = _Audit(entry, now_ms + AUDIT_WAIT_MS, set(views), has_uploader=bool(uploader))
@@ -226,6 +225,8 @@ class Audits:
             return Outcome(None, verdict)
         self._open = None
         self._remember(audit)
+        if audit.entry.disputed and self._right.isdisjoint(audit.reports):
+            return Outcome(None, self._verdict_without_the_right())
         groups = self._groups(audit)
         uploader = audit.entry.uploader
         right = set(groups[0]) if groups else set()
@@ -252,6 +253,10 @@ class Audits:
         if not self._disputed:
             verdict = Verdict(audit.entry.seq, groups)
         return Outcome(snapshot, verdict)
+
+    def _verdict_without_the_right(self) -> Verdict:
+        self._disputed = False
+        return Verdict(max(self._over), [sorted(self._right), sorted(self._suspects)])
 
     def _remember(self, audit: _Audit) -> None:
         audit.late, audit.waiting, audit.due_ms = audit.waiting, set(), 0.0
