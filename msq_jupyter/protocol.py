@@ -50,8 +50,8 @@ CONTENT_BYTES_MAX = FRAME_BYTES_MAX - 4 * 1024 * 1024
 #: Largest payload of a `Tell`, and largest digest in a `Report`.
 TELL_BYTES_MAX = 256 * 1024
 DIGEST_BYTES_MAX = 64
-#: Models are audited in so many parts, one part at each `Audit`: the one whose numbers leave `Audit.part` as remainder.
-AUDIT_PARTS = 64
+#: Large worlds are audited in at most so many parts, one part at each `Audit`.
+AUDIT_PARTS_MAX = 64
 #: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
 BLOCK_ENTRIES_MAX = 512
 
@@ -101,14 +101,16 @@ class Saved(Message, frozen=True, tag="s"):
 class Audit(Message, frozen=True, tag="a"):
     """A place at which replicas compare: each of them sends a `Report` of what it is like here.
 
-    `part` says which models are looked at, 0 to `AUDIT_PARTS` - 1. `uploader` is the view that shall upload a
+    `number` grows by one from audit to audit; of a large world another part is looked at each time, and `parts` is how
+    many there are at least, by the size of the last snapshot. `uploader` is the view that shall upload a
     `Snapshot` of this place, "" for none; if there is one, everybody reports its whole state. `disputed` says that
     replicas were found to differ: keep the state of this place until the verdict, to tell where.
     """
 
     seq: int
     time_ms: TimeMs
-    part: int
+    number: int
+    parts: int
     uploader: str
     disputed: bool
 

@@ -4,8 +4,8 @@ Three things, each costing more than the one before:
 
 * always, what the replica counts (a few microseconds): session time, ids given, the random stream, how much is
   scheduled, subscribed and saved;
-* always, the models of one part in `AUDIT_PARTS`, another part at each audit, so that a difference that stays is found
-  within so many audits, though each of them looks at little;
+* always, the models: all of them in a small world, in a large one those of one part, another part at each audit, so
+  that a difference that stays is found within `AUDIT_PARTS_MAX` audits, though each of them looks at little;
 * where somebody uploads a snapshot, the whole state.
 """
 
@@ -23,6 +23,9 @@ from msq_jupyter.runtime.state import write_models
 
 if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
+
+#: A part has at least so many models: looking at them takes about half a millisecond.
+PART_MODELS = 256
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def audit(replica: Replica, entry: protocol.Audit) -> Audited:
         except StateError as wrong:
             error = wrong
     whole = _hash(state) if state is not None else error.path if error else None
-    findings = msgspec.msgpack.encode([_counts(replica), _part(replica, entry.part), whole])
+    findings = msgspec.msgpack.encode([_counts(replica), _part(replica, entry), whole])
     return Audited(entry, findings, state, error)
 
 
@@ -66,8 +69,9 @@ def _counts(replica: Replica) -> list[object]:
     ]
 
 
-def _part(replica: Replica, part: int) -> bytes | str:
-    numbers = range(part, replica.next_model, protocol.AUDIT_PARTS)
+def _part(replica: Replica, entry: protocol.Audit) -> bytes | str:
+    parts = min(max(entry.parts, replica.next_model // PART_MODELS, 1), protocol.AUDIT_PARTS_MAX)
+    numbers = range(entry.number % parts, replica.next_model, parts)
     found = (replica.models.get(f"M{number}") for number in numbers)
     try:
         return _hash(write_models(replica, [model for model in found if model is not None]))

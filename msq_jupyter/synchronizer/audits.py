@@ -28,13 +28,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from msq_jupyter.errors import ProtocolError
-from msq_jupyter.protocol import AUDIT_PARTS, DIGEST_BYTES_MAX, Audit, Report, Snapshot, Verdict
+from msq_jupyter.protocol import AUDIT_PARTS_MAX, DIGEST_BYTES_MAX, Audit, Report, Snapshot, Verdict
 
 #: While two or more are connected, an audit comes so long after the first entry since the last one, or after so many.
 AUDIT_INTERVAL_MS = 5_000.0
 AUDIT_ENTRIES = 256
 #: The same after a version was stored: what it should have been is compared before anybody saves again.
 AUDIT_AFTER_SAVE_MS = 1_000.0
+#: An audit looks at about so many bytes of the models, by the size of the last snapshot.
+PART_BYTES = 256 * 1024
 #: How long members have for their reports, and the one that is asked for its snapshot.
 AUDIT_WAIT_MS = 10_000.0
 #: Disputed audits in a row at which a snapshot may be missing before those who differ start from an older one.
@@ -71,11 +73,12 @@ class Audits:
     """The votes of one run.
 
     Args:
-        first_part: which part of the models the first audit looks at; any number.
+        first_number: of the first audit; any number that is not the same after each restart.
     """
 
-    def __init__(self, first_part: int) -> None:
-        self._part = first_part % AUDIT_PARTS
+    def __init__(self, first_number: int) -> None:
+        self._number = first_number
+        self._parts = 1
         self._entries = 0
         self._due_ms = float("inf")
         self._not_before_ms = float("-inf")
@@ -155,11 +158,15 @@ class Audits:
             # Nobody is there who could be asked: whoever differs starts from what is stored.
             self._late_verdict = self._verdict_without_the_right()
             return None
-        entry = Audit(seq, read_ms(), self._part, uploader, self._disputed)
+        entry = Audit(seq, read_ms(), self._number, self._parts, uploader, self._disputed)
         self._open = _Audit(entry, now_ms + AUDIT_WAIT_MS, set(views), has_uploader=bool(uploader))
-        self._part = (self._part + 1) % AUDIT_PARTS
+        self._number += 1
         self._entries, self._due_ms = 0, float("inf")
         return entry
+
+    def stored(self, snapshot: Snapshot) -> None:
+        """A snapshot is stored: its size tells how much an audit may look at."""
+        self._parts = min(1 + len(snapshot.payload) // PART_BYTES, AUDIT_PARTS_MAX)
 
     def _uploader(self, views: list[str]) -> str:
         """Whom to ask for a snapshot: the one longest there of those that are right and were not asked in vain."""

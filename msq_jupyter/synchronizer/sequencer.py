@@ -402,6 +402,7 @@ class Sequencer:
         if snapshot is None or snapshot.seq <= self._snapshot_seq:
             return
         self._writes.snapshot = snapshot
+        self._audits.stored(snapshot)
         self._snapshot_seq = snapshot.seq
         # Bytes that came while the snapshot was made are not counted again: entries are, and that bounds the replay.
         self._tail_bytes = 0

@@ -14,6 +14,7 @@ from msq_jupyter.synchronizer.audits import (
     AUDIT_INTERVAL_MS,
     AUDIT_WAIT_MS,
     AUDITS_KEPT,
+    PART_BYTES,
 )
 from msq_jupyter.synchronizer.sequencer import SNAPSHOT_ENTRIES, Turn
 from tests.synchronizer.test_sequencer import Play, a_save, play  # noqa: F401  # a fixture
@@ -123,16 +124,25 @@ def test_5_5_a_save_is_audited_soon(play: Play) -> None:
 
 def test_6_3_one_audit_follows_the_other_and_each_looks_at_another_part(play: Play) -> None:
     room = Room(play, "ada", "bob")
-    parts = [room.audit().part]
-    for _ in range(protocol.AUDIT_PARTS - 1):
+    numbers = [room.audit().number]
+    for _ in range(10):
         room.happen(count=AUDIT_ENTRIES)
         assert audits_of(play.turn()) == []  # while one is open
         room.vote()
         if play.audit.uploader:
             room.upload(play.audit.uploader)
         (audit,) = audits_of(play.turn())
-        parts.append(audit.part)
-    assert sorted(parts) == list(range(protocol.AUDIT_PARTS))
+        numbers.append(audit.number)
+    assert numbers == list(range(numbers[0], numbers[0] + 11))
+
+
+@pytest.mark.parametrize(("size_bytes", "parts"), [(1_000, 1), (PART_BYTES, 2), (PART_BYTES * 200, 64)])
+def test_6_3_the_larger_the_state_the_smaller_the_part(play: Play, size_bytes: int, parts: int) -> None:
+    room = Room(play, "ada")
+    play.say(room.connections["ada"], Snapshot(1, 0.0, bytes(size_bytes)))
+    room.connections["bob"] = play.join("bob")
+    room.replicas["bob"], room.counters["bob"] = b"equal", 0
+    assert room.audit().parts == parts
 
 
 def test_an_orderly_end_begins_no_audit(play: Play) -> None:
