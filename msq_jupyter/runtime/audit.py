@@ -24,8 +24,8 @@ from msq_jupyter.runtime.state import write_models
 if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
 
-#: A part has at least so many models: looking at them takes about half a millisecond.
-PART_MODELS = 256
+#: A part has at least so many models: looking at them takes a few tenths of a millisecond.
+PART_MODELS = 128
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def test_6_3_a_small_world_is_looked_at_whole_each_time(parts: int):
         assert found(bench.replica, entry).findings != found(twin, entry).findings
 
 
-@pytest.mark.parametrize(("models", "parts"), [(100, 1), (511, 1), (512, 2), (4_000, 15), (100_000, 64)])
+@pytest.mark.parametrize(("models", "parts"), [(100, 1), (255, 1), (256, 2), (4_000, 31), (100_000, 64)])
 def test_6_3_of_a_large_world_a_part(bench: Bench, models: int, parts: int, monkeypatch: pytest.MonkeyPatch):
     looked_at = []
     monkeypatch.setattr("msq_jupyter.runtime.audit.write_models", lambda _, part: looked_at.extend(part) or b"")
