@@ -150,14 +150,12 @@ class ReplicaDiverged(AuthorError):
     """
 
     def __init__(self, path: str, wrong: str, right: str, *, wrong_place: str, right_place: str) -> None:
-        whose = "this replica" if wrong_place == "here" else f"the replica {wrong_place}"
+        whose = "this replica" if wrong_place == "here" else f"{wrong_place.removeprefix('at ')} replica"
         remedy = "model code is not deterministic: see msq lint"
         if path:
-            attribute = path.partition(".")[2] or path
-            text = (
-                f"{path}: {wrong} {wrong_place}, {right} {right_place}; {whose} was restored. What sets {attribute} "
-                f"differs from kernel to kernel: {remedy}"
-            )
+            attribute = path.partition(".")[2]
+            where = f"what sets {attribute} differs from kernel to kernel" if attribute else "it depends on the kernel"
+            text = f"{path}: {wrong} {wrong_place}, {right} {right_place}; {whose} was restored; {where}: {remedy}"
         else:
             text = f"{whose} came to differ from the others, nobody knows where, and was restored: {remedy}"
         super().__init__(text)

@@ -73,7 +73,8 @@ def _locate(one: Replica, mine: bytes, other: Replica, theirs: bytes) -> Differe
     if found is None:
         found = _Comparison().compare(_state(one), _state(other), [])
     if found is None:
-        return Difference("snapshot", "the same values", "the same values, with other things in common")
+        where = next(iter(_models(one, suspects)), "snapshot")
+        return Difference(where, "the same values", "the same values, with other things in common")
     parts, my_value, their_value = found
     path = path_text(str(parts[0]), parts[1:]) if parts else "snapshot"
     return Difference(path, _text(my_value), _text(their_value))

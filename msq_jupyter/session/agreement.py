@@ -86,5 +86,9 @@ class Agreement:
             return Divergence(right_view_id, others, None)
         run, entry, mine = kept
         theirs = self._keys.open_snapshot(run, snapshot.seq, snapshot.payload)
-        difference = difference_of_snapshots(replica, mine, theirs)
+        try:
+            difference = difference_of_snapshots(replica, mine, theirs)
+        except Exception:
+            # `__repr__` of the author's own types may raise anything; the replica is restored all the same.
+            return Divergence(entry.uploader or right_view_id, others, None)
         return Divergence(entry.uploader or right_view_id, others, difference, was_equal=difference is None)

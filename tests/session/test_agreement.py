@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 from typing import Any
 
@@ -160,6 +161,64 @@ async def test_5_5_what_a_wrong_replica_saved_is_followed_by_what_the_others_hav
     content = other_options._follower  # what a new session starts from is the newest version
     assert content.replica.last_save.number == 2
     assert (ada.status.saved_state, ben.status.saved_state) == ("saved", "saved")
+
+
+async def test_8_3_a_synchronizer_that_lies_about_a_difference_achieves_nothing(join, monkeypatch, caplog):
+    ada, ben = await join(Tree), await join(Tree)
+
+    def accuse(_: object, audit: Any) -> list[list[str]]:
+        return [[view for view in audit.reports if view != ben.view_id], [ben.view_id]]
+
+    wrong = ben.model
+    monkeypatch.setattr(audits.Audits, "_groups", accuse)
+    lie = "the synchronizer said that this replica differed from the others, and it did not"
+    await grow_until(ada, lambda: lie in caplog.text)
+    monkeypatch.undo()
+    assert ben.model is not wrong
+    ada.publish("tree", "grow", 1000)
+    await until(lambda: min(ada.model.grown, ben.model.grown) >= 1000)
+    assert ada._replica.snapshot() == ben._replica.snapshot()
+    assert "ReplicaDiverged" not in caplog.text
+
+
+class Mood(enum.Enum):
+    GOOD = 1
+    BAD = 2
+
+    def __repr__(self) -> str:
+        raise ValueError("nobody may see me")
+
+
+class Silent(Model):
+    def init(self, options):
+        self.mood = Mood.GOOD
+        self.grown = 0
+        self.subscribe("tree", "grow", self.grow)
+
+    def grow(self, amount):
+        self.grown += amount
+
+
+async def test_6_3_what_cannot_be_shown_is_healed_all_the_same(join):
+    ada, ben = await join(Silent), await join(Silent)
+    own(ben)["mood"] = Mood.BAD
+    await grow_until(ada, lambda: ben.model.mood is Mood.GOOD)
+    assert "this replica came to differ from the others, nobody knows where, and was restored" in ben.notice
+    assert ben.error is None
+
+
+class Pair(Silent):
+    def init(self, options):
+        self.grown = 0
+        self.pair = ([], [])
+        self.subscribe("tree", "grow", self.grow)
+
+
+async def test_6_3_equal_values_that_are_one_thing_here_and_two_there_differ(join):
+    ada, ben = await join(Pair, view_data={"name": "ada"}), await join(Pair)
+    own(ben)["pair"] = (own(ben)["pair"][0],) * 2
+    await grow_until(ada, lambda: ben.model.pair[0] is not ben.model.pair[1])
+    assert "Pair: the same values here, the same values, with other things in common at ada's" in ben.notice
 
 
 # --- other code --------------------------------------------------------------------------------------------------
