@@ -10,6 +10,7 @@ import pytest
 
 from msq_jupyter import Model, protocol
 from msq_jupyter.errors import SealBroken
+from msq_jupyter.runtime import differences
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.differences import difference_of_snapshots, first_difference
 from msq_jupyter.runtime.replica import Replica, SaveDiffers, SaveStored
@@ -274,6 +275,16 @@ def test_6_3_a_difference_in_what_two_models_share_is_named():
             replica.models[model_id].__dict__["shared"] = shared
     twin.models["M3"].__dict__["shared"][1] = 3
     assert first_difference(bench.replica, twin) == ("Cell#M2.shared[1]", "2", "3")
+
+
+def test_only_models_that_differ_are_walked(monkeypatch: pytest.MonkeyPatch):
+    bench, twin = lived()
+    _character(twin)
+    walked = []
+    attributes = differences._attributes
+    monkeypatch.setattr(differences, "_attributes", lambda model: walked.append(model.id) or attributes(model))
+    first_difference(bench.replica, twin)
+    assert walked == ["M50", "M50"]
 
 
 def test_states_of_other_code_are_refused():

@@ -221,6 +221,16 @@ async def test_6_3_equal_values_that_are_one_thing_here_and_two_there_differ(joi
     assert "Pair: the same values here, the same values, with other things in common at ada's" in ben.notice
 
 
+async def test_6_3_who_returns_does_not_vote_on_what_it_missed(join):
+    ada, ben = await join(Tree), await join(Tree)
+    await grow_until(ben, lambda: ben.model.grown > 3)
+    before = ada._replica
+    assert before.history_seq < before.seq
+    ada._connection.reconnect()
+    await until(lambda: before.history_seq >= 4 and ada.is_live)
+    assert ada._replica is before
+
+
 # --- other code --------------------------------------------------------------------------------------------------
 
 
@@ -249,6 +259,14 @@ async def test_others_come_and_go(join):
     await until(lambda: [other.label for other in ada.others] == ["Ben", "Ben 2"])
     await until(lambda: [other.label for other in second.others] == ["Ada"])
     await ben.leave()
+    await until(lambda: [other.label for other in ada.others] == ["Ben"])
+
+
+async def test_who_went_while_we_were_away_is_not_there_any_more(join):
+    ada, _ben = await join(), await join(EditedCounter, view_data={"name": "Ben"})
+    await until(lambda: ada.others)
+    ada._peers.neighbours._others["ghost"] = ("Zoe", "session")
+    ada._connection.reconnect()
     await until(lambda: [other.label for other in ada.others] == ["Ben"])
 
 
