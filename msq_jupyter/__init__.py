@@ -8,19 +8,31 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from msq_jupyter.runtime.lint.live import lint_model
     from msq_jupyter.runtime.model import Model
+    from msq_jupyter.runtime.persistent_model import PersistentModel, migration
     from msq_jupyter.runtime.view import View
     from msq_jupyter.widgets.session import Session
 
 __version__ = "0.1.0"
 
-__all__ = ["Model", "Session", "View", "lint_model", "load_ipython_extension", "unload_ipython_extension"]
+__all__ = [
+    "Model",
+    "PersistentModel",
+    "Session",
+    "View",
+    "lint_model",
+    "load_ipython_extension",
+    "migration",
+    "unload_ipython_extension",
+]
 
 # `import msq_jupyter` loads nothing heavy: a name is imported when it is first asked for.
 _HOMES = {
     "Model": "msq_jupyter.runtime.model",
+    "PersistentModel": "msq_jupyter.runtime.persistent_model",
     "Session": "msq_jupyter.widgets.session",
     "View": "msq_jupyter.runtime.view",
     "lint_model": "msq_jupyter.runtime.lint.live",
+    "migration": "msq_jupyter.runtime.persistent_model",
 }
 
 

@@ -140,6 +140,36 @@ class PersistedDataError(ModelInitError):
         self.version = version
 
 
+class SchemaError(AuthorError, TypeError):
+    """A `PersistentModel`, or a migration of it, is not written as it must be."""
+
+
+class MigrationMissing(AuthorError, LookupError):
+    """A `PersistentModel` has no migration from `step`, on the way from `saved_version` to `schema_version`."""
+
+    def __init__(self, kind: str, step: int, saved_version: int, schema_version: int) -> None:
+        saved = f"version {saved_version}" if saved_version else "no version, which counts as version 0"
+        super().__init__(
+            f"{kind} is at version {schema_version} and the saved data has {saved}: there is no migration from version "
+            f"{step} to {step + 1}; write a method of {kind} with @migration({step}) that returns the migrated data"
+        )
+        self.step = step
+        self.saved_version = saved_version
+        self.schema_version = schema_version
+
+
+class SchemaTooNew(AuthorError, ValueError):
+    """Data of `saved_version` was saved by newer code than this one, which knows `schema_version`."""
+
+    def __init__(self, kind: str, saved_version: int, schema_version: int) -> None:
+        super().__init__(
+            f"the saved data has version {saved_version}, and {kind} knows versions up to {schema_version}: newer code "
+            "saved it, so run the cell with the newer code, or join with persisted= and the number of an older version"
+        )
+        self.saved_version = saved_version
+        self.schema_version = schema_version
+
+
 class ReplicaDiverged(AuthorError):
     """A replica came to differ from the others, was found, and restored; it is told, never raised.
 
