@@ -244,6 +244,10 @@ class NoAnswer(PeerError, TimeoutError):
     """Another participant did not answer in time, or nothing that makes sense."""
 
 
+class ContentDamaged(PeerError, ValueError):
+    """The packed content of a version is not what was saved, or would need more memory than it may."""
+
+
 class StorageUnreadable(PeerError):
     """The data directory holds something this program cannot read."""
 
