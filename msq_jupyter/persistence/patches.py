@@ -96,7 +96,8 @@ def _decompressed(data: bytes, size: int, base: bytes | None) -> bytes | None:
     dictionary = None if base is None else _dictionary(base)
     window_max = 2 ** _window_log(size + len(base or b""))
     try:
-        if zstandard.get_frame_parameters(data).content_size != size:
+        frame = zstandard.get_frame_parameters(data)
+        if frame.content_size != size or frame.window_size > window_max:
             return None
         decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=window_max)
         # A frame that holds more than its header says would be read beyond it by `decompress`; this reader stops.
