@@ -248,6 +248,17 @@ class ContentDamaged(PeerError, ValueError):
     """The packed content of a version is not what was saved, or would need more memory than it may."""
 
 
+class ExportDamaged(PeerError, ValueError):
+    """A file of exported versions is not what was written; `line` and `version` (0 if unknown) say where."""
+
+    def __init__(self, line: int, version: int, version_before: int, what: str) -> None:
+        after = f"after version {version_before}" if version_before else "before the first version"
+        place = f"version {version}" if version else after
+        super().__init__(f"line {line}, {place}: {what}; take another copy of the file, or export again")
+        self.line = line
+        self.version = version
+
+
 class StorageUnreadable(PeerError):
     """The data directory holds something this program cannot read."""
 
