@@ -1,0 +1,295 @@
+"""What versions cost: to store 1,000 of them, to get one back, and to see what changed between two.
+
+A document of 3,000 notes, 877 kB as JSON, is edited 1,000 times: one to five notes are changed each time, now and then
+one is inserted or deleted. Every scheme stores every version in SQLite, in turns, from the same bytes; encoding the
+document and sealing it are left out for all.
+
+* ours: `Packer`, a zstd patch from the last keyframe.
+* whole, zstd-3: each version by itself.
+* whole, gzip-1 of JSON: what a Multisynq client uploads at each save. It is uploaded in full; there is no history.
+* pycrdt-store: the same edits made on a Y document, each stored as its update by `SQLiteYStore`. A version is restored
+  by applying all updates up to it.
+
+The differences are between version 1 and later ones, beside jsonpatch and deepdiff. Needs the `benchmark` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import copy
+import gzip
+import platform
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import zstandard
+from pycrdt import Array, Doc, Map, Text
+from pycrdt.store import SQLiteYStore
+
+from msq_jupyter.persistence.diff import apply, difference
+from msq_jupyter.persistence.patches import Packer, decode_packed, encode_packed, unpack
+from msq_jupyter.stable import content_bytes, content_value, stable_json
+
+NOTES = 3_000
+
+
+class Document:
+    """The document, as plain data and as a Y document."""
+
+    def __init__(self, seed: int) -> None:
+        self._dice = random.Random(seed)
+        letters = "abcdefghijklmnopqrstuvwxyz"
+        self._words = ["".join(self._dice.choices(letters, k=3 + n % 7)) for n in range(2_000)]
+        self.data: dict[str, Any] = {
+            "version": 3,
+            "items": [self._note(number) for number in range(NOTES)],
+            "meta": {"owner": "x", "z": 1, "a": 2},
+        }
+        self.ydoc = Doc()
+        self._items = self.ydoc.get("items", type=Array)
+        with self.ydoc.transaction():
+            self._items.extend([_as_y(note) for note in self.data["items"]])
+
+    def _note(self, number: int) -> dict[str, Any]:
+        dice = self._dice
+        return {
+            "id": f"i{number:05d}",
+            "title": f"Note {number} - sample",
+            "x": dice.uniform(0, 1_000),
+            "y": dice.uniform(0, 1_000),
+            "tags": [f"a{number % 5}", "b"],
+            "done": number % 2 == 0,
+            "style": {"color": f"#{dice.randrange(1 << 24):06x}", "size": dice.randrange(40), "font": None},
+            "text": " ".join(dice.choices(self._words, k=16)),
+        }
+
+    def edit(self) -> None:
+        """One to five small edits, in one transaction."""
+        dice, items = self._dice, self.data["items"]
+        with self.ydoc.transaction():
+            for _ in range(dice.randrange(1, 6)):
+                place = dice.randrange(len(items))
+                items[place]["x"] = self._items[place]["x"] = dice.uniform(0, 1_000)
+                if dice.random() < 0.3:
+                    more = f" {dice.choice(self._words)}"
+                    items[place]["text"] += more
+                    text = self._items[place]["text"]
+                    text += more
+            what, place = dice.random(), dice.randrange(len(items))
+            if what < 0.1:
+                note = {**self._note(dice.randrange(10**5)), "id": f"n{dice.randrange(10**9)}"}
+                items.insert(place, note)
+                self._items.insert(place, _as_y(note))
+            elif what < 0.15:
+                del items[place]
+                del self._items[place]
+
+
+def _as_y(note: dict[str, Any]) -> Map[Any]:
+    return Map({**note, "tags": Array(note["tags"]), "style": Map(note["style"]), "text": Text(note["text"])})
+
+
+class Store:
+    """One scheme's versions in a database of their own."""
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.name = name
+        self.path = directory / f"{name.replace(' ', '-')}.db"
+        self.save_s: list[float] = []
+        self.restore_s: list[float] = []
+        self.bytes: list[int] = []
+        self.db = sqlite3.connect(self.path, isolation_level=None)
+        self.db.execute("PRAGMA journal_mode=WAL")
+        self.db.execute("PRAGMA synchronous=NORMAL")
+        self.db.execute("CREATE TABLE v (number INTEGER PRIMARY KEY, base INTEGER, data BLOB)")
+
+    def insert(self, number: int, base: int, data: bytes) -> None:
+        self.db.execute("INSERT INTO v VALUES (?, ?, ?)", (number, base, data))
+        self.bytes.append(len(data))
+
+    def row(self, number: int) -> tuple[int, bytes]:
+        found: tuple[int, bytes] = self.db.execute("SELECT base, data FROM v WHERE number = ?", (number,)).fetchone()
+        return found
+
+    def disk_bytes(self) -> int:
+        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return self.path.stat().st_size
+
+
+class Ours(Store):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, "ours")
+        self._packer = Packer()
+
+    def save(self, number: int, content: bytes, _json: bytes) -> None:
+        base, packed = self._packer.pack(content)
+        self.insert(number, base, encode_packed(packed))
+        self._packer.stored(number, base, content, packed)
+
+    def restore(self, number: int) -> bytes:
+        base, data = self.row(number)
+        return unpack(decode_packed(data), self.restore(base) if base else None)
+
+
+class Whole(Store):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, "whole, zstd-3")
+
+    def save(self, number: int, content: bytes, _json: bytes) -> None:
+        self.insert(number, 0, zstandard.ZstdCompressor(level=3).compress(content))
+
+    def restore(self, number: int) -> bytes:
+        return zstandard.ZstdDecompressor().decompress(self.row(number)[1])
+
+
+class FullUpload(Store):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory, "whole, gzip-1 of JSON")
+
+    def save(self, number: int, _content: bytes, json: bytes) -> None:
+        self.insert(number, 0, gzip.compress(json, 1))
+
+    def restore(self, number: int) -> bytes:
+        return gzip.decompress(self.row(number)[1])
+
+
+class YStore:
+    """The same edits in pycrdt's own store."""
+
+    def __init__(self, directory: Path, document: Document) -> None:
+        self.name = "pycrdt-store"
+        self.path = directory / "y.db"
+        self.save_s: list[float] = []
+        self.restore_s: list[float] = []
+        self.bytes: list[int] = []
+        self._document = document
+        self._state = b"\0"
+        kind = type("Store", (SQLiteYStore,), {"db_path": str(self.path)})
+        self.store = kind("document")
+
+    async def save(self) -> None:
+        update = self._document.ydoc.get_update(self._state)
+        self._state = self._document.ydoc.get_state()
+        self.bytes.append(len(update))
+        await self.store.write(update)
+
+    def restore(self, number: int) -> Any:
+        with sqlite3.connect(self.path) as db:
+            rows = db.execute("SELECT yupdate FROM yupdates ORDER BY timestamp LIMIT ?", (number,)).fetchall()
+        doc = Doc()
+        items = doc.get("items", type=Array)
+        for (update,) in rows:
+            doc.apply_update(update)
+        return items.to_py()
+
+    def disk_bytes(self) -> int:
+        return sum(file.stat().st_size for file in self.path.parent.glob("y.db*"))
+
+
+def timed(call: Callable[[], Any]) -> tuple[float, Any]:
+    began = time.perf_counter()
+    result = call()
+    return time.perf_counter() - began, result
+
+
+async def store_versions(directory: Path, versions: int, picks: int) -> dict[int, bytes]:
+    """Fill all stores, restore some versions from each, print the table; the contents of those versions."""
+    document = Document(3)
+    stores = [Ours(directory), Whole(directory), FullUpload(directory)]
+    ystore = YStore(directory, document)
+    picked = {1, versions, *random.Random(1).sample(range(2, versions), picks - 2)}
+    contents: dict[int, bytes] = {}
+    raw_bytes = 0
+    async with ystore.store:
+        for number in range(1, versions + 1):
+            if number > 1:
+                document.edit()
+            content, json = content_bytes(document.data), stable_json(document.data).encode()
+            raw_bytes += len(json)
+            if number in picked:
+                contents[number] = content
+            for store in stores:
+                store.save_s.append(timed(lambda: store.save(number, content, json))[0])  # noqa: B023
+            began = time.perf_counter()
+            await ystore.save()
+            ystore.save_s.append(time.perf_counter() - began)
+        for number in picked:
+            for store in (*stores, ystore):
+                seconds, restored = timed(lambda: store.restore(number))  # noqa: B023
+                store.restore_s.append(seconds)
+                expected = content_value(contents[number])
+                if isinstance(store, YStore):
+                    assert restored == expected["items"]
+                elif isinstance(store, FullUpload):
+                    assert restored == stable_json(expected).encode()
+                else:
+                    assert restored == contents[number]
+    print(
+        f"| {versions:,} versions, {raw_bytes / 1e6:,.0f} MB of JSON | disk MB | kB to upload | save ms | restore ms |"
+    )
+    print("|---|---:|---:|---:|---:|")
+    for store in (*stores, ystore):
+        shown = (
+            f"{store.disk_bytes() / 1e6:.1f}",
+            f"{statistics.median(store.bytes) / 1e3:.1f}",
+            f"{statistics.median(store.save_s) * 1e3:.1f}",
+            f"{statistics.median(store.restore_s) * 1e3:.1f}",
+        )
+        print(f"| {store.name} | {' | '.join(shown)} |")
+    keyframes = ours_keyframes(stores[0])
+    print(f"\n{keyframes} keyframes; medians; {picks} versions restored; Python {platform.python_version()}\n")
+    return contents
+
+
+def ours_keyframes(store: Store) -> int:
+    count: int = store.db.execute("SELECT count(*) FROM v WHERE base = 0").fetchone()[0]
+    return count
+
+
+def compare_versions(contents: dict[int, bytes], rounds: int) -> None:
+    """Print how long differences take."""
+    import jsonpatch
+    from deepdiff import DeepDiff
+
+    first, *later = sorted(contents)
+    old = content_value(contents[first])
+    edited = copy.deepcopy(old)
+    edited["items"][1_500]["x"] = -1.0
+    pairs = [("one edit", edited)]
+    pairs += [(f"version {n}", content_value(contents[n])) for n in (later[len(later) // 2], later[-1])]
+    peers: dict[str, tuple[Callable[[Any, Any], Any], int]] = {
+        "ours": (difference, rounds),
+        "jsonpatch": (jsonpatch.make_patch, min(rounds, 5)),
+        "deepdiff": (lambda a, b: DeepDiff(a, b, threshold_to_diff_deeper=0), min(rounds, 3)),
+    }
+    print("| version 1 and ... | operations | " + " | ".join(f"{name} ms" for name in peers) + " |")
+    print("|---|---:|" + "---:|" * len(peers))
+    for what, new in pairs:
+        assert content_bytes(apply(old, difference(old, new))) == content_bytes(new)
+        medians = []
+        for call, count in peers.values():
+            seconds = [timed(lambda: call(old, new))[0] for _ in range(count)]  # noqa: B023
+            medians.append(f"{statistics.median(seconds) * 1e3:,.0f}")
+        print(f"| {what} | {len(difference(old, new).operations):,} | {' | '.join(medians)} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--versions", type=int, default=1_000)
+    parser.add_argument("--picks", type=int, default=40, help="how many versions are restored from each store")
+    parser.add_argument("--rounds", type=int, default=15, help="how often our difference is taken")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        contents = asyncio.run(store_versions(Path(directory), arguments.versions, arguments.picks))
+    compare_versions(contents, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
