@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -22,11 +21,10 @@ from msq_jupyter.persistence.edits import Edit, compare, inverted, patched
 from msq_jupyter.persistence.harmless import shortened
 from msq_jupyter.persistence.operations import Added, Changed, Moved, Operation, Removed, operations
 from msq_jupyter.persistence.rendering import Line, Mark, counts_text, html_of, line_of, text_of
+from msq_jupyter.persistence.unified import unified_lines
 
 #: How many lines are shown when nobody says otherwise.
 LINES_SHOWN = 40
-#: Longer sources are compared by their first lines.
-SOURCE_LINES_MAX = 20_000
 
 _KINDS: tuple[tuple[str, type[Operation]], ...] = (
     ("added", Added),
@@ -122,13 +120,11 @@ class SourceDifference(_Shown):
         lines: a unified difference: "@@" lines, and lines that begin with "+", "-" or " ".
         old_name: what the old source is called, for people.
         new_name: what the new source is called.
-        complete: False when a source had more than `SOURCE_LINES_MAX` lines, of which only those were compared.
     """
 
     lines: tuple[str, ...]
     old_name: str
     new_name: str
-    complete: bool
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -139,8 +135,7 @@ class SourceDifference(_Shown):
     def title(self) -> str:
         """`v3 → v4: 12 lines added, 3 lines removed`."""
         counts = counts_text((f"line{'s' * (count != 1)} {what}", count) for what, count in self.counts.items())
-        partly = "" if self.complete else f" (of the first {SOURCE_LINES_MAX:,} lines)"
-        return f"{shortened(self.old_name, 80)} → {shortened(self.new_name, 80)}: {counts}{partly}"
+        return f"{shortened(self.old_name, 80)} → {shortened(self.new_name, 80)}: {counts}"
 
     def _lines(self, limit: int) -> tuple[list[Line], int]:
         _check_limit(limit)
@@ -168,11 +163,7 @@ def difference(old: Any, new: Any, *, old_name: str = "old", new_name: str = "ne
 
 def source_difference(old: str, new: str, *, old_name: str = "old", new_name: str = "new") -> SourceDifference:
     """The difference of two model sources, line by line; arguments as in `difference`."""
-    before, after = old.splitlines(), new.splitlines()
-    complete = max(len(before), len(after)) <= SOURCE_LINES_MAX
-    unified = difflib.unified_diff(before[:SOURCE_LINES_MAX], after[:SOURCE_LINES_MAX], lineterm="", n=3)
-    # The first two lines hold names and times of files.
-    return SourceDifference(tuple(unified)[2:], old_name, new_name, complete)
+    return SourceDifference(tuple(unified_lines(old.splitlines(), new.splitlines())), old_name, new_name)
 
 
 def apply(old: Any, changes: Difference) -> Any:

@@ -188,6 +188,36 @@ def _compare_keyed(
 
 
 def _compare_by_position(old: Sequence[Any], new: Sequence[Any]) -> ListEdit:
+    ours, theirs = _middles(old, new)
+    between = _gaps(old, new, ours, theirs)
+    if len(ours) == len(theirs):
+        # The same number: matching must be worth it, or a point (1, 2) that became (2, 3) lost and won a number.
+        differing = sum(not _same(old[index], new[index]) for index in ours)
+        if differing <= sum(max(len(a), len(b)) for a, b in between):
+            between = [(ours, theirs)]
+    edit = ListEdit([], [], [], [], None)
+    for gap in between:
+        _compare_gap(edit, old, new, *gap)
+    return edit
+
+
+def gaps(old: Sequence[Any], new: Sequence[Any]) -> list[tuple[range, range]]:
+    """Where two lists differ: the stretches of indices, in both, between elements that match."""
+    return _gaps(old, new, *_middles(old, new))
+
+
+def _gaps(old: Sequence[Any], new: Sequence[Any], ours: range, theirs: range) -> list[tuple[range, range]]:
+    found = []
+    old_start, new_start = ours.start, theirs.start
+    for old_match, new_match in [*_anchors(old, new, ours, theirs), (ours.stop, theirs.stop)]:
+        if old_match > old_start or new_match > new_start:
+            found.append((range(old_start, old_match), range(new_start, new_match)))
+        old_start, new_start = old_match + 1, new_match + 1
+    return found
+
+
+def _middles(old: Sequence[Any], new: Sequence[Any]) -> tuple[range, range]:
+    """What is left of both lists without their common beginning and end."""
     first = 0
     shorter = min(len(old), len(new))
     while first < shorter and _same(old[first], new[first]):
@@ -195,27 +225,7 @@ def _compare_by_position(old: Sequence[Any], new: Sequence[Any]) -> ListEdit:
     last = 0
     while last < shorter - first and _same(old[-1 - last], new[-1 - last]):
         last += 1
-    ours, theirs = range(first, len(old) - last), range(first, len(new) - last)
-    gaps = _gaps(old, new, ours, theirs)
-    if len(ours) == len(theirs):
-        # The same number: matching must be worth it, or a point (1, 2) that became (2, 3) lost and won a number.
-        differing = sum(not _same(old[index], new[index]) for index in ours)
-        if differing <= sum(max(len(a), len(b)) for a, b in gaps):
-            gaps = [(ours, theirs)]
-    edit = ListEdit([], [], [], [], None)
-    for gap in gaps:
-        _compare_gap(edit, old, new, *gap)
-    return edit
-
-
-def _gaps(old: Sequence[Any], new: Sequence[Any], ours: range, theirs: range) -> list[tuple[range, range]]:
-    """What lies between the matches."""
-    gaps = []
-    old_start, new_start = ours.start, theirs.start
-    for old_match, new_match in [*_anchors(old, new, ours, theirs), (ours.stop, theirs.stop)]:
-        gaps.append((range(old_start, old_match), range(new_start, new_match)))
-        old_start, new_start = old_match + 1, new_match + 1
-    return gaps
+    return range(first, len(old) - last), range(first, len(new) - last)
 
 
 def _compare_gap(edit: ListEdit, old: Sequence[Any], new: Sequence[Any], ours: range, theirs: range) -> None:

@@ -19,7 +19,7 @@ CONTEXT_CHARACTERS = 40
 #: A longer stretch between the first and the last change is shown as replaced.
 MIDDLE_CHARACTERS = 10_000
 #: Texts with more differing words than this are not compared word by word: it would take long and help nobody.
-WORDS_MAX = 400
+WORDS_MAX = 120
 
 Piece = tuple[Literal["same", "old", "new"], str]
 

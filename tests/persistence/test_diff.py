@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import html.parser
 import random
 import re
@@ -13,14 +14,15 @@ from hypothesis import strategies as st
 
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.persistence.diff import (
-    SOURCE_LINES_MAX,
     apply,
     difference,
     invert,
     source_difference,
 )
 from msq_jupyter.persistence.edits import Item
+from msq_jupyter.persistence.harmless import word_pieces
 from msq_jupyter.persistence.operations import Added, Changed, Moved, Operation, Removed
+from msq_jupyter.persistence.unified import unified_lines
 from msq_jupyter.stable import content_bytes
 
 NAMES = st.sampled_from(["id", "key", "name", "a", "b", "x y", "é"])
@@ -312,8 +314,47 @@ def test_sources_are_compared_by_lines():
     assert str(source_difference("a", "a")) == "old → new: no difference"
 
 
-def test_very_long_sources_are_compared_in_part_and_say_so():
-    long = "x\n" * (SOURCE_LINES_MAX + 1)
-    changes = source_difference(long, "y\n" + long)
-    assert not changes.complete
-    assert "(of the first 20,000 lines)" in changes.title
+LINES = st.lists(st.sampled_from(["a", "b", "c", "def f():", "    return 1", "", "é"]), max_size=30)
+
+
+@given(LINES, LINES)
+def test_a_unified_difference_says_all_that_is_needed(old, new):
+    """Taken as a patch, it makes the new lines from the old ones, and the old ones from the new."""
+    lines = list(unified_lines(old, new))
+    assert _patched(old, lines, "-", "+", 1) == new
+    assert _patched(new, lines, "+", "-", 2) == old
+
+
+def _patched(lines: list[str], changes: list[str], gone: str, come: str, side: int) -> list[str]:
+    result, place = [], 0
+    for change in changes:
+        if change.startswith("@@"):
+            start, _, length = change.split()[side][1:].partition(",")
+            begin = int(start) - (length != "0")
+            result += lines[place:begin]
+            place = begin
+        elif change[0] in (gone, " "):
+            assert lines[place] == change[1:]
+            place += 1
+            if change[0] == " ":
+                result.append(change[1:])
+        else:
+            assert change[0] == come
+            result.append(change[1:])
+    return result + lines[place:]
+
+
+@given(LINES, LINES)
+def test_short_texts_differ_as_difflib_says_when_nothing_is_unique(old, new):
+    doubled = [[line for line in lines for _ in range(2)] for lines in (old, new)]
+    ours = list(unified_lines(*doubled))
+    theirs = list(difflib.unified_diff(*doubled, lineterm=""))[2:]
+    assert bool(ours) == bool(theirs)
+
+
+def test_texts_of_few_different_lines_take_no_cubic_time():
+    dice = random.Random(5)
+    old, new = ([dice.choice("abcdefgh") for _ in range(20_000)] for _ in range(2))
+    assert _patched(old, list(unified_lines(old, new)), "-", "+", 1) == new
+    words = " ".join(dice.choices("ab", k=119))
+    assert word_pieces(words, " ".join(dice.choices("ab", k=119)))
