@@ -1,9 +1,9 @@
 """How the contents of versions are stored small: most as a patch from another one.
 
 A version's content is compressed with zstd and, as its dictionary, the content it is a patch from ("patch-from"): what
-they have in common costs nearly nothing. Patches form stars: all of them are made from a keyframe, a content that was
-compressed by itself, so a version is restored from one or two pieces. When the patches from a keyframe outgrow it, the
-next version becomes the new keyframe.
+they have in common costs nearly nothing. (Of a base of more than 16 MB, zstd looks at the last 16 MB.) Patches form
+stars: all of them are made from a keyframe, a content that was compressed by itself, so a version is restored from one
+or two pieces. When the patches from a keyframe outgrow it, the next version becomes the new keyframe.
 
 Whoever saves makes the patch, before sealing it; nobody else can read the contents. It needs the keyframe's content:
 `Packer` keeps it in memory, and starts with a keyframe when it has none.
@@ -23,6 +23,8 @@ from msq_jupyter.stable import bytes_digest
 #: Level 1 hardly uses the dictionary; 9 takes three times as long for 5 % less.
 _LEVEL = 3
 _WINDOW_LOG_MIN, _WINDOW_LOG_MAX = 10, 27
+#: zstd looks at the last 8 << hash_log bytes of a dictionary only, and never at more than 16 MB with fast levels.
+_HASH_LOG_MIN, _HASH_LOG_MAX = 17, 22
 #: Contents larger than this are refused before anything is allocated for them.
 CONTENT_BYTES_MAX = 64 * 2**20
 
@@ -59,8 +61,11 @@ def pack(content: bytes, base: bytes | None = None) -> Packed:
     if base is None:
         data = zstandard.ZstdCompressor(level=_LEVEL).compress(content)
         return Packed("", bytes_digest(content), len(content), data)
-    window_log = _window_log(len(content) + len(base))
-    parameters = zstandard.ZstdCompressionParameters.from_level(_LEVEL, window_log=window_log, enable_ldm=True)
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        _LEVEL,
+        window_log=_window_log(len(content) + len(base)),
+        hash_log=max(_HASH_LOG_MIN, min(_HASH_LOG_MAX, len(base).bit_length() - 3)),
+    )
     compressor = zstandard.ZstdCompressor(compression_params=parameters, dict_data=_dictionary(base))
     return Packed(bytes_digest(base), bytes_digest(content), len(content), compressor.compress(content))
 

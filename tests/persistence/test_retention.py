@@ -103,6 +103,17 @@ def test_the_last_one_of_each_period_is_kept():
     assert kept(history(*days), "weekly for a week") == [6, 8]
 
 
+def test_days_are_those_of_utc_and_versions_are_in_the_order_of_their_times():
+    east = datetime.timezone(timedelta(hours=10))
+    times = [
+        datetime.datetime(2026, 11, 23, 9, 0, tzinfo=east),  # still the 22nd
+        datetime.datetime(2026, 11, 22, 1, 0, tzinfo=datetime.timezone.utc),
+        datetime.datetime(2026, 11, 23, 3, 0, tzinfo=datetime.timezone.utc),
+    ]
+    versions = [KeptVersion(number, time) for number, time in enumerate(times, 1)]
+    assert kept(versions, "daily for a week") == [1, 3]
+
+
 def test_heads_pins_and_labels_are_always_kept():
     versions = history(
         *[timedelta(days=900 + 10 * n) for n in range(9, 0, -1)],
