@@ -371,13 +371,28 @@ def decode_entry(entry: bytes | msgspec.Raw) -> Entry:
     Raises:
         ProtocolError: the bytes are not an `Entry`.
     """
-    return _decode(_decode_entry, bytes(entry), "an entry of the log")
+    return _decode(_decode_entry, entry, "an entry of the log")
 
 
-def _decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes | str, expected: str) -> T:
+def decode_block(block: Block) -> list[Entry]:
+    """The entries of a block.
+
+    Raises:
+        ProtocolError: one of them is not an `Entry`.
+    """
+    decode = _decode_entry.decode
+    try:
+        return [decode(entry) for entry in block.entries]
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        for entry in block.entries:
+            decode_entry(entry)  # says what is wrong
+        raise
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], frame: bytes | msgspec.Raw | str, expected: str) -> T:
     if isinstance(frame, str):
         raise ProtocolError(f"expected {expected} in a binary frame, got a text frame of {len(frame)} characters")
     try:
         return decoder.decode(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ProtocolError(f"expected {expected}, got {len(frame):,} bytes that are none: {error}") from error
+        raise ProtocolError(f"expected {expected}, got {len(bytes(frame)):,} bytes that are none: {error}") from error

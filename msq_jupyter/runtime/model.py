@@ -13,6 +13,8 @@ from datetime import timedelta
 from types import MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import msgspec
+
 from msq_jupyter.errors import (
     ModelCreationError,
     OutsideModelError,
@@ -35,8 +37,14 @@ ROOT_NAME = "modelRoot"
 #: What a replica adds to a model and keeps out of its state.
 REPLICA_ATTRIBUTE = "_msq_replica"
 
-#: Which replica runs model code at the moment. By thread, because one process may hold kernels in several threads.
-_running = threading.local()
+
+class _Running(threading.local):
+    """Which replica runs model code at the moment; by thread, because a process may hold kernels in several threads."""
+
+    replica: Replica | None = None
+
+
+_running = _Running()
 
 #: A later time than this could not be told from its neighbours, in milliseconds.
 DELAY_MS_MAX = 2**52
@@ -53,12 +61,12 @@ _NOT_IN_A_MODEL = {
 
 def running_replica() -> Replica | None:
     """The replica whose model code this thread executes at the moment."""
-    return getattr(_running, "replica", None)
+    return _running.replica
 
 
 def set_running_replica(replica: Replica | None) -> Replica | None:
     """Say whose model code this thread executes from now on; returns whose it was."""
-    previous = running_replica()
+    previous = _running.replica
     _running.replica = replica
     return previous
 
@@ -300,13 +308,14 @@ class Model:
 
     def _host(self, name: str) -> Replica:
         """The replica, if it is running this model's code right now."""
-        replica = self._replica()
-        if running_replica() is not replica:
+        own = self.__dict__
+        replica: Replica = own[REPLICA_ATTRIBUTE]
+        if _running.replica is not replica:
             raise OutsideModelError(
                 f"{type(self).__name__}.{name}() works inside a model's methods only. From a cell, a widget or a view, "
                 "publish an event that a method of the model subscribes to: session.publish(scope, event, data)"
             )
-        if replica.models.get(self.id) is not self:
+        if replica.models.get(own["id"]) is not self:
             raise OutsideModelError(f"{type(self).__name__}.{name}() came too late: the model {self.id} was destroyed")
         return replica
 
@@ -314,15 +323,12 @@ class Model:
         return f"<{type(self).__qualname__} {self.__dict__.get('id', '?')}>"
 
 
-class FutureHandle:
+class FutureHandle(msgspec.Struct, eq=False):
     """A scheduled call: `.time` is when it is due in session time, `.cancel()` forgets it."""
 
-    __slots__ = ("_replica", "handle_id", "time")
-
-    def __init__(self, replica: Replica, handle_id: int, time_ms: float) -> None:
-        self._replica = replica
-        self.handle_id = handle_id
-        self.time = time_ms
+    replica: Replica
+    handle_id: int
+    time: float
 
     def cancel(self) -> bool:
         """Forget the call; whether it was still to come. Only inside model code."""
@@ -337,18 +343,15 @@ class FutureHandle:
         return hash(self.handle_id)
 
 
-class FutureCall:
+class FutureCall(msgspec.Struct, eq=False):
     """What `self.future(ms)` returns: its methods are those of the model, and schedule."""
 
-    remedy = "name the method to call: self.future(ms).method()"
+    remedy: ClassVar[str] = "name the method to call: self.future(ms).method()"
 
-    __slots__ = ("_delay_ms", "_every_ms", "_model", "_replica")
-
-    def __init__(self, model: Model, replica: Replica, delay_ms: float, every_ms: float) -> None:
-        self._model = model
-        self._replica = replica
-        self._delay_ms = delay_ms
-        self._every_ms = every_ms
+    _model: Model
+    _replica: Replica
+    _delay_ms: float
+    _every_ms: float
 
     def __getattr__(self, name: str) -> Callable[..., FutureHandle]:
         method = _method_name(self._model, name, "future")
@@ -384,19 +387,19 @@ def _milliseconds(delay: float | timedelta, name: str) -> float:
 
 def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) -> str:
     """The name of a method of `model`; what a replica stores, because names survive snapshots and functions do not."""
-    kind = type(model).__name__
-    error = ScheduleError if caller.endswith("future") else SubscriptionError
-    if isinstance(method, str):
-        name = method
-    elif isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
+    name: object = method
+    if isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
         name = method.__name__
-    else:
-        raise error(f"{caller}: expected a method of this {kind}, such as self.{_some_method(model)}, got {method!r}")
+    kind = type(model)
     # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
-    of_class = any(name in vars(one) for one in type(model).__mro__)
-    if name.startswith("__") or not of_class or not callable(getattr(model, name, None)):
-        raise error(f"{caller}: {kind} has no method {name!r}")
-    return name
+    of_class = name in vars(kind) or any(name in vars(one) for one in kind.__mro__)
+    if of_class and isinstance(name, str) and not name.startswith("__") and callable(getattr(model, name, None)):
+        return name
+    error = ScheduleError if caller.endswith("future") else SubscriptionError
+    if isinstance(name, str):
+        raise error(f"{caller}: {kind.__name__} has no method {name!r}")
+    some = _some_method(model)
+    raise error(f"{caller}: expected a method of this {kind.__name__}, such as self.{some}, got {method!r}")
 
 
 def _some_method(model: Model) -> str:

@@ -151,7 +151,7 @@ class Outside:
 
     def handle_parts(self, value: object) -> tuple[int, float] | None:
         """Id and time of a handle for a future message, the replica's or one of `handle`."""
-        if isinstance(value, FutureHandle) and value._replica in (self, self._replica):
+        if isinstance(value, FutureHandle) and value.replica in (self, self._replica):
             return value.handle_id, value.time
         return None
 

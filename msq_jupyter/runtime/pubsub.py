@@ -17,16 +17,26 @@ H = TypeVar("H")
 
 ANY = "*"
 
+#: Of how many topics a table remembers who hears them. A session may make up topics without end.
+_REMEMBERED_MAX = 1024
 
-@dataclass(frozen=True, eq=False, slots=True)
+
+@dataclass(eq=False, slots=True)
 class Subscription(Generic[H]):
-    """One handler on one topic. `owner_id` is the model's or view's id, `order` grows with each subscribing."""
+    """One handler on one topic.
+
+    Attributes:
+        owner_id: the model's or view's id.
+        order: grows with each subscribing.
+        is_live: False from the moment it is unsubscribed.
+    """
 
     scope: str
     event: str
     owner_id: str
     handler: H
     order: int
+    is_live: bool = True
 
 
 class TopicTable(Generic[H]):
@@ -36,6 +46,7 @@ class TopicTable(Generic[H]):
         self._topics: dict[tuple[str, str], dict[int, Subscription[H]]] = {}
         self._next_order = 1
         self._count = 0
+        self._remembered: dict[tuple[str, str], list[Subscription[H]]] = {}
 
     def __len__(self) -> int:
         return self._count
@@ -45,15 +56,13 @@ class TopicTable(Generic[H]):
         everything = [entry for topic in list(self._topics.values()) for entry in list(topic.values())]
         return iter(sorted(everything, key=lambda entry: entry.order))
 
-    def __contains__(self, entry: Subscription[H]) -> bool:
-        return entry.order in self._topics.get((entry.scope, entry.event), ())
-
     def add(self, scope: str, event: str, owner_id: str, handler: H) -> Subscription[H]:
         """Subscribe `handler`; the topic must have passed `check_topic`."""
         entry = Subscription(scope, event, owner_id, handler, self._next_order)
         self._next_order += 1
         self._topics.setdefault((scope, event), {})[entry.order] = entry
         self._count += 1
+        self._remembered = {}
         return entry
 
     def find(self, scope: str, event: str, owner_id: str, handler: H | None = None) -> list[Subscription[H]]:
@@ -67,15 +76,28 @@ class TopicTable(Generic[H]):
 
     def discard(self, entry: Subscription[H]) -> None:
         """Unsubscribe; nothing happens when it is gone already."""
-        topic = self._topics.get((entry.scope, entry.event))
-        if topic is None or topic.pop(entry.order, None) is None:
+        if not entry.is_live:
             return
+        entry.is_live = False
         self._count -= 1
+        topic = self._topics[entry.scope, entry.event]
+        del topic[entry.order]
         if not topic:
             del self._topics[entry.scope, entry.event]
+        self._remembered = {}
 
     def matching(self, scope: str, event: str) -> list[Subscription[H]]:
-        """Who hears a publication, in order. A later change of the table does not change the list."""
+        """Who hears a publication, in order. A later change of the table does not change the list; nor may you."""
+        # A change of the table leaves these memories to whoever looked them up before it, on whatever thread.
+        remembered = self._remembered
+        found = remembered.get((scope, event))
+        if found is None:
+            if len(remembered) >= _REMEMBERED_MAX:
+                self._remembered = remembered = {}
+            found = remembered[scope, event] = self._find_matching(scope, event)
+        return found
+
+    def _find_matching(self, scope: str, event: str) -> list[Subscription[H]]:
         topics = self._topics
         wild: list[Subscription[H]] = []
         for topic in ((ANY, ANY), (scope, ANY), (ANY, event)):
@@ -116,7 +138,9 @@ def check_topic(scope: str, event: str) -> None:
     Raises:
         SubscriptionError: a part is no string or empty, or the scope has a ":" in it.
     """
-    check_name("scope", scope)
-    check_name("event", event)
+    # Here as well, because events are many and nearly all topics are as plain as this.
+    if not (type(scope) is type(event) is str and scope and event and scope.isascii() and event.isascii()):
+        check_name("scope", scope)
+        check_name("event", event)
     if ":" in scope:
         raise SubscriptionError(f'scope: "{scope}" has a ":" in it, which separates scope and event: use another sign')

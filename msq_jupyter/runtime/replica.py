@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import decimal
 import difflib
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -40,7 +41,7 @@ from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
 from msq_jupyter.runtime.saves import LastSave, PendingSave
 from msq_jupyter.runtime.schedule import Schedule
-from msq_jupyter.runtime.snapshot import Reader, pack, unpack
+from msq_jupyter.runtime.snapshot import pack, read_value, unpack
 from msq_jupyter.runtime.state import read_state, write_state
 from msq_jupyter.runtime.value_types import ValueTypes
 from msq_jupyter.runtime.view import ViewEvents
@@ -190,6 +191,49 @@ class Replica:
 
     # --- moving --------------------------------------------------------------------------------------------------
 
+    def follow(self, moves: deque[protocol.Entry | float], pause: Callable[[], bool] = _never) -> bool:
+        """Move by entries of the log and by times, as `apply` and `advance` do, and take off what is done.
+
+        Args:
+            moves: entries and times in the order of the log, the first one on the left.
+            pause: asked after each message and each move; when it says True, the rest waits for the next call.
+
+        Returns:
+            Whether all of it is done.
+
+        Raises:
+            ProtocolError: a gap in the log, or time running backwards.
+            SealBroken: an event of a view is missing, repeated or out of order.
+        """
+        previous = self._begin()
+        try:
+            while moves:
+                move = moves[0]
+                entry: protocol.Entry | None
+                if isinstance(move, float):
+                    entry, time_ms = None, move
+                else:
+                    entry, time_ms = move, self._checked_time(move)
+                # From here, and not from what runs entries: a recursion in a model ends at Python's limit.
+                if self.schedule.is_due(time_ms) and not self._run_due(time_ms, pause):
+                    return False
+                if time_ms > self.time_ms:
+                    self.time_ms = time_ms
+                if entry is not None and not self._finishing:
+                    self._run_entry(entry)
+                    # future(0) of an external handler runs right after it. It is part of the entry: after entries,
+                    # states are compared.
+                    if self.schedule.is_due(time_ms) and not self._run_due(time_ms, pause):
+                        self._finishing = True
+                        return False
+                self._finishing = False
+                moves.popleft()
+                if pause():
+                    break
+        finally:
+            self._end(previous)
+        return not moves
+
     def apply(self, entry: protocol.Entry, pause: Callable[[], bool] = _never) -> bool:
         """Move by one entry of the log, whose payloads have been unsealed.
 
@@ -204,28 +248,7 @@ class Replica:
             ProtocolError: a gap in the log, or time running backwards.
             SealBroken: an event of a view is missing, repeated or out of order.
         """
-        expected = self.seq if self._finishing else self.seq + 1
-        if entry.seq != expected or entry.time_ms < self.time_ms:
-            raise ProtocolError(
-                f"expected entry {expected} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
-            )
-        previous = self._begin()
-        try:
-            if not self._run_due(entry.time_ms, pause):
-                return False
-            if self._finishing:
-                self._finishing = False
-                return True
-            if isinstance(entry, protocol.Event):
-                self._count(entry)
-            self.seq = entry.seq
-            self._run_entry(entry)
-            # future(0) of an external handler runs right after it. It is part of the entry: after entries, states are
-            # compared.
-            self._finishing = not self._run_due(entry.time_ms, pause)
-            return not self._finishing
-        finally:
-            self._end(previous)
+        return self.follow(deque([entry]), pause)
 
     def advance(self, time_ms: float, pause: Callable[[], bool] = _never) -> bool:
         """Run what is due up to `time_ms`; whether all of it is done.
@@ -234,11 +257,7 @@ class Replica:
             time_ms: session time; earlier than now is no error and does nothing.
             pause: as in `apply`.
         """
-        previous = self._begin()
-        try:
-            return self._run_due(time_ms, pause)
-        finally:
-            self._end(previous)
+        return self.follow(deque([float(time_ms)]), pause)
 
     # --- snapshots -----------------------------------------------------------------------------------------------
 
@@ -286,7 +305,7 @@ class Replica:
         self.models.pop(model.id, None)
         self.well_known = {name: known for name, known in self.well_known.items() if known is not model}
 
-    def go_deeper(self, verb: str, what: str) -> None:
+    def go_deeper(self, verb: str, *what: str) -> None:
         """Count one more level of what may lead to itself; whoever comes back takes one off `nesting`.
 
         Raises:
@@ -294,8 +313,8 @@ class Replica:
         """
         if self.nesting >= NESTING_MAX:
             raise NestingTooDeep(
-                f"{verb} {what}: this is {NESTING_MAX} levels deep inside of others, so it leads back to itself: end "
-                "it, or go on after this event with self.future(0)"
+                f"{verb} {':'.join(what)}: this is {NESTING_MAX} levels deep inside of others, so it leads back to "
+                "itself: end it, or go on after this event with self.future(0)"
             )
         self.nesting += 1
 
@@ -320,7 +339,7 @@ class Replica:
     def publish(self, scope: str, event: str, data: Any) -> None:
         """Call the subscribed models now, and leave a copy for this kernel's views."""
         check_topic(scope, event)
-        self.go_deeper("publish", f"{scope}:{event}")
+        self.go_deeper("publish", scope, event)
         try:
             self._dispatch(scope, event, data)
         finally:
@@ -427,10 +446,18 @@ class Replica:
         model_module.set_running_replica(previous)
         decimal.setcontext(self._notebook_decimals)
 
+    def _checked_time(self, entry: protocol.Entry) -> float:
+        expected = self.seq if self._finishing else self.seq + 1
+        if entry.seq != expected or entry.time_ms < self.time_ms:
+            raise ProtocolError(
+                f"expected entry {expected} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
+            )
+        return entry.time_ms
+
     def _run_due(self, time_ms: float, pause: Callable[[], bool]) -> bool:
-        # `apply` and `advance` must come here over equally many frames: a recursion in a model ends at Python's limit.
         while (message := self.schedule.take_due(time_ms)) is not None:
-            self.time_ms = max(self.time_ms, message.time_ms)
+            if message.time_ms > self.time_ms:
+                self.time_ms = message.time_ms
             model = self.models.get(message.model_id)
             if model is not None:
                 self._call(model, message.method, *message.args)
@@ -438,12 +465,14 @@ class Replica:
                 decimal.setcontext(MODEL_CONTEXT)  # what one message sets, a snapshot before the next would lose
             if pause():
                 return False
-        self.time_ms = max(self.time_ms, time_ms)
         return True
 
     def _run_entry(self, entry: protocol.Entry) -> None:
+        if isinstance(entry, protocol.Event):
+            self._count(entry)
+            self._event_view_id = entry.view_id
+        self.seq = entry.seq
         try:
-            self._event_view_id = entry.view_id if isinstance(entry, protocol.Event) else ""
             _ENTRY_KINDS[type(entry)](self, entry)
         except Exception as error:
             # The entry is done, as it is on every other replica: nothing it holds may end a session for good.
@@ -463,25 +492,27 @@ class Replica:
         self.counters[entry.view_id] = entry.counter
 
     def _run_event(self, entry: protocol.Event) -> None:
-        kind, *fields = unpack(entry.payload)
-        _EVENT_KINDS[kind](self, *fields)
+        fields = unpack(entry.payload)
+        _EVENT_KINDS[fields[0]](self, fields)
 
-    def _run_publication(self, scope: str, event: str, document: bytes) -> None:
+    def _run_publication(self, fields: list[Any]) -> None:
+        _, scope, event, document = fields
         try:
-            data = Reader(self).read(document)
+            data = read_value(document, self)
         except SealBroken as error:
             view_id = self._event_view_id
             self.happenings.append(HandlerFailed("session", f"event {scope}:{event}, dropped", error, view_id))
             return
         self._dispatch(scope, event, data)
 
-    def _run_assignment(self, model_id: str, attribute: str, document: bytes) -> None:
+    def _run_assignment(self, fields: list[Any]) -> None:
+        _, model_id, attribute, document = fields
         model = self.models.get(model_id)
         if model is None:
             return  # destroyed since it was sent
         try:
             check_assignable(model, attribute)
-            setattr(model, attribute, Reader(self).read(document))
+            setattr(model, attribute, read_value(document, self))
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -496,7 +527,7 @@ class Replica:
                 data = self.views.pop(view_id)
                 self._dispatch(self.session_id, "view-exit", _view_event(view_id, data))
         for view_id, payload in entry.joins:
-            self.views[view_id] = data = Reader(self).read(payload)
+            self.views[view_id] = data = read_value(payload, self)
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
 
     def _want_saved(self, content: bytes, content_id: str, view_id: str, author: str) -> None:
@@ -526,7 +557,7 @@ class Replica:
 
     def _dispatch(self, scope: str, event: str, data: Any) -> None:
         for entry in self.topics.matching(scope, event):
-            if entry in self.topics:  # not unsubscribed by an earlier handler
+            if entry.is_live:  # not unsubscribed by an earlier handler
                 self._call(self.models[entry.owner_id], entry.handler, data)
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:

@@ -7,8 +7,9 @@ on one that was restored a moment ago, because neither the shape of a heap nor a
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from msq_jupyter.errors import ScheduleError
 
@@ -16,8 +17,7 @@ from msq_jupyter.errors import ScheduleError
 RUSH_MAX = 200_000
 
 
-@dataclass(slots=True)
-class FutureMessage:
+class FutureMessage(msgspec.Struct, eq=False):
     """A call of a model's method, later.
 
     Attributes:
@@ -73,6 +73,10 @@ class Schedule:
                 f"{method} a delay of 1 ms or more"
             )
         self.rushed = (moment, count + 1)
+
+    def is_due(self, time_ms: float) -> bool:
+        """Whether `take_due` is worth asking: False is certain, True may be a message that was cancelled."""
+        return bool(self._heap) and self._heap[0][0] <= time_ms
 
     def take_due(self, time_ms: float) -> FutureMessage | None:
         """The first message due at or before `time_ms`, or None.

@@ -136,21 +136,6 @@ class Reader:
         self._model = world.model
         self._depth = 0
 
-    def read(self, document: bytes) -> Any:
-        """The value of a document that `Writer.write` made.
-
-        Raises:
-            SealBroken: the bytes are not what `Writer` writes.
-        """
-        (value,) = self.read_all(document, 1)
-        # Here and not while reading, where the limit would be Python's own, which is not the same everywhere.
-        if len(document) > DEPTH_MAX:
-            census = Census(self._world.value_types.records)
-            census.take([value])
-            if census.depth > DEPTH_MAX:
-                raise SealBroken(f"a stored value has more than {DEPTH_MAX} levels")
-        return value
-
     def read_all(self, document: bytes, count: int) -> list[Any]:
         """The values of a document that `Writer.write_all` made of `count` values.
 
@@ -259,6 +244,35 @@ class Reader:
         return self._world.handle(handle_id, time_ms)
 
 
+def read_value(document: bytes, world: World) -> Any:
+    """The value of a document that `Writer.write` made.
+
+    Raises:
+        SealBroken: the bytes are not what `Writer` writes.
+    """
+    if len(document) <= DEPTH_MAX:
+        try:
+            return _decode_plain(document)[0]
+        except Exception:
+            pass  # it has extensions, or is damaged: the reader knows
+    (value,) = Reader(world).read_all(document, 1)
+    # Here and not while reading, where the limit would be Python's own, which is not the same everywhere.
+    if len(document) > DEPTH_MAX:
+        census = Census(world.value_types.records)
+        census.take([value])
+        if census.depth > DEPTH_MAX:
+            raise SealBroken(f"a stored value has more than {DEPTH_MAX} levels")
+    return value
+
+
+def _refuse_extension(code: int, data: memoryview) -> Any:
+    raise ValueError(code)
+
+
+_decode_plain = msgspec.msgpack.Decoder(tuple[Any], ext_hook=_refuse_extension).decode
+_decode_anything = msgspec.msgpack.Decoder().decode
+
+
 def _split(document: Any) -> list[msgspec.Raw]:
     return msgspec.msgpack.decode(document, type=list[msgspec.Raw])
 
@@ -349,6 +363,6 @@ def unpack(data: bytes) -> Any:
         SealBroken: the bytes are no MessagePack.
     """
     try:
-        return msgspec.msgpack.decode(data)
+        return _decode_anything(data)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SealBroken(f"stored bytes do not decode: {error}") from error

@@ -90,7 +90,7 @@ class ViewEvents:
             self._call(entry, data)
 
     def _call(self, entry: Any, data: Any) -> None:
-        if entry not in self._table:
+        if not entry.is_live:
             return  # unsubscribed since
         try:
             entry.handler.call(data)

@@ -258,8 +258,7 @@ class Client:
 
     def _block(self, block: protocol.Block) -> None:
         entries: list[protocol.Entry] = []
-        for raw in block.entries:
-            entry = protocol.decode_entry(raw)
+        for entry in protocol.decode_block(block):
             if entry.seq != self._seq + 1:
                 raise ProtocolError(f"expected entry {self._seq + 1} of the log, got {entry.seq}")
             self._seq = entry.seq

@@ -78,7 +78,7 @@ class Follower:
         self._keys = keys
         self._blueprint = blueprint
         self._view_events = view_events
-        self._work: deque[protocol.Entry | client_module.Ticked] = deque()
+        self._moves: deque[protocol.Entry | float] = deque()
         self.replica: Replica | None = None
         self.run = ""
         self.happenings: deque[Happening] = deque()
@@ -88,7 +88,7 @@ class Follower:
     @property
     def behind(self) -> bool:
         """Whether something waits to be applied or handled."""
-        return bool(self._work or self._client.happenings)
+        return bool(self._moves or self._client.happenings)
 
     def discard(self, method: str = "") -> None:
         """The replica stopped in the middle of an event: take nothing for it any more, until there is another one.
@@ -116,7 +116,7 @@ class Follower:
         """The replica is of no use, and `reason` says why: take nothing for it, until there is another one."""
         logger.warning("%s", reason)
         self._discarded = self.replica is not None
-        self._work.clear()
+        self._moves.clear()
 
     def step(self, pause: Callable[[], bool]) -> bool:
         """Apply what has come, until `pause` says True; whether everything is done.
@@ -125,35 +125,29 @@ class Follower:
             MsqError: the session cannot go on.
         """
         while True:
-            if self._work:
-                if not self._apply(self._work[0], pause):
+            if self._moves:
+                if not self._move(pause):
                     return False
-                self._work.popleft()
-                if pause():
-                    return not self.behind
             elif self._client.happenings:
                 self._absorb(self._client.happenings.popleft())
             else:
                 return True
 
-    def _apply(self, work: protocol.Entry | client_module.Ticked, pause: Callable[[], bool]) -> bool:
+    def _move(self, pause: Callable[[], bool]) -> bool:
         assert self.replica is not None  # a Welcome comes before any entry
-        if isinstance(work, client_module.Ticked):
-            done = self.replica.advance(work.time_ms, pause)
-        else:
-            done = self.replica.apply(work, pause)
-        if self.replica.happenings:
+        try:
+            return self.replica.follow(self._moves, pause)
+        finally:
             self.happenings.extend(self.replica.happenings)
             self.replica.happenings.clear()
-        return done
 
     def _absorb(self, happening: client_module.Happening) -> None:
         if self._discarded and isinstance(happening, _FOR_THE_REPLICA):
             return
         if isinstance(happening, client_module.Received):
-            self._work.extend(happening.entries)
+            self._moves.extend(happening.entries)
         elif isinstance(happening, client_module.Ticked):
-            self._work.append(happening)
+            self._moves.append(happening.time_ms)
         elif isinstance(happening, client_module.Welcomed):
             self._welcome(happening.welcome)
             self.happenings.append(happening)

@@ -13,7 +13,7 @@ import pytest
 from msq_jupyter.errors import SealBroken
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
-from msq_jupyter.runtime.snapshot import NoWorld, Reader, Writer, pack
+from msq_jupyter.runtime.snapshot import NoWorld, Writer, pack, read_value
 from msq_jupyter.runtime.value_types import ValueTypes
 
 RAN: list[str] = []
@@ -176,14 +176,14 @@ class Table(NoWorld):
 
 def there_and_back(value: Any) -> Any:
     document = Writer(Table()).write(value, "doc")
-    back = Reader(Table()).read(document)
+    back = read_value(document, Table())
     assert Writer(Table()).write(back, "doc") == document
     return back
 
 
 def refused(document: bytes) -> SealBroken:
     with pytest.raises(SealBroken) as caught:
-        Reader(Table()).read(document)
+        read_value(document, Table())
     return caught.value
 
 

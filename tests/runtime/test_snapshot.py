@@ -19,12 +19,12 @@ from hypothesis import strategies as st
 from msq_jupyter.errors import SealBroken, StateError
 from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.snapshot import NoWorld, Reader, Writer, pack, pack_value
+from msq_jupyter.runtime.snapshot import NoWorld, Writer, pack, pack_value, read_value
 from tests.runtime.bench import Bench
 
 
 def there_and_back(value: Any) -> Any:
-    return Reader(NoWorld()).read(pack_value(value, "value"))
+    return read_value(pack_value(value, "value"), NoWorld())
 
 
 UTC = datetime.timezone.utc
@@ -265,20 +265,20 @@ EXT = msgspec.msgpack.Ext
 def test_8_4_hostile_extensions_are_refused(plain):
     replica = Bench(Root, Node).replica
     with pytest.raises(SealBroken):
-        Reader(replica).read(pack([plain]))
+        read_value(pack([plain]), replica)
 
 
 @given(st.binary(max_size=200))
 def test_8_4_random_bytes_decode_or_are_refused(data):
     with contextlib.suppress(SealBroken):
-        Reader(NoWorld()).read(data)
+        read_value(data, NoWorld())
 
 
 def test_8_4_nesting_bombs_are_refused():
     with pytest.raises(SealBroken):
-        Reader(NoWorld()).read(b"\x91" * 200_000 + b"\xc0")
+        read_value(b"\x91" * 200_000 + b"\xc0", NoWorld())
     bomb = pack(1)
     for _ in range(5000):
         bomb = pack(EXT(4, b"\x91" + bomb))
     with pytest.raises(SealBroken):
-        Reader(NoWorld()).read(b"\x91" + bomb)
+        read_value(b"\x91" + bomb, NoWorld())

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from msq_jupyter.errors import SealBroken
 from msq_jupyter.runtime.extensions import Extension
-from msq_jupyter.runtime.snapshot import Reader, Writer, pack
+from msq_jupyter.runtime.snapshot import Writer, pack, read_value
 from tests.runtime.samples import (
     RAN,
     Access,
@@ -208,7 +208,7 @@ def test_8_4_what_is_shared_does_not_multiply():
     ]
     document = pack([msgspec.msgpack.Ext(Extension.SHARED, pack(0)), *entries, msgspec.msgpack.Ext(17, pack([]))])
     try:
-        Reader(Table()).read(document)
+        read_value(document, Table())
     except SealBroken:
         return
     pytest.fail("more than 200 levels")
@@ -268,6 +268,6 @@ LIVED = lived().snapshot()
 
 def read_or_refuse(data: bytes) -> None:
     try:
-        Reader(Table()).read(data)
+        read_value(data, Table())
     except SealBroken:
         return

@@ -8,7 +8,7 @@ import pytest
 
 from msq_jupyter.errors import StateError
 from msq_jupyter.runtime.extensions import Extension
-from msq_jupyter.runtime.snapshot import Reader, Writer, pack
+from msq_jupyter.runtime.snapshot import Writer, pack, read_value
 from tests.runtime.samples import (
     MEMBERS,
     RAN,
@@ -77,7 +77,7 @@ def test_2_5_a_dataclass_comes_back_without_running_its_code():
     page = Page("a", [1, {"b": 2}], Place(0.5, (1, 2)))
     RAN.clear()
     document = Writer(Table()).write({"page": page}, "doc")
-    back = Reader(Table()).read(document)["page"]
+    back = read_value(document, Table())["page"]
     assert RAN == []
     assert type(back) is Page
     assert vars(back) == vars(page)
