@@ -9,8 +9,10 @@ What the document says of the replica itself is read into typed fields. Everythi
 
 from __future__ import annotations
 
+import gc
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -63,6 +65,19 @@ class _State(msgspec.Struct):
     rushed: tuple[_Count, _Count] = (0, 0)
 
 
+@contextmanager
+def _collector_waits() -> Iterator[None]:
+    """Keep the garbage collector from looking again and again through what is only now being made, in vain."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@_collector_waits()
 def write_state(replica: Replica) -> bytes:
     """The document.
 
@@ -160,6 +175,7 @@ def _write_values(replica: Replica, models: list[Model], others: list[Any], root
     return packed
 
 
+@_collector_waits()
 def read_state(replica: Replica, document: bytes) -> None:
     """Fill a new replica from a document. No code of the models runs.
 
