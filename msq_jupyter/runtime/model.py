@@ -390,16 +390,20 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
     name: object = method
     if isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
         name = method.__name__
-    kind = type(model)
-    # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
-    of_class = name in vars(kind) or any(name in vars(one) for one in kind.__mro__)
-    if of_class and isinstance(name, str) and not name.startswith("__") and callable(getattr(model, name, None)):
+    if isinstance(name, str) and _has_method(model, name):
         return name
+    kind = type(model).__name__
     error = ScheduleError if caller.endswith("future") else SubscriptionError
     if isinstance(name, str):
-        raise error(f"{caller}: {kind.__name__} has no method {name!r}")
-    some = _some_method(model)
-    raise error(f"{caller}: expected a method of this {kind.__name__}, such as self.{some}, got {method!r}")
+        raise error(f"{caller}: {kind} has no method {name!r}")
+    raise error(f"{caller}: expected a method of this {kind}, such as self.{_some_method(model)}, got {method!r}")
+
+
+def _has_method(model: Model, name: str) -> bool:
+    # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
+    kind = type(model)
+    of_class = name in vars(kind) or any(name in vars(one) for one in kind.__mro__)
+    return of_class and not name.startswith("__") and callable(getattr(model, name, None))
 
 
 def _some_method(model: Model) -> str:
