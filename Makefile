@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WASM := tests/platforms/node_modules/.installed
 BUNDLE := msq_jupyter/widgets/static/badge.js
+CROQUET := benchmarks/croquet/node_modules/.installed
 CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
@@ -17,7 +18,7 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
-test: $(VENV)/.installed $(BUNDLE) $(WASM) chromium check
+test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) chromium check
 	$(BIN)/python -m pytest
 
 # Simulated sessions in bad weather, from a seed drawn by lot, and a long log on every platform that is here:
@@ -34,7 +35,8 @@ check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/mypy
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
-benchmark: $(VENV)/.installed $(BUNDLE) chromium
+benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) chromium
+	$(BIN)/python benchmarks/replica.py
 	$(BIN)/python benchmarks/first_light.py
 
 $(BUNDLE): js/node_modules/.installed $(wildcard js/src/*) js/build.mjs
@@ -47,6 +49,11 @@ js/node_modules/.installed: js/package.json js/package-lock.json | tools
 # CPython on WebAssembly, which Node runs.
 $(WASM): tests/platforms/package.json tests/platforms/package-lock.json | tools
 	cd tests/platforms && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The peer of benchmarks/replica.py.
+$(CROQUET): benchmarks/croquet/package.json benchmarks/croquet/package-lock.json | tools
+	cd benchmarks/croquet && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
@@ -72,4 +79,5 @@ chromium:
 	@[ -x $(CHROMIUM) ] || { echo "missing: Chromium as $(CHROMIUM) (Debian: sudo apt-get install chromium)"; exit 1; }
 
 clean:
-	rm -rf $(VENV) .cache js/node_modules tests/platforms/node_modules msq_jupyter/widgets/static build dist .demo
+	rm -rf $(VENV) .cache js/node_modules tests/platforms/node_modules benchmarks/croquet/node_modules \
+	  msq_jupyter/widgets/static build dist .demo

@@ -252,8 +252,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5, help="how often peer and ours take turns (%(default)s)")
     parser.add_argument("--per-round", type=int, default=30, help="clicks of each kind in a round (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a tiny run that shows that it works, and no speed")
     parser.add_argument("--nodelay", action="store_true", help="have Jupyter's server send at once; see README.md here")
     options = parser.parse_args()
+    rounds, per_round = (1, 3) if options.quick else (options.rounds, options.per_round)
     # So that ending this process ends the servers and the browser, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with (
@@ -263,12 +265,12 @@ def main() -> None:
         playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS) as browser,
     ):
         a, b = (open_notebook(browser, server, name) for name in ("a", "b"))
-        times = measure(a, b, options.rounds, options.per_round)
+        times = measure(a, b, rounds, per_round)
         versions = ", ".join(f"{name} {version(name)}" for name in ("jupyterlab", "ipykernel", "ipywidgets"))
         machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}, Chromium {browser.version}"
         if options.nodelay:
             machine += ", Jupyter's server with TCP_NODELAY"
-    print(f"{times.table()}\n\n{machine}; {options.rounds} rounds of {options.per_round} clicks.")
+    print(f"{times.table()}\n\n{machine}; {rounds} rounds of {per_round} clicks.")
 
 
 if __name__ == "__main__":

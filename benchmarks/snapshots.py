@@ -2,11 +2,12 @@
 
 The world is that of the design's measurements: each model has nine attributes, among them a list of two, a dict of
 two and a reference to another model; two of the references make a circle. All take turns in one run, and the garbage
-collector is as Python sets it up.
+collector is as Python sets it up. What is counted is time of the processor, because the machine may have other work.
 
 * ours: `Replica.snapshot` and `Replica.restore`, checks included.
 * pickle 5: the same models, as one graph. What it reads may run anything, so it is a yardstick and no alternative.
 * msgspec: the attributes alone, ids in place of references. It makes no models and checks nothing.
+* Croquet, when `replica.py` runs this: `JSON.stringify(vm.snapshot())`, and a new VM of what `JSON.parse` makes of it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ import pickle
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
+from croquet_vm import CroquetVm
 
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
 from msq_jupyter.runtime.replica import Replica
+
+#: How many models, and how many rounds of that.
+FULL = {1_000: 101, 100_000: 9, 1_000_000: 3}
+QUICK = {100: 1}
 
 
 class Bot(Model):
@@ -53,9 +59,9 @@ def new_replica() -> Replica:
 
 
 def timed(call: Callable[[], Any]) -> tuple[float, Any]:
-    began = time.perf_counter()
+    began_s = time.process_time()
     result = call()
-    return time.perf_counter() - began, result
+    return time.process_time() - began_s, result
 
 
 def restored(snapshot: bytes) -> Replica:
@@ -89,47 +95,73 @@ def plain_data(replica: Replica) -> list[dict[str, Any]]:
     ]
 
 
+class Times:
+    """Seconds of each round, and bytes, by who was measured."""
+
+    def __init__(self) -> None:
+        self.write_s: dict[str, list[float]] = {}
+        self.read_s: dict[str, list[float]] = {}
+        self.sizes: dict[str, int] = {}
+
+    def note(self, name: str, write_s: float, read_s: float, size_bytes: int) -> None:
+        self.write_s.setdefault(name, []).append(write_s)
+        self.read_s.setdefault(name, []).append(read_s)
+        self.sizes[name] = size_bytes
+
+    def rows(self, models: int) -> list[str]:
+        peer = [statistics.median(times["pickle 5"]) for times in (self.write_s, self.read_s)]
+        rows = []
+        for name, size_bytes in self.sizes.items():
+            write, read = statistics.median(self.write_s[name]), statistics.median(self.read_s[name])
+            shown = [write * 1e6 / models, write / peer[0], read * 1e6 / models, read / peer[1]]
+            rows.append(f"| {models:,} | {name} | {' | '.join(f'{n:.2f}' for n in shown)} | {size_bytes / 1e6:.1f} |")
+        return rows
+
+
+def measure(models: int, rounds: int, croquet: CroquetVm | None) -> Times:
+    """All of them in turns, once unmeasured to warm up."""
+    replica = new_replica()
+    replica.start(World, models)
+    graph, data = plain_graph(replica), plain_data(replica)
+    coders: dict[str, tuple[Callable[[], bytes], Callable[[bytes], Any]]] = {
+        "ours": (replica.snapshot, restored),
+        "pickle 5": (lambda: pickle.dumps(graph, protocol=5), pickle.loads),
+        "msgspec": (lambda: msgspec.msgpack.encode(data), msgspec.msgpack.decode),
+    }
+    assert restored(replica.snapshot()).snapshot() == replica.snapshot()
+    if croquet:
+        croquet.do("grow", models)
+        croquet.do("snapshot")
+    times = Times()
+    for _ in range(rounds):
+        for name, (write, read) in coders.items():
+            gc.collect()
+            write_s, packed = timed(write)
+            gc.collect()
+            read_s, made = timed(lambda read=read, packed=packed: read(packed))
+            times.note(name, write_s, read_s, len(packed))
+            del packed, made
+        if croquet:
+            times.note("Croquet", **croquet.do("snapshot"))
+    return times
+
+
+def report(sizes: Mapping[int, int], croquet: CroquetVm | None) -> None:
+    """Print the table: for each number of models, of so many rounds."""
+    print("| models | | write us/model | / pickle | read us/model | / pickle | MB |")
+    print("|---:|---|---:|---:|---:|---:|---:|")
+    for models, rounds in sizes.items():
+        print("\n".join(measure(models, rounds, croquet).rows(models)), flush=True)
+    print(f"\nPython {platform.python_version()}, medians of {', '.join(map(str, sizes.values()))} rounds")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--models", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=9)
-    arguments = parser.parse_args()
-
-    replica = new_replica()
-    replica.start(World, arguments.models)
-    graph, data = plain_graph(replica), plain_data(replica)
-    writers: dict[str, Callable[[], bytes]] = {
-        "ours": replica.snapshot,
-        "pickle 5": lambda: pickle.dumps(graph, protocol=5),
-        "msgspec": lambda: msgspec.msgpack.encode(data),
-    }
-    readers: dict[str, Callable[[bytes], Any]] = {
-        "ours": restored,
-        "pickle 5": pickle.loads,
-        "msgspec": msgspec.msgpack.decode,
-    }
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in writers}
-    sizes = {}
-    assert restored(replica.snapshot()).snapshot() == replica.snapshot()
-    for _ in range(arguments.rounds):
-        for name, write in writers.items():
-            gc.collect()
-            seconds, packed = timed(write)
-            times[name][0].append(seconds)
-            gc.collect()
-            seconds, read = timed(lambda name=name, packed=packed: readers[name](packed))
-            times[name][1].append(seconds)
-            sizes[name] = len(packed)
-            del packed, read
-
-    peer = [statistics.median(column) for column in times["pickle 5"]]
-    print(f"| {arguments.models:,} models | write us/model | / pickle | read us/model | / pickle | MB |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for name, columns in times.items():
-        write, read = (statistics.median(column) for column in columns)
-        shown = [write * 1e6 / arguments.models, write / peer[0], read * 1e6 / arguments.models, read / peer[1]]
-        print(f"| {name} | {' | '.join(f'{number:.2f}' for number in shown)} | {sizes[name] / 1e6:.1f} |")
-    print(f"\nPython {platform.python_version()}, medians of {arguments.rounds} rounds")
+    parser.add_argument("--models", type=int, help="one size only")
+    parser.add_argument("--rounds", type=int, default=9, help="of that size (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="a tiny run that shows that it works, and no speed")
+    options = parser.parse_args()
+    report({options.models: options.rounds} if options.models else QUICK if options.quick else FULL, None)
 
 
 if __name__ == "__main__":

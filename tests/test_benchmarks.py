@@ -1,0 +1,53 @@
+"""Each benchmark still runs, in a tiny size. How fast anything is, is not tested: that depends on the machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CROQUET = ROOT / "benchmarks/croquet/node_modules/@croquet/croquet"
+
+
+def run(script: str, *options: str) -> list[list[str]]:
+    """Run a benchmark; gives the cells of the tables it prints."""
+    command = [sys.executable, f"benchmarks/{script}", "--quick", *options]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=170)
+    assert done.returncode == 0, done.stderr
+    return [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")]
+
+
+def test_the_replica_beside_a_bare_loop():
+    head, *rows = run("replica.py", "--without-croquet")
+    assert head[:2] == ["a second", "ours"]
+    assert [row[0].split(":")[0] for row in rows[:5]] == [
+        "events",
+        "catch-up of 100,000 events",
+        "model to model",
+        "future messages",
+        "future messages",
+    ]
+    assert [row[1] for row in rows[6:]] == ["ours", "pickle 5", "msgspec"]
+
+
+@pytest.mark.skipif(not CROQUET.exists(), reason="`npm ci` in benchmarks/croquet gets Croquet, and make test does that")
+def test_the_replica_beside_croquet():
+    _, *rows = run("replica.py")
+    assert all(row[2] and row[4] for row in rows[:5]), "Croquet did all of it"
+    assert [row[1] for row in rows[6:]] == ["ours", "pickle 5", "msgspec", "Croquet"]
+
+
+def test_snapshots():
+    _, *rows = run("snapshots.py")
+    assert [row[1] for row in rows] == ["ours", "pickle 5", "msgspec"]
+
+
+@pytest.mark.browser
+def test_first_light():
+    _, *rows = run("first_light.py")
+    assert len(rows) == 4
