@@ -332,12 +332,12 @@ class FutureHandle(msgspec.Struct, eq=False):
 
     def cancel(self) -> bool:
         """Forget the call; whether it was still to come. Only inside model code."""
-        if running_replica() is not self._replica:
+        if running_replica() is not self.replica:
             raise OutsideModelError("a future message can be cancelled inside a model's methods only")
-        return self._replica.schedule.cancel(self.handle_id)
+        return self.replica.schedule.cancel(self.handle_id)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id and other._replica is self._replica
+        return isinstance(other, FutureHandle) and other.handle_id == self.handle_id and other.replica is self.replica
 
     def __hash__(self) -> int:
         return hash(self.handle_id)

@@ -20,7 +20,7 @@ from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_t
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
 from msq_jupyter.runtime.refusals import path_to, refusal
-from msq_jupyter.runtime.snapshot import Reader, Writer
+from msq_jupyter.runtime.snapshot import Writer, read_value
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, shape_like
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ class Outside:
 
     def read(self, document: bytes) -> Any:
         """The data of a document, for the outside: facades for models, the notebook's classes for linked ones."""
-        return Reader(self).read(document)
+        return read_value(document, self)
 
     def model_id(self, value: object) -> str | None:
         """The id of a model of this replica, or of one that a facade stands for."""

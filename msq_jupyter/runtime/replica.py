@@ -416,7 +416,7 @@ class Replica:
 
     def handle_parts(self, value: object) -> tuple[int, float] | None:
         """Id and time of a handle for a future message; None for anything else."""
-        if isinstance(value, FutureHandle) and value._replica is self:
+        if isinstance(value, FutureHandle) and value.replica is self:
             return value.handle_id, value.time
         return None
 

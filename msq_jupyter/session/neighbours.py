@@ -12,7 +12,7 @@ import msgspec
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError, NoAnswer, SealBroken
 from msq_jupyter.runtime.codehash import CodeIdentity, Record, explain_difference
-from msq_jupyter.runtime.snapshot import NoWorld, Reader
+from msq_jupyter.runtime.snapshot import NoWorld, read_value
 from msq_jupyter.session.arguments import Participant
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.mistakes import Mistakes
@@ -128,7 +128,7 @@ class Neighbours:
     def _label(self, view_id: str, session_id: str, card: bytes) -> str:
         if not card:
             return "somebody"
-        shown = Reader(NoWorld()).read(self._keys.of_session(session_id).open_view_data(view_id, card))
+        shown = read_value(self._keys.of_session(session_id).open_view_data(view_id, card), NoWorld())
         label: Any = shown.get("label") if isinstance(shown, dict) else None
         return str(label)[:_LABEL_MAX]
 
