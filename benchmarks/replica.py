@@ -29,6 +29,8 @@ import snapshots
 from croquet_vm import CroquetVm
 
 from msq_jupyter import protocol
+from msq_jupyter.runtime.codehash import identify
+from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.view import ViewEvents
@@ -112,7 +114,7 @@ class Clock(Model):
         self.cancel_future("*")
 
 
-CLASSES = {"Counter": Counter, "Partner": Partner, "Clock": Clock}
+CODE = link(identify(Counter, model_base=Model))
 
 
 # --- ours --------------------------------------------------------------------------------------------------------
@@ -122,8 +124,8 @@ class Ours:
     """A replica that is fed as a session would feed it."""
 
     def __init__(self) -> None:
-        self.replica = Replica(SESSION, RUN, CLASSES)
-        self.replica.start(Counter, None)
+        self.replica = Replica(SESSION, RUN, CODE.models)
+        self.replica.start(CODE.root, None)
         self.root: Any = self.replica.root
         self.works: dict[str, Work] = {
             "events": self._events,
@@ -155,7 +157,7 @@ class Ours:
         ]
         frames = [protocol.encode(protocol.Block(entries)) for entries in in_blocks(log)]
         client = Client(keys, protocol.Join(1, SESSION, "id", "bob", b"", b"", 20, 1000, "latest", "", -1))
-        follower = Follower(client, keys, Blueprint(SESSION, "id", Counter, CLASSES, {}), ViewEvents())
+        follower = Follower(client, keys, Blueprint(SESSION, "id", CODE, {}), ViewEvents())
         client.connected()
         client.received(protocol.encode(protocol.Welcome(RUN, False, None, None, 0, count, float(count), 0, 0)))
         pause = deadline()

@@ -309,8 +309,8 @@ class Model:
     def _host(self, name: str) -> Replica:
         """The replica, if it is running this model's code right now."""
         own = self.__dict__
-        replica: Replica = own[REPLICA_ATTRIBUTE]
-        if _running.replica is not replica:
+        replica: Replica | None = own.get(REPLICA_ATTRIBUTE)  # a facade has none
+        if replica is None or _running.replica is not replica:
             raise OutsideModelError(
                 f"{type(self).__name__}.{name}() works inside a model's methods only. From a cell, a widget or a view, "
                 "publish an event that a method of the model subscribes to: session.publish(scope, event, data)"

@@ -11,16 +11,13 @@ internal messages come before external ones.
 from __future__ import annotations
 
 import decimal
-import difflib
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import (
-    AuthorError,
     ContentTooLarge,
     ModelCreationError,
     NestingTooDeep,
@@ -32,9 +29,11 @@ from msq_jupyter.errors import (
     SubscriptionError,
 )
 from msq_jupyter.runtime import model as model_module
-from msq_jupyter.runtime.audit import Audited, audit
+from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
+from msq_jupyter.runtime.happenings import HandlerFailed, Happening, SaveDiffers, SaveStored
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
 from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
@@ -46,38 +45,6 @@ from msq_jupyter.runtime.state import read_state, write_state
 from msq_jupyter.runtime.value_types import ValueTypes
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.stable import bytes_digest, check_json, content_bytes
-
-# --- what a replica tells the outside ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class HandlerFailed:
-    """A method of a model raised. The changes made until then stay, on every replica.
-
-    `view_id` is whose event it was, "" when it was nobody's.
-    """
-
-    model: str
-    method: str
-    error: BaseException
-    view_id: str = ""
-
-
-@dataclass(frozen=True)
-class SaveStored:
-    """A version is stored and acknowledged."""
-
-    number: int
-
-
-@dataclass(frozen=True)
-class SaveDiffers:
-    """What was stored as version `number` is not what this replica wanted to save; that is pending again."""
-
-    number: int
-
-
-Happening: TypeAlias = HandlerFailed | SaveStored | SaveDiffers | Audited
 
 
 def _plain_digest(save_id: str, content_id: str) -> bytes:
@@ -604,24 +571,6 @@ _EVENT_KINDS: dict[str, Callable[..., None]] = {
     "publish": Replica._run_publication,
     "assign": Replica._run_assignment,
 }
-
-
-def check_assignable(model: Model, attribute: str) -> None:
-    """Let an attribute pass that cells and widgets may set.
-
-    Raises:
-        AuthorError: not a public data attribute that the model has.
-    """
-    kind = type(model).__name__
-    if attribute.startswith("_") or attribute in Model.__dict__ or attribute == "id":
-        raise AuthorError(f"{kind}.{attribute} belongs to the model itself: link a public attribute of your own")
-    if not hasattr(model, attribute):
-        names = [name for name in dir(model) if not name.startswith("_") and not callable(getattr(model, name))]
-        close = difflib.get_close_matches(attribute, names, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"set self.{attribute} in init first"
-        raise AuthorError(f"{kind} has no attribute {attribute!r}: {hint}")
-    if callable(getattr(model, attribute)):
-        raise AuthorError(f"{kind}.{attribute} is a method: link an attribute, or publish an event that calls it")
 
 
 def _view_event(view_id: str, data: Any) -> Any:

@@ -17,7 +17,7 @@ import msgspec
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventNeverEnds, ModelInitError, MsqError, PersistedDataError
 from msq_jupyter.persistence.records import decode_meta, size_text
-from msq_jupyter.runtime import replica as replica_module
+from msq_jupyter.runtime import happenings as replica_happenings
 from msq_jupyter.runtime.link import LinkedCode
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saves import LastSave
@@ -35,7 +35,7 @@ class ReplicaMade:
     """There is another replica: views and links begin again from its models."""
 
 
-Happening: TypeAlias = ReplicaMade | client_module.Happening | replica_module.Happening
+Happening: TypeAlias = ReplicaMade | client_module.Happening | replica_happenings.Happening
 
 
 @dataclass(frozen=True)

@@ -28,12 +28,14 @@ from msq_jupyter.errors import (
     ViewInitError,
 )
 from msq_jupyter.persistence.records import VersionList
+from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.happenings import HandlerFailed, SaveDiffers, SaveStored
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
-from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveDiffers, SaveStored, check_assignable
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import Handling, View, ViewEvents, make_view
 from msq_jupyter.session import client as client_module

@@ -8,8 +8,9 @@ from typing import Any, TypeAlias
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.runtime.differences import first_difference, twin_of
+from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.replica import HandlerFailed, Replica
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.stable import check_json, content_bytes, content_value
 from msq_jupyter.testing.faults import HandlerRaised, NotConverged

@@ -10,9 +10,11 @@ from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed
+from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
+from msq_jupyter.runtime.happenings import HandlerFailed, SaveDiffers, SaveStored
 from msq_jupyter.runtime.pubsub import check_topic
-from msq_jupyter.runtime.replica import HandlerFailed, Replica, SaveDiffers, SaveStored, check_assignable
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import View, ViewEvents, make_view
 from msq_jupyter.session import client as client_module

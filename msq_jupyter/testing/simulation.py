@@ -10,8 +10,8 @@ from typing import Any
 
 from msq_jupyter.errors import ArgumentError, SessionClosed
 from msq_jupyter.persistence.records import decode_meta
+from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.replica import HandlerFailed
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.arguments import checked
 from msq_jupyter.session.crypto import Keys, derive_root_key

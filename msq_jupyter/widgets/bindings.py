@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from msq_jupyter.errors import ArgumentError, MsqError
+from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.outside import changeable
-from msq_jupyter.runtime.replica import check_assignable
 
 if TYPE_CHECKING:
     from msq_jupyter.session.session import SessionCore

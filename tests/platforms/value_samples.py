@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import functools
 import math
 import struct
 from collections import namedtuple
@@ -16,7 +17,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import MsqError
 from msq_jupyter.persistence.records import VersionMeta, decode_meta, encode_meta
 from msq_jupyter.runtime.prng import RandomStream
-from msq_jupyter.runtime.snapshot import NoWorld, Reader, Writer, pack, unpack
+from msq_jupyter.runtime.snapshot import NoWorld, Writer, pack, read_value, unpack
 from msq_jupyter.runtime.value_types import ValueTypes
 from msq_jupyter.stable import bytes_digest, check_json, content_bytes, content_value, stable_json, text_digest
 
@@ -103,7 +104,7 @@ def value_samples() -> Iterator[tuple[str, str]]:
     """Names and digests of documents, each of which has been read and written again."""
     for name, value in VALUES.items():
         document = Writer(Table()).write(value, "sample")
-        back = Reader(Table()).read(document)
+        back = read_value(document, Table())
         assert Writer(Table()).write(back, "sample") == document, name
         yield f"value {name}", bytes_digest(document)
     for name, data in JSON.items():
@@ -135,8 +136,8 @@ def hostile_samples() -> Iterator[tuple[str, str]]:
     for place in range(0, len(document) - 70_100, 13):
         broken = bytearray(document)
         broken[place] ^= 0xC5
-        yield f"hostile byte {place}", _answer(Reader(Table()).read, bytes(broken))
-        yield f"hostile end {place}", _answer(Reader(Table()).read, document[:place])
+        yield f"hostile byte {place}", _answer(functools.partial(read_value, world=Table()), bytes(broken))
+        yield f"hostile end {place}", _answer(functools.partial(read_value, world=Table()), document[:place])
     bombs = {
         "depth": b"\x91" * 100_000,
         "extensions": _nested_extensions(3_000),
@@ -148,7 +149,11 @@ def hostile_samples() -> Iterator[tuple[str, str]]:
         "list as key": pack([{(1, 2): 3}]),
     }
     for name, data in bombs.items():
-        for what, read in (("value", Reader(Table()).read), ("plain", unpack), ("entry", protocol.decode_entry)):
+        for what, read in (
+            ("value", functools.partial(read_value, world=Table())),
+            ("plain", unpack),
+            ("entry", protocol.decode_entry),
+        ):
             yield f"hostile {name} as {what}", _answer(read, data)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from msq_jupyter import protocol
+from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.replica import HandlerFailed, Replica
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
 
 

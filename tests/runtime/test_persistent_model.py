@@ -166,7 +166,6 @@ def test_5_9_nothing_is_saved_while_loading():
 
     model = check_determinism(Eager, [], persisted={"version": 1, "notes": ["a"]})
     assert (model.early_save, model.late_save, model.notes) == (False, False, ["a"])
-    assert model._replica().pending_save is None
     assert check_determinism(Eager, []).fresh_save is False
 
 

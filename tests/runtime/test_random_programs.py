@@ -8,10 +8,14 @@ from collections import Counter
 import pytest
 
 from msq_jupyter import protocol
+from msq_jupyter.runtime.codehash import identify
+from msq_jupyter.runtime.link import link
+from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from tests.runtime.bench import Bench
-from tests.simulation.program import DEEDS, Branch, Leaf, Mood, Page, Program, Spot
+from tests.simulation.program import DEEDS, Program
 
+CODE = link(identify(Program, model_base=Model))
 SEEDS = range(60)
 STEPS = 80
 NAMES = ("ada", "ben", "eve")
@@ -22,7 +26,8 @@ class Trial:
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(f"program {seed}")
-        self.bench = Bench(Program, Branch, Leaf, value_types=(Mood, Spot, Page))
+        # Linked, because a built-in set has no order that a snapshot could keep.
+        self.bench = Bench(*CODE.models.values(), value_types=tuple(CODE.value_types.values()))
         self.restored = self.bench.twin()
         self.late = self.bench.twin()
         self.numbers: Counter[str] = Counter()

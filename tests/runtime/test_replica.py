@@ -15,8 +15,9 @@ from msq_jupyter.errors import (
     SealBroken,
     SubscriptionError,
 )
+from msq_jupyter.runtime.happenings import SaveStored
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.replica import Replica, SaveStored
+from msq_jupyter.runtime.replica import Replica
 from tests.runtime.bench import Bench
 from tests.runtime.board import Board, Part, do
 

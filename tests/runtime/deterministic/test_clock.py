@@ -9,7 +9,7 @@ import pytest
 
 from msq_jupyter.errors import DeterminismError, OutsideModelError
 from msq_jupyter.runtime.deterministic import substitute_for
-from msq_jupyter.runtime.snapshot import NoWorld, Reader, pack_value
+from msq_jupyter.runtime.snapshot import NoWorld, pack_value, read_value
 from tests.runtime.deterministic.running import running
 
 clock = substitute_for(time)
@@ -80,7 +80,7 @@ def test_6_1_datetime_and_date_are_still_classes():
             assert year == 2024
         case _:
             pytest.fail("no match")
-    assert Reader(NoWorld()).read(pack_value(made, "value")) == made
+    assert read_value(pack_value(made, "value"), NoWorld()) == made
     assert substitute_for(datetime.datetime) is kind
     assert dates.timedelta is datetime.timedelta
 

@@ -186,7 +186,7 @@ def run(source: str, **names: Any) -> dict[str, Any]:
 
 
 def test_6_1_builtins_are_complete():
-    added = {"_", "copyright", "credits", "license", "exit", "quit"}
+    added = {"_", "copyright", "credits", "license", "exit", "quit", "__IPYTHON__", "display", "get_ipython"}
     assert set(dir(builtins)) - added <= set(BUILTINS)
     assert BUILTINS["set"] is OrderedSet
     assert BUILTINS["frozenset"] is OrderedFrozenSet
