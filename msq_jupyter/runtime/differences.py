@@ -7,6 +7,8 @@ from collections import Counter
 from types import MethodType
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
+
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.state import differing_models
@@ -99,7 +101,7 @@ def _state(replica: Replica) -> dict[str, Any]:
         "next model": replica.next_model,
         "well known": replica.well_known,
         "subscriptions": [(entry.scope, entry.event, entry.owner_id, entry.handler) for entry in replica.topics],
-        "future": [dataclasses.astuple(message) for message in replica.schedule.messages()],
+        "future": [msgspec.structs.astuple(message) for message in replica.schedule.messages()],
         "random stream": replica.random.state,
         "views": replica.views,
         "counters": replica.counters,

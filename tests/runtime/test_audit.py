@@ -256,8 +256,9 @@ def test_6_3_a_difference_has_path_and_both_values():
         (lambda replica: replica.root.__dict__["steps"].append(1), "Grid.steps[4]"),
         (lambda replica: replica.models.pop("M101"), "Grid.cells[99]"),
         (lambda replica: setattr(replica, "save_count", 7), "saves[0]"),
+        (lambda replica: replica.schedule.add(1e9, 0.0, "M1", "chain", (1,)), "future[0]"),
     ],
-    ids=["random", "longer", "a model less", "saves"],
+    ids=["random", "longer", "a model less", "saves", "a future message"],
 )
 def test_6_3_whatever_differs_is_named(change: Callable[[Replica], Any], path: str):
     bench, twin = lived()

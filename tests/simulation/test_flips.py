@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections import Counter
 
 import pytest
 
 from msq_jupyter import Model
+from msq_jupyter.stable import bytes_digest, content_bytes
 from msq_jupyter.testing import CALM, Limits, NotConverged, Simulation, Weather, explained
 from tests.simulation.program import DEEDS, Program
 
@@ -28,7 +30,7 @@ REQUIRED = (
     *("flips", "healed", "located", "located where it was flipped", "told of a difference", "disputed audits"),
     *("reports", "snapshots", "saves that differ", "interrupts", "long cells"),
 )
-BATCH, BATCHES = 40, 4
+BATCH, BATCHES = 80, 2
 
 
 class Flips:
@@ -47,19 +49,27 @@ class Flips:
             for _ in range(20):
                 self.step(self.draw.choice(DEEDS))
                 self.room.run(self.draw.choice((10, 100, 600)))
+            self.step("save")  # while somebody may still want to save something else
             for _ in range(200):  # an audit comes only where something happens
-                if all(person.flipped_path is None for person in self.room.participants):
+                if self.agree():
                     break
                 self.step("add")
                 self.simulation.run_calmly(300)
             self.step("save")
             self.room.assert_converged()  # byte for byte
-            model = self.room.model
-            assert self.room.versions[-1].data == {"version": 1, "total": model.total, "trace": model.trace}
+            saved_id = bytes_digest(content_bytes(self.room.versions[-1].data))
             for person in self.room.participants:
-                assert person.flipped_path is None
+                assert person.replica.content_id == saved_id
                 assert person.executed_events == person.published_events
         return self.simulation.counters
+
+    def agree(self) -> bool:
+        """Whether all are equal: a flipped value was healed, or nothing depends on it any more."""
+        try:
+            self.room.assert_converged()
+        except NotConverged:
+            return False
+        return True
 
     def step(self, deed: str) -> None:
         person = self.room.anybody()
@@ -103,18 +113,22 @@ def test_6_3_the_path_is_that_of_the_flipped_value(seed: int):
     assert simulation.counters["told of a difference"] == 2
 
 
+@functools.cache
+def kernels():
+    """How many kernels have come here: what a cache holds is in no snapshot, and linking cannot see it."""
+    return []
+
+
 class Drifting(Model):
     """What its methods do depends on the kernel."""
-
-    kernels = 0
 
     def init(self, options, persisted=None):
         self.values = []
         self.subscribe("drift", "on", self.drift)
 
     def drift(self, _):
-        Drifting.kernels += 1
-        self.values.append(Drifting.kernels)
+        kernels().append(1)
+        self.values.append(len(kernels()))
 
 
 def test_6_3_a_model_that_is_not_deterministic_fails_its_test_at_the_next_audit():
