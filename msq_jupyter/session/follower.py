@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import EventNeverEnds, ModelInitError, MsqError, PersistedDataError
+from msq_jupyter.errors import EventNeverEnds, InternalError, ModelInitError, MsqError, PersistedDataError, SealBroken
 from msq_jupyter.persistence.records import decode_meta, size_text
 from msq_jupyter.runtime import happenings as replica_happenings
 from msq_jupyter.runtime.link import LinkedCode
@@ -53,6 +53,23 @@ class Blueprint:
     persistent_id: str
     code: LinkedCode
     options: Mapping[str, Any]
+
+    def replica(self, run: str, view_events: ViewEvents | None = None, **details: Any) -> Replica:
+        """A replica of the session without models yet.
+
+        Args:
+            run: which run of the session.
+            view_events: who hears what models publish; nobody unless given.
+            details: what else `Replica` takes.
+        """
+        code = self.code
+        details = {"value_types": code.value_types, "originals": code.originals, **details}
+        return Replica(self.session_id, run, code.models, view_events, **details)
+
+    def start(self, replica: Replica, persisted: Any) -> None:
+        """Make the root model, with options of its own; raises whatever its `init` raises."""
+        options = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(self.options)))
+        replica.start(self.code.root, options, persisted)
 
 
 _FOR_THE_REPLICA = (client_module.Received, client_module.Ticked, client_module.Judged)
@@ -160,17 +177,7 @@ class Follower:
             if self.replica is not None:
                 self.replica.history_seq = welcome.live_seq
             return
-        plan = self._blueprint
-        code = plan.code
-        replica = Replica(
-            plan.session_id,
-            welcome.run,
-            code.models,
-            self._view_events,
-            value_types=code.value_types,
-            originals=code.originals,
-            save_digest=self._keys.save_digest,
-        )
+        replica = self._blueprint.replica(welcome.run, self._view_events, save_digest=self._keys.save_digest)
         replica.history_seq = welcome.live_seq
         if welcome.snapshot is not None:
             replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
@@ -184,33 +191,47 @@ class Follower:
         replica.happenings.clear()
 
     def _start(self, replica: Replica, origin: protocol.StoredVersion | None) -> None:
-        persisted = None
-        if origin is not None:
-            sealed = (origin.save_id, origin.parent)
-            content = self._keys.open_version("content", *sealed, origin.content)
-            meta = decode_meta(self._keys.open_version("meta", *sealed, origin.meta))
-            replica.content_id = meta.content_id
-            replica.last_save = LastSave(origin.number, meta.author, origin.time_s)
-            persisted = content_value(content)
-            logger.info(
-                "[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id
-            )
-            logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
-        model = self._blueprint.code.root
-        options = msgspec.msgpack.decode(msgspec.msgpack.encode(dict(self._blueprint.options)))
+        plan = self._blueprint
+        if origin is None:
+            try:
+                plan.start(replica, None)
+            except (MsqError, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # sys.exit() in a model must not end the kernel
+                what = f"{plan.code.root.__name__}.init failed with {type(error).__name__}: {error}"
+                raise ModelInitError(f"{what}; the traceback above shows where") from error
+            return
         try:
-            replica.start(model, options, persisted)
-        except (MsqError, KeyboardInterrupt):
+            plan.start(replica, self._opened(replica, origin))
+        except (InternalError, KeyboardInterrupt):
             raise
-        except BaseException as error:  # sys.exit() in a model must not end the kernel
-            what = f"{type(error).__name__}: {error}"
-            if origin is None:
-                raise ModelInitError(
-                    f"{model.__name__}.init failed with {what}; the traceback above shows where"
-                ) from error
-            raise PersistedDataError(
-                f"{model.__name__}.init failed on version {origin.number} of the persisted data with {what}. Nothing "
-                "was overwritten. Mend init and join again, or join with persisted=<number of an older version>, or "
-                'with persisted="ignore" to start empty',
-                origin.number,
-            ) from error
+        except BaseException as error:
+            raise _unloadable(plan.code.root.__name__, origin.number, error) from error
+
+    def _opened(self, replica: Replica, origin: protocol.StoredVersion) -> Any:
+        """What was saved as a version; the replica knows from here on that it starts from it."""
+        sealed = (origin.save_id, origin.parent)
+        content = self._keys.open_version("content", *sealed, origin.content)
+        meta = decode_meta(self._keys.open_version("meta", *sealed, origin.meta))
+        persisted = content_value(content)
+        replica.content_id = meta.content_id
+        replica.last_save = LastSave(origin.number, meta.author, origin.time_s)
+        logger.info("[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id)
+        logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+        return persisted
+
+
+def _unloadable(root: str, number: int, error: BaseException) -> PersistedDataError:
+    """What `join` raises when a version cannot be loaded, and the ways on."""
+    what = f"{type(error).__name__}: {error}"
+    failed = f"version {number} of the persisted data cannot be read: {what}"
+    remedy = "J"
+    if not isinstance(error, SealBroken):
+        failed = f"{root}.init failed on version {number} of the persisted data with {what}"
+        remedy = "Mend init and join again, or j"
+    return PersistedDataError(
+        f"{failed}. Nothing was overwritten. {remedy}oin with persisted=<number of an older version>, or with "
+        'persisted="ignore" to start empty. Which versions the code can load, await session.check(model) says in a '
+        "session that runs, and msq check about an exported file",
+        number,
+    )

@@ -16,17 +16,24 @@ from msq_jupyter.errors import (
     ArgumentError,
     AuthorError,
     EventTooLarge,
+    MigrationMissing,
     ModelInitError,
     ModelWriteError,
     OutsideModelError,
     PersistedDataError,
+    SchemaError,
+    SchemaTooNew,
+    SealBroken,
     SessionClosed,
     StateError,
     SynchronizerUnreachable,
     VersionMissing,
     WrongPassword,
 )
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.persistent_model import PersistentModel
 from msq_jupyter.runtime.view import View
+from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Broken, Counter, EditedCounter, Picky, Unencodable
@@ -302,6 +309,74 @@ async def test_5_8_persisted_data_that_init_cannot_read_says_the_ways_on(join):
         await join(Picky)
     assert caught.value.version == 1
     assert len(await ada.versions()) == 1
+
+
+class Newer(PersistentModel):
+    schema_version = 2
+
+    def defaults(self, options):
+        self.subscribe("newer", "save", self.save_it)
+
+    def save_it(self, _):
+        self.save()
+
+    def to_save_data(self):
+        return {"count": 7}
+
+
+class Older(PersistentModel):
+    def from_save_data(self, data):
+        self.count = data["count"]
+
+
+class Further(Newer):
+    schema_version = 4
+
+
+class Unwritten(PersistentModel):
+    schema_version = 2
+
+
+class Holding(Model):
+    def init(self, options, persisted=None):
+        self.held = object() if persisted else None
+
+
+@pytest.mark.parametrize(
+    ("model", "cause", "text"),
+    [
+        (Older, SchemaTooNew, "the saved data has version 2, and Older knows versions up to 1"),
+        (Further, MigrationMissing, r"there is no migration from version 2 to 3"),
+        (Unwritten, SchemaError, "Unwritten does not say what to save"),
+        (Holding, StateError, r"Holding\.held: cannot store object"),
+    ],
+)
+async def test_5_8_an_error_of_ours_on_persisted_data_comes_with_version_and_ways_on(join, model, cause, text):
+    ada = await join(Newer)
+    ada.publish("newer", "save")
+    await ada.saved()
+    with pytest.raises(PersistedDataError, match=text) as caught:
+        await join(model)
+    assert caught.value.version == 1
+    assert isinstance(caught.value.__cause__, cause)
+    for way in ("version 1 ", "Nothing was overwritten", "number of an older version", '"ignore"', "session.check("):
+        assert way in str(caught.value)
+    assert len(await ada.versions()) == 1
+
+
+async def test_5_8_a_damaged_version_is_named_and_the_ways_on_with_it(join, monkeypatch):
+    ada = await join()
+    ada.publish("counter", "add", 3)
+    await ada.saved()
+    original = Keys.open_version
+
+    def damaged(self, kind, save_id, parent, sealed):
+        return original(self, kind, save_id, parent, sealed[:-1] + bytes([sealed[-1] ^ 1]))
+
+    monkeypatch.setattr(Keys, "open_version", damaged)
+    with pytest.raises(PersistedDataError, match=r"^version 1 .* cannot be read: SealBroken.*Join with pers") as caught:
+        await join(EditedCounter)
+    assert isinstance(caught.value.__cause__, SealBroken)
 
 
 async def test_3_3_a_failing_handler_is_told_to_who_published_and_everything_goes_on(join, caplog):
