@@ -140,6 +140,10 @@ class PersistedDataError(ModelInitError):
         self.version = version
 
 
+class DryRunEnded(AuthorError):
+    """A model in a scratch replica took too long, or the user interrupted it; nothing else has changed."""
+
+
 class SchemaError(AuthorError, TypeError):
     """A `PersistentModel`, or a migration of it, is not written as it must be."""
 

@@ -78,11 +78,13 @@ class Difference(_Shown):
         edit: the tree of edits, None when there is no difference.
         old_name: what the old value is called, for people.
         new_name: what the new value is called.
+        source_difference: of the model sources that wrote the two, None when that was not asked.
     """
 
     edit: Edit | None
     old_name: str = "old"
     new_name: str = "new"
+    source_difference: SourceDifference | None = None
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
@@ -96,9 +98,10 @@ class Difference(_Shown):
 
     @property
     def title(self) -> str:
-        """`v3 → v4: 2 added, 1 changed`."""
+        """`version 3 → version 4: 2 added, 1 changed; other code, see source_difference`."""
         names = f"{shortened(self.old_name, 80)} → {shortened(self.new_name, 80)}"
-        return f"{names}: {counts_text(self.counts.items())}"
+        code = "; other code, see source_difference" if self.source_difference else ""
+        return f"{names}: {counts_text(self.counts.items())}{code}"
 
     def _lines(self, limit: int) -> tuple[list[Line], int]:
         _check_limit(limit)
@@ -180,7 +183,7 @@ def apply(old: Any, changes: Difference) -> Any:
 
 
 def invert(changes: Difference) -> Difference:
-    """The difference that leads back."""
+    """The difference that leads back, of the data alone."""
     return Difference(inverted(changes.edit), changes.new_name, changes.old_name)
 
 

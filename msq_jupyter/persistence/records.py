@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from msq_jupyter.errors import SealBroken
+from msq_jupyter.persistence.tables import table_html, table_text
 
 
 class VersionMeta(msgspec.Struct, frozen=True, array_like=True):
@@ -87,19 +88,12 @@ class VersionList(list[Version]):
     def __repr__(self) -> str:
         if not self:
             return "no versions yet: a model saves with self.persist_session(...)"
-        rows = [self._COLUMNS, *self._rows()]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(self._COLUMNS))]
-        return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+        return table_text(self._COLUMNS, self._rows())
 
     def _repr_html_(self) -> str:
         if not self:
             return f"<p>{escape(repr(self))}</p>"
-        head = "".join(f'<th scope="col" style="text-align:left">{name}</th>' for name in self._COLUMNS)
-        body = "".join(
-            "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in row) + "</tr>"
-            for row in self._rows()
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return table_html(self._COLUMNS, self._rows())
 
 
 def encode_meta(meta: VersionMeta) -> bytes:

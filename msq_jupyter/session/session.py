@@ -27,7 +27,6 @@ from msq_jupyter.errors import (
     SessionClosed,
     ViewInitError,
 )
-from msq_jupyter.persistence.records import VersionList
 from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
@@ -47,6 +46,7 @@ from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.history import History
 from msq_jupyter.session.mistakes import Mistakes, show_log
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
@@ -67,7 +67,7 @@ LEAVE_S = 5.0
 GOODBYE_S = 1.0
 
 
-class SessionCore:
+class SessionCore(History):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -92,8 +92,8 @@ class SessionCore:
         self.view_events = ViewEvents()
         self._keys = Keys(root_key, self.persistent_id, self.id)
         self._client = Client(self._keys, self._first_message())
-        blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
-        self._follower = Follower(self._client, self._keys, blueprint, self.view_events)
+        self._blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
+        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events)
         self._mistakes = Mistakes(always_check="state" in arguments.debug)
         interrupted = partial(self._begin_anew, self._follower.discard)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, interrupted)
@@ -378,18 +378,7 @@ class SessionCore:
         self.view_events.publish(scope, event, data)
         self._stepper.wake()
 
-    # --- versions ------------------------------------------------------------------------------------------------
-
-    async def versions(self) -> VersionList:
-        """Every version ever saved under this app and name, oldest first: when, by whom, with which code.
-
-        Raises:
-            SealBroken: a version's description was changed.
-            SessionClosed: the session has been left.
-        """
-        self.require_open()
-        answer = await self._questions.ask(protocol.ListVersions)
-        return VersionList(map(self._sealer.open, answer.versions))
+    # --- saving --------------------------------------------------------------------------------------------------
 
     async def saved(self) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged.

@@ -20,13 +20,16 @@ class VersionSealer:
         code_hash: the code that saves them.
         source: that code, for people.
         author: our own name, for saves that no participant's event caused.
+
+    Attributes:
+        source: as given.
     """
 
     def __init__(self, keys: Keys, session_id: str, code_hash: str, source: str, author: str) -> None:
         self._keys = keys
         self._session_id = session_id
         self._code_hash = code_hash
-        self._source = source
+        self.source = source
         self._author = author
 
     def seal(self, pending: PendingSave, parent: int) -> protocol.Save:
@@ -39,7 +42,7 @@ class VersionSealer:
             schema_version=schema_version_of(content_value(pending.content)),
             content_id=pending.content_id,
             content_bytes=len(pending.content),
-            source=self._source,
+            source=self.source,
         )
         seal = self._keys.seal_version
         return protocol.Save(
@@ -49,6 +52,14 @@ class VersionSealer:
             seal("content", pending.save_id, parent, pending.content),
             self._keys.save_digest(pending.save_id, pending.content_id),
         )
+
+    def open_content(self, stored: protocol.StoredVersion) -> bytes:
+        """The data of a version.
+
+        Raises:
+            SealBroken: it was changed.
+        """
+        return self._keys.open_version("content", stored.save_id, stored.parent, stored.content)
 
     def open(self, stored: protocol.StoredVersion) -> Version:
         """What people read about a version.

@@ -66,9 +66,9 @@ class Session(SessionCore):
 
 
 _FOR_USERS = {
-    *("app_id", "badge", "code_hash", "explain_code", "id", "is_live", "join", "latency_ms", "leave", "link", "model"),
-    *("name", "others", "participants", "persistent_id", "publish", "saved", "status", "step", "subscribe", "synced"),
-    *("unsubscribe", "versions", "view", "view_id"),
+    *("app_id", "badge", "check", "code_hash", "diff", "explain_code", "id", "is_live", "join", "latency_ms", "leave"),
+    *("link", "model", "name", "others", "participants", "persistent_id", "publish", "saved", "status", "step"),
+    *("subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
 }
 
 

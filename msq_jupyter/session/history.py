@@ -1,0 +1,163 @@
+"""What a session asks of the versions saved under its name: the list, the difference of two, and a dry run."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable
+from functools import partial
+from typing import Any, Literal
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ArgumentError, PeerError, VersionDamaged, VersionMissing
+from msq_jupyter.persistence.check_report import CheckReport
+from msq_jupyter.persistence.diff import Difference, difference, source_difference
+from msq_jupyter.persistence.records import VersionList
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.session import dry_run
+from msq_jupyter.session.arguments import JoinArguments
+from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.versions import VersionSealer
+from msq_jupyter.stable import content_value
+
+
+class History:
+    """The part of `SessionCore` that looks at versions."""
+
+    _arguments: JoinArguments
+    _blueprint: Blueprint
+    _follower: Follower
+    _questions: Questions
+    _sealer: VersionSealer
+
+    def require_open(self) -> None:
+        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
+        raise NotImplementedError
+
+    async def versions(self) -> VersionList:
+        """Every version ever saved under this app and name, oldest first: when, by whom, with which code.
+
+        Raises:
+            SealBroken: a version's description was changed.
+            SessionClosed: the session has been left.
+        """
+        self.require_open()
+        answer = await self._questions.ask(protocol.ListVersions)
+        return VersionList(map(self._sealer.open, answer.versions))
+
+    async def diff(self, a: int | Literal["now"], b: int | Literal["now"] = "now") -> Difference:
+        """How the data of one version became another's, and the code that saved it.
+
+        Args:
+            a: a version's number, or "now".
+            b: likewise. "now" is what the root model would save now: what its `save` method collects in a scratch
+                copy of the model; without such a method what it collected last.
+
+        Returns:
+            The difference of the data; its `source_difference` is that of the models' sources.
+
+        Raises:
+            VersionMissing: there is no such version; says which there are.
+            VersionDamaged: a version is not what was saved.
+            SealBroken: likewise, after the synchronizer sent it.
+            ArgumentError: neither a number nor "now".
+            SessionClosed: the session has been left.
+            DryRunEnded: `save` did not end, or was interrupted.
+            Exception: whatever `save` raises.
+        """
+        for name, value in (("a", a), ("b", b)):
+            if value != "now" and type(value) is not int:
+                raise ArgumentError(f'{name}: expected the number of a version, or "now", got {value!r}')
+        (old, old_source), (new, new_source) = await self._side(a), await self._side(b)
+        names = {"old_name": _name(a), "new_name": _name(b)}
+        sources = source_difference(old_source, new_source, **names)
+        changes = difference(content_value(old), content_value(new), **names)
+        return Difference(changes.edit, changes.old_name, changes.new_name, sources)
+
+    async def check(
+        self,
+        model: type[Model] | None = None,
+        versions: int | Iterable[int] | None = None,
+        *,
+        limit_s: float = dry_run.LIMIT_S,
+    ) -> CheckReport:
+        """Say which versions a model can load, by loading each in a scratch replica: nothing else changes.
+
+        Args:
+            model: the root model's class, for example edited code; None for this session's.
+            versions: a version's number or several; None for all.
+            limit_s: how long a version may take to load, in seconds, above 0.
+
+        Raises:
+            VersionMissing: there is no such version; says which there are.
+            CodeIdentityError: the model's code cannot be identified.
+            DeterminismError: the model's code keeps something where no other replica sees it.
+            ArgumentError: names the argument.
+            SessionClosed: the session has been left.
+        """
+        chosen = self._arguments.model if model is None else model
+        if not (isinstance(chosen, type) and issubclass(chosen, Model)):
+            raise ArgumentError(f"model: expected a subclass of Model, got {chosen!r}")
+        if not 0 < limit_s <= threading.TIMEOUT_MAX:
+            raise ArgumentError(f"limit_s: expected seconds above 0, got {limit_s!r}")
+        plan = dry_run.plan_for(chosen, dict(self._arguments.options))
+        existing = [version.number for version in await self.versions()]
+        numbers = existing if versions is None else [versions] if isinstance(versions, int) else list(versions)
+        for number in numbers:
+            if number not in existing:
+                raise _missing(number, existing)
+        report = CheckReport(chosen.__name__)
+        for number in numbers:
+            try:
+                content = self._sealer.open_content(await self._fetched(number))
+            except PeerError as error:
+                self.require_open()
+                report.append(dry_run.unreadable(number, error))
+                continue
+            report.append(dry_run.load(plan, number, content, limit_s))
+            await asyncio.sleep(0)  # others have their turn, and an interrupt ends all of it here
+        return report
+
+    async def _side(self, which: int | Literal["now"]) -> tuple[bytes, str]:
+        """The data and the model source of one side of a difference."""
+        self.require_open()
+        if which != "now":
+            stored = await self._fetched(which)
+            return self._sealer.open_content(stored), self._sealer.open(stored).source
+        replica = self._follower.replica
+        assert replica is not None  # there is one since `join`
+        content = dry_run.content_now(self._blueprint, replica)
+        if content is None and replica.last_save is not None:
+            content = self._sealer.open_content(await self._fetched(replica.last_save.number))
+        if content is None:
+            raise VersionMissing("now: the root model has saved nothing yet, so there is nothing to compare")
+        return content, self._sealer.source
+
+    async def _fetched(self, number: int) -> protocol.StoredVersion:
+        answer = await self._questions.ask(partial(protocol.FetchVersion, number=number))
+        stored: protocol.StoredVersion | None = answer.version
+        if stored is not None:
+            return stored
+        existing = [version.number for version in await self.versions()]
+        raise VersionDamaged(number) if number in existing else _missing(number, existing)
+
+
+def _name(which: Any) -> str:
+    return "now" if which == "now" else f"version {which}"
+
+
+def _missing(number: Any, existing: list[int]) -> VersionMissing:
+    there = f"one of the versions {_ranges_text(existing)}" if existing else "a saved version, and there is none yet"
+    return VersionMissing(f"expected {there}, got {number!r}")
+
+
+def _ranges_text(numbers: list[int]) -> str:
+    """`1 to 4, 6, 9 to 12`."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)

@@ -1,0 +1,324 @@
+"""Differences of versions and the dry run, from a session against a real synchronizer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import linecache
+import threading
+from typing import Any
+
+import pytest
+
+from msq_jupyter import Model
+from msq_jupyter.errors import ArgumentError, DryRunEnded, SealBroken, VersionMissing
+from msq_jupyter.runtime.persistent_model import PersistentModel, migration
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.session import dry_run
+from msq_jupyter.session.time_limit import TimeIsUp, within
+from msq_jupyter.stable import content_bytes
+from tests.session.models import Counter, EditedCounter
+from tests.session.test_session import join  # noqa: F401  # a fixture
+
+
+class Notes(PersistentModel):
+    def defaults(self, options):
+        self.notes = ["first"]
+
+    def from_save_data(self, data):
+        self.notes = data["notes"]
+
+    def init(self, options, persisted=None):
+        super().init(options, persisted)
+        self.subscribe("notes", "add", self.add)
+        self.subscribe("notes", "save", self.save_now)
+
+    def add(self, note):
+        self.notes.append(note)
+
+    def save_now(self, _):
+        self.save()
+
+    def to_save_data(self):
+        return {"notes": self.notes}
+
+
+class TitledNotes(Notes):
+    schema_version = 2
+
+    @migration(1)
+    def add_titles(self, data):
+        return {"notes": [{"title": note.upper()} for note in data["notes"]]}
+
+    def init(self, options, persisted=None):
+        super().init(options, persisted)
+        self.save()
+
+
+class Endless(Model):
+    def init(self, options, persisted=None):
+        while persisted:
+            with contextlib.suppress(Exception):
+                self.turns = 1
+
+
+class Guarded(Notes):
+    def from_save_data(self, data):
+        self.notes = data["no such key"]
+
+    def init(self, options, persisted=None):
+        try:
+            super().init(options, persisted)
+        except KeyError:
+            self.notes = []
+
+
+async def saved_notes(join: Any, *notes: Any) -> Any:
+    """A session whose versions hold 1, 2, … more notes than the first."""
+    session = await join(Notes)
+    for note in notes:
+        session.publish("notes", "add", note)
+        session.publish("notes", "save")
+        await session.saved()
+    return session
+
+
+# --- differences -------------------------------------------------------------------------------------------------
+
+
+async def test_the_difference_of_two_versions_has_their_names_and_sources(join):
+    ada = await saved_notes(join, "second", "third")
+    changes = await ada.diff(1, 2)
+    assert changes.title == "version 1 → version 2: 1 added"
+    assert [operation.path_text for operation in changes.operations] == ["notes[2]"]
+    assert not changes.source_difference
+    assert not await ada.diff(2, 2)
+    back = await ada.diff(2, 1)
+    assert back.counts["removed"] == 1
+
+
+async def test_a_difference_shows_that_the_code_differs(join):
+    ada = await join(Counter)
+    ada.publish("counter", "add", 1)
+    await ada.saved()
+    await ada.leave()
+    ben = await join(EditedCounter)
+    changes = await ben.diff(1, "now")
+    assert "other code, see source_difference" in changes.title
+    assert "+class EditedCounter(Model):" in changes.source_difference.lines
+    assert changes.source_difference.title.startswith("version 1 → now: ")
+
+
+async def test_now_is_what_save_would_collect_and_the_model_stays_as_it_is(join):
+    ada = await saved_notes(join, "second")
+    assert not await ada.diff(1, "now")
+    ada.publish("notes", "add", "not saved yet")
+    await ada.synced()
+    before = ada._replica.snapshot()
+    changes = await ada.diff(1)
+    assert changes.title == "version 1 → now: 1 added"
+    assert ada._replica.snapshot() == before
+    assert len(await ada.versions()) == 1
+
+
+class Plain(Model):
+    """Saves, but not by a method `save`."""
+
+    def init(self, options, persisted=None):
+        self.count = 0
+        self.subscribe("plain", "keep", self.keep)
+
+    def keep(self, count):
+        self.count = count
+        self.persist_session({"count": count})
+
+
+async def test_now_of_a_model_without_save_is_what_it_collected_last(join):
+    ada = await join(Plain)
+    with pytest.raises(VersionMissing, match="the root model has saved nothing yet"):
+        await ada.diff("now", "now")
+    ada.publish("plain", "keep", 1)
+    await ada.saved()
+    assert not await ada.diff(1, "now")  # stored
+    ada.publish("plain", "keep", 2)
+    await ada.synced()
+    changes = await ada.diff(1, "now")  # waits for its time
+    assert changes.title == "version 1 → now: 1 changed"
+
+
+class FailingSave(Plain):
+    def save(self):
+        raise LookupError("no data today")
+
+
+async def test_a_save_that_fails_fails_the_difference_with_its_own_error(join):
+    ada = await join(FailingSave)
+    with pytest.raises(LookupError, match="no data today"):
+        await ada.diff("now", "now")
+    assert ada.is_live
+
+
+async def test_a_version_that_is_not_there_names_those_that_are(join):
+    ada = await join(Notes)
+    with pytest.raises(VersionMissing, match="expected a saved version, and there is none yet, got 1"):
+        await ada.diff(1, "now")
+    ada = await saved_notes(join, "a", "b", "c")
+    with pytest.raises(VersionMissing, match="expected one of the versions 1 to 3, got 9"):
+        await ada.diff(1, 9)
+    with pytest.raises(VersionMissing, match="expected one of the versions 1 to 3, got 0"):
+        await ada.check(versions=[1, 0])
+    with pytest.raises(ArgumentError, match="b: expected the number of a version, or \"now\", got 'then'"):
+        await ada.diff(1, "then")
+
+
+# --- the dry run -------------------------------------------------------------------------------------------------
+
+
+async def test_5_8_the_dry_run_says_which_versions_load_and_where_the_others_fail(join):
+    ada = await saved_notes(join, "second", 3, "fourth")
+    before = ada._replica.snapshot()
+    assert (await ada.check()).ok
+    report = await ada.check(TitledNotes)
+    assert [row.ok for row in report] == [True, False, False]
+    assert not report.ok
+    failed = report.failed[0]
+    assert (failed.number, failed.error_type) == (2, "AttributeError")
+    assert failed.error == "'int' object has no attribute 'upper'"
+    assert failed.place.startswith("TitledNotes.add_titles, ")
+    assert __file__ in failed.place
+    line = int(failed.place.rpartition(" ")[2])
+    assert "note.upper()" in linecache.getline(__file__, line)
+    assert "TitledNotes loads 1 of 3 versions" in repr(report)
+    assert ada._replica.snapshot() == before
+    assert len(await ada.versions()) == 3
+    assert ada.is_live
+
+
+async def test_5_9_the_dry_run_tells_the_schema_version_before_and_after(join):
+    ada = await saved_notes(join, "second")
+    (row,) = await ada.check(TitledNotes)
+    assert (row.schema_version, row.saved_schema_version) == (1, 2)
+    assert "1 → 2" in repr(await ada.check(TitledNotes, 1))
+    (row,) = await ada.check()
+    assert (row.schema_version, row.saved_schema_version) == (1, None)
+
+
+async def test_5_8_an_error_that_a_model_catches_itself_is_noted(join):
+    ada = await saved_notes(join, "second")
+    (row,) = await ada.check(Guarded)
+    assert row.ok
+    assert row.note == "init caught an error of loading, so the data is not there and nothing will be saved"
+
+
+async def test_5_8_an_endless_init_ends_at_the_limit(join):
+    ada = await saved_notes(join, "second")
+    (row,) = await ada.check(Endless, limit_s=0.05)
+    assert (row.ok, row.error_type) == (False, "DryRunEnded")
+    assert row.error == "Endless.init did not end within 0.05 seconds, and was ended"
+    assert row.place.startswith("Endless.init, ")
+    with pytest.raises(ArgumentError, match="limit_s: expected seconds above 0, got 0"):
+        await ada.check(limit_s=0)
+
+
+async def test_5_8_a_damaged_version_has_a_row_and_its_neighbours_load(join, monkeypatch):
+    ada = await saved_notes(join, "second", "third")
+    original = ada._sealer.open_content
+
+    def open_content(stored):
+        if stored.number == 1:
+            raise SealBroken("changed")
+        return original(stored)
+
+    monkeypatch.setattr(ada._sealer, "open_content", open_content)
+    first, second = await ada.check()
+    assert (first.ok, first.error_type, first.error) == (False, "SealBroken", "changed")
+    assert second.ok
+
+
+async def test_a_report_is_escaped_in_a_notebook(join):
+    ada = await saved_notes(join, "second", "<script>")
+
+    class Loud(Notes):
+        def from_save_data(self, data):
+            raise ValueError(f"{data['notes'][-1]}\x1b[2J")
+
+    html = (await ada.check(Loud))._repr_html_()
+    assert "&lt;script&gt;" in html
+    assert "<script" not in html
+    assert "\x1b" not in html
+    assert "loads 0 of 2 versions" in html
+
+
+def test_a_hundred_versions_are_loaded_by_one_plan():
+    plan = dry_run.plan_for(Notes, {})
+    rows = [dry_run.load(plan, n, content_bytes({"version": 1, "notes": ["x"] * n})) for n in range(1, 101)]
+    assert all(row.ok for row in rows)
+
+
+def test_the_dry_run_leaves_no_replica_and_no_thread_behind():
+    plan = dry_run.plan_for(Notes, {})
+    threads = threading.active_count()
+    for number in range(20):
+        dry_run.load(plan, number, content_bytes({"version": 1, "notes": []}))
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, Replica) and thing.run == "dry run"]
+    for thread in threading.enumerate():
+        if thread.name == "msq time limit":
+            thread.join()
+    assert threading.active_count() == threads
+
+
+# --- the time limit ----------------------------------------------------------------------------------------------
+
+
+def forever() -> None:
+    while True:
+        pass
+
+
+def test_a_limit_ends_what_never_ends_on_any_thread():
+    ended: list[bool] = []
+
+    def run() -> None:
+        try:
+            within(0.02, forever)
+        except TimeIsUp:
+            ended.append(True)
+
+    run()
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(30)
+    assert ended == [True, True]
+
+
+def test_a_limit_that_is_not_reached_never_strikes():
+    for _ in range(300):
+        with contextlib.suppress(TimeIsUp):
+            assert within(0.0002, lambda: sum(range(2_000))) == 1_999_000
+    assert sum(range(1_000_000)) == 499_999_500_000  # and none comes later
+
+
+async def test_a_dry_run_that_is_cancelled_ends_between_two_versions(join):
+    ada = await saved_notes(join, "a", "b")
+    task = asyncio.ensure_future(ada.check())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ada.is_live
+
+
+class EndlessSave(Plain):
+    def save(self):
+        while True:
+            self.count += 1
+
+
+async def test_a_save_that_never_ends_ends_the_difference(join, monkeypatch):
+    ada = await join(EndlessSave)
+    monkeypatch.setattr(dry_run.content_now, "__defaults__", (0.05,))
+    with pytest.raises(DryRunEnded, match=r"EndlessSave\.save did not end within 0\.05 seconds"):
+        await ada.diff("now", "now")
+    assert ada.model.count == 0
