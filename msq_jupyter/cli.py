@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from msq_jupyter import lint_command
+from msq_jupyter import check_command, lint_command
 from msq_jupyter.errors import ArgumentError, MsqError, StorageInUse
 from msq_jupyter.local_registry import default_data_directory
 
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.set_defaults(run=_serve)
     lint_command.add_parser(commands)
+    check_command.add_parser(commands)
     return parser
 
 

@@ -112,12 +112,13 @@ def lint_file(path: Path) -> list[Finding]:
     try:
         if path.suffix == ".ipynb":
             return lint_notebook(path.read_text(encoding="utf-8"), str(path))
-        return lint_text(_decoded(path.read_bytes()), str(path))
+        return lint_text(decoded(path.read_bytes()), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise ArgumentError(f"expected a readable text file, got {path}: {error}") from error
 
 
-def _decoded(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """The text of a Python file, with plain line ends; raises UnicodeDecodeError."""
     return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -146,7 +147,7 @@ def lint_notebook(document: str, path: str) -> list[Finding]:
     cells: list[_Cell] = []
     found: list[Finding] = []
     lines_before = 0
-    for number, source in enumerate(_sources(document, path), 1):
+    for number, source in enumerate(cell_sources(document, path), 1):
         place = f"{path} cell {number}"
         try:
             text = python_of_cell(source)
@@ -168,7 +169,16 @@ def _place(finding: Finding) -> tuple[int, int, int]:
     return int(finding.path.rpartition(" ")[2]), finding.line, finding.column
 
 
-def _sources(document: str, path: str) -> Iterator[str]:
+def cell_sources(document: str, path: str) -> Iterator[str]:
+    """The sources of a notebook's code cells, in order.
+
+    Args:
+        document: the notebook's JSON.
+        path: what the error calls it.
+
+    Raises:
+        ArgumentError: not a notebook.
+    """
     try:
         for cell in json.loads(document)["cells"]:
             if cell["cell_type"] == "code":

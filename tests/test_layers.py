@@ -22,7 +22,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "widgets": {"errors", "stable", "runtime", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "lint_command": {"errors", "runtime"},
-    "cli": {"errors", "local_registry", "synchronizer", "lint_command"},
+    "definitions": {"errors", "lint_command", "persistence", "runtime"},
+    "check_command": {"errors", "stable", "persistence", "runtime", "session", "definitions"},
+    "cli": {"errors", "local_registry", "synchronizer", "lint_command", "check_command"},
     "__init__": {"runtime", "widgets", "jupyter"},
     "testing": {"errors", "stable", "protocol", "runtime", "persistence", "session", "synchronizer"},
 }
