@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import gc
 import linecache
+import signal
+import sys
 import threading
 from typing import Any
 
@@ -16,6 +18,7 @@ from msq_jupyter.errors import ArgumentError, DryRunEnded, SealBroken, VersionMi
 from msq_jupyter.runtime.persistent_model import PersistentModel, migration
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session import dry_run
+from msq_jupyter.session.interrupts import method_in
 from msq_jupyter.session.time_limit import TimeIsUp, within
 from msq_jupyter.stable import content_bytes
 from tests.session.models import Counter, EditedCounter
@@ -113,6 +116,9 @@ async def test_a_difference_shows_that_the_code_differs(join):
 async def test_now_is_what_save_would_collect_and_the_model_stays_as_it_is(join):
     ada = await saved_notes(join, "second")
     assert not await ada.diff(1, "now")
+    assert dry_run.content_now(ada._blueprint, ada._replica) == content_bytes(
+        {"version": 1, "notes": ["first", "second"]}
+    )
     ada.publish("notes", "add", "not saved yet")
     await ada.synced()
     before = ada._replica.snapshot()
@@ -267,6 +273,38 @@ def test_the_dry_run_leaves_no_replica_and_no_thread_behind():
         if thread.name == "msq time limit":
             thread.join()
     assert threading.active_count() == threads
+
+
+def interrupt_when_init_runs() -> threading.Thread:
+    """Give this thread the user's interrupt as soon as it is in `Endless.init`."""
+    here = threading.get_ident()
+
+    def interrupt() -> None:
+        while method_in(sys._current_frames().get(here)) != "Endless.init":
+            pass
+        signal.pthread_kill(here, signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_5_8_the_user_s_interrupt_ends_an_endless_init_and_goes_on_to_its_handler():
+    plan, content = dry_run.plan_for(Endless, {}), content_bytes({"version": 1})
+    handled: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: handled.append(number))
+    try:
+        thread = interrupt_when_init_runs()
+        row = dry_run.load(plan, 1, content)
+        thread.join()
+        assert handled == [signal.SIGINT]
+        assert (row.ok, row.error) == (False, "Endless.init was interrupted")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        interrupt_when_init_runs()
+        with pytest.raises(KeyboardInterrupt):
+            dry_run.load(plan, 1, content)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # --- the time limit ----------------------------------------------------------------------------------------------
