@@ -102,7 +102,7 @@ def main() -> None:
     plain, model = Plain(), replica.outside.root
 
     def event(name: str, data: Any = None) -> None:
-        replica._call(raw, name, data)
+        replica.call(raw, name, data)
 
     def look_and_work() -> float:
         _ = (model.count, model.votes, model.items)

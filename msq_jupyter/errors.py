@@ -221,6 +221,10 @@ class JoinTimeout(PeerError, TimeoutError):
     """`join` did not settle within `join_timeout_s`."""
 
 
+class RestoreTimeout(PeerError, TimeoutError):
+    """A version was not restored, or what came of it not stored, in time."""
+
+
 class ProtocolError(PeerError):
     """A frame that no correct peer sends."""
 

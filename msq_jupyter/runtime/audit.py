@@ -59,13 +59,14 @@ def audit(replica: Replica, entry: protocol.Audit) -> Audited:
 
 
 def _counts(replica: Replica) -> list[object]:
-    pending, last = replica.pending_save, replica.last_save
+    last = replica.last_save
     schedule = replica.schedule
     return [
         *(replica.seq, replica.time_ms, replica.next_model, len(replica.models), replica.random.state),
         *(len(schedule), schedule.next_handle_id, schedule.next_order, len(replica.topics), len(replica.well_known)),
         *(list(replica.views), replica.save_count, replica.content_id),
-        *(pending and (pending.save_id, pending.content_id), last and last.number),
+        *([(save.save_id, save.content_id, save.kept) for save in replica.saves], last and last.number),
+        [(view_id, restore.restore_id, len(restore.content)) for view_id, restore in replica.restores.items()],
     ]
 
 

@@ -105,7 +105,9 @@ def _state(replica: Replica) -> dict[str, Any]:
         "random stream": replica.random.state,
         "views": replica.views,
         "counters": replica.counters,
-        "saves": [replica.save_count, replica.content_id, repr(replica.pending_save), repr(replica.last_save)],
+        "saves": [replica.save_count, replica.content_id, [*map(repr, replica.saves)], repr(replica.last_save)],
+        "restores": {view_id: repr(restore) for view_id, restore in replica.restores.items()},
+        "options": replica.options,
         "seq": replica.seq,
         "time_ms": replica.time_ms,
     }

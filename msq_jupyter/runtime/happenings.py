@@ -22,6 +22,22 @@ class HandlerFailed:
 
 
 @dataclass(frozen=True)
+class RestoreFailed(HandlerFailed):
+    """A version was not restored, and everything is as it was. `restore_id` is what who restores calls it."""
+
+    restore_id: str = ""
+
+
+@dataclass(frozen=True)
+class RootReplaced:
+    """Version `number` was restored: there are other models. `view_id` restored it and calls it `restore_id`."""
+
+    number: int
+    view_id: str
+    restore_id: str
+
+
+@dataclass(frozen=True)
 class SaveStored:
     """A version is stored and acknowledged."""
 
@@ -35,4 +51,4 @@ class SaveDiffers:
     number: int
 
 
-Happening: TypeAlias = HandlerFailed | SaveStored | SaveDiffers | Audited
+Happening: TypeAlias = HandlerFailed | RestoreFailed | RootReplaced | SaveStored | SaveDiffers | Audited

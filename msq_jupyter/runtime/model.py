@@ -390,7 +390,7 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
     name: object = method
     if isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
         name = method.__name__
-    if isinstance(name, str) and _has_method(model, name):
+    if isinstance(name, str) and has_method(model, name):
         return name
     kind = type(model).__name__
     error = ScheduleError if caller.endswith("future") else SubscriptionError
@@ -399,7 +399,8 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
     raise error(f"{caller}: expected a method of this {kind}, such as self.{_some_method(model)}, got {method!r}")
 
 
-def _has_method(model: Model, name: str) -> bool:
+def has_method(model: Model, name: str) -> bool:
+    """Whether a model has a public method of a name."""
     # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
     kind = type(model)
     of_class = name in vars(kind) or any(name in vars(one) for one in kind.__mro__)

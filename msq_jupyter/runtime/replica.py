@@ -33,12 +33,14 @@ from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
-from msq_jupyter.runtime.happenings import HandlerFailed, Happening, SaveDiffers, SaveStored
+from msq_jupyter.runtime.happenings import HandlerFailed, Happening
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
 from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
-from msq_jupyter.runtime.saves import LastSave, PendingSave
+from msq_jupyter.runtime.restoring import run_restore
+from msq_jupyter.runtime.saves import LastSave, PartialRestore, PendingSave, SaveQueue
+from msq_jupyter.runtime.saving import run_saved
 from msq_jupyter.runtime.schedule import Schedule
 from msq_jupyter.runtime.snapshot import pack, read_value, unpack
 from msq_jupyter.runtime.state import read_state, write_state
@@ -79,7 +81,11 @@ class Replica:
         well_known: models by the names they are well known by.
         topics: which method of which model hears what; the owner of a subscription is a model's id.
         content_id: of what was saved or loaded last; saving it again unchanged is skipped.
+        saves: what waits to be stored.
         last_save: the newest stored version this run knows of.
+        options: the session's, packed: a restored version is given to `init` with them.
+        restores: what has come of restores that are not whole, by who restores.
+        event_view_id: whose event is being executed, "" for nobody's.
         views: view data by view id, in the order of joining.
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.
@@ -110,12 +116,14 @@ class Replica:
         self.random = RandomStream(session_id)
         self.views: dict[str, Any] = {}
         self.counters: dict[str, int] = {}
-        self.pending_save: PendingSave | None = None
+        self.options = b""
+        self.saves = SaveQueue()
+        self.restores: dict[str, PartialRestore] = {}
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
         self.moves = 0
         self.history_seq = 0
-        self._save_digest = save_digest
+        self.save_digest = save_digest
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
         self.value_types = ValueTypes(value_types or {})
@@ -123,7 +131,7 @@ class Replica:
         self.next_model = 1
         self.save_count = 0
         self.content_id = ""
-        self._event_view_id = ""
+        self.event_view_id = ""
         self.nesting = 0
         self._finishing = False
         self._notebook_decimals: decimal.Context = MODEL_CONTEXT
@@ -143,6 +151,7 @@ class Replica:
             Exception: whatever `init` raises.
             StateError: `init` stored something that cannot be replicated.
         """
+        self.options = self.outside.write(options, "options")
         previous = self._begin()
         try:
             root_class.create(options, persisted)
@@ -150,6 +159,11 @@ class Replica:
             self.moves += 1
             self._end(previous)
         self.snapshot()
+
+    @property
+    def pending_save(self) -> PendingSave | None:
+        """What is to be stored next."""
+        return self.saves[0] if self.saves else None
 
     @property
     def root(self) -> Model:
@@ -312,7 +326,7 @@ class Replica:
         finally:
             self.nesting -= 1
         if self.view_events.wanted(scope, event):
-            self._tell_views(scope, event, data)
+            self.tell_views(scope, event, data)
 
     def persist(self, model: Model, collect: Callable[[], Any] | Any) -> None:
         """Collect what is to be saved, on every replica alike."""
@@ -332,8 +346,7 @@ class Replica:
         content_id = bytes_digest(content)
         if content_id == self.content_id:
             return
-        author = self._view_label(self._event_view_id)
-        self._want_saved(content, content_id, self._event_view_id, author)
+        self.want_saved(content, content_id, self.event_view_id)
 
     # --- what the outside asks for -------------------------------------------------------------------------------
 
@@ -427,7 +440,7 @@ class Replica:
                 self.time_ms = message.time_ms
             model = self.models.get(message.model_id)
             if model is not None:
-                self._call(model, message.method, *message.args)
+                self.call(model, message.method, *message.args)
             if decimal.getcontext() is not MODEL_CONTEXT:
                 decimal.setcontext(MODEL_CONTEXT)  # what one message sets, a snapshot before the next would lose
             if pause():
@@ -437,7 +450,7 @@ class Replica:
     def _run_entry(self, entry: protocol.Entry) -> None:
         if isinstance(entry, protocol.Event):
             self._count(entry)
-            self._event_view_id = entry.view_id
+            self.event_view_id = entry.view_id
         self.seq = entry.seq
         try:
             _ENTRY_KINDS[type(entry)](self, entry)
@@ -445,7 +458,7 @@ class Replica:
             # The entry is done, as it is on every other replica: nothing it holds may end a session for good.
             self.happenings.append(HandlerFailed("session", f"entry {entry.seq}", error))
         finally:
-            self._event_view_id = ""
+            self.event_view_id = ""
             if decimal.getcontext() is not MODEL_CONTEXT:
                 decimal.setcontext(MODEL_CONTEXT)
 
@@ -467,7 +480,7 @@ class Replica:
         try:
             data = read_value(document, self)
         except SealBroken as error:
-            view_id = self._event_view_id
+            view_id = self.event_view_id
             self.happenings.append(HandlerFailed("session", f"event {scope}:{event}, dropped", error, view_id))
             return
         self._dispatch(scope, event, data)
@@ -491,31 +504,23 @@ class Replica:
     def _run_membership(self, entry: protocol.Membership) -> None:
         for view_id in entry.exits:
             if view_id in self.views:
+                self.restores.pop(view_id, None)
                 data = self.views.pop(view_id)
                 self._dispatch(self.session_id, "view-exit", _view_event(view_id, data))
         for view_id, payload in entry.joins:
             self.views[view_id] = data = read_value(payload, self)
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
 
-    def _want_saved(self, content: bytes, content_id: str, view_id: str, author: str) -> None:
-        self.save_count += 1
+    def want_saved(self, content: bytes, content_id: str, view_id: str, label: str = "", kept: bool = False) -> None:
+        """Have content stored that a view's event caused; the rest as in `PendingSave`."""
         self.content_id = content_id
-        self.pending_save = PendingSave(f"{self.run}.{self.save_count}", content, content_id, view_id, author)
+        author = self.view_label(view_id)
+        self.saves.want(PendingSave(self.next_save_id(), content, content_id, view_id, author, label, kept))
 
-    def _run_saved(self, entry: protocol.Saved) -> None:
-        author = self._view_label(entry.view_id)
-        pending = self.pending_save
-        if pending is not None and pending.save_id == entry.save_id:
-            author = pending.author or author
-            self.pending_save = None
-            if entry.digest and entry.digest != self._save_digest(entry.save_id, pending.content_id):
-                # Another replica stored something else under this id. Every replica that is like this one does the
-                # same now, so what they have in common becomes the next version.
-                self._want_saved(pending.content, pending.content_id, pending.view_id, pending.author)
-                self.happenings.append(SaveDiffers(entry.number))
-        self.last_save = LastSave(entry.number, author, entry.time_s)
-        self._tell_views(self.session_id, "persisted", {"version": entry.number, "time_s": entry.time_s})
-        self.happenings.append(SaveStored(entry.number))
+    def next_save_id(self) -> str:
+        """The id of one more save."""
+        self.save_count += 1
+        return f"{self.run}.{self.save_count}"
 
     def _run_audit(self, entry: protocol.Audit) -> None:
         # Everything due until now is done, because `apply` has come as far as this entry.
@@ -525,9 +530,9 @@ class Replica:
     def _dispatch(self, scope: str, event: str, data: Any) -> None:
         for entry in self.topics.matching(scope, event):
             if entry.is_live:  # not unsubscribed by an earlier handler
-                self._call(self.models[entry.owner_id], entry.handler, data)
+                self.call(self.models[entry.owner_id], entry.handler, data)
 
-    def _tell_views(self, scope: str, event: str, data: Any) -> None:
+    def tell_views(self, scope: str, event: str, data: Any) -> None:
         """Give this kernel's views a copy, so that nothing they do to it reaches the model."""
         try:
             copy = self.copied(data, f"data of {scope}:{event}")
@@ -545,17 +550,19 @@ class Replica:
             decimal.setcontext(decimals)
             model_module.set_running_replica(previous)
 
-    def _call(self, model: Model, method: str, *args: Any) -> None:
+    def call(self, model: Model, method: str, *args: Any) -> None:
+        """Call a method of a model; what it raises is reported."""
         try:
             getattr(model, method)(*args)
         except KeyboardInterrupt:
             raise  # the user's, and on this replica only
         except BaseException as error:
-            self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self._event_view_id))
+            self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self.event_view_id))
         finally:
             self.moves += 1
 
-    def _view_label(self, view_id: str) -> str:
+    def view_label(self, view_id: str) -> str:
+        """The name of a participant for people, or ""."""
         card = self.views.get(view_id)
         return str(card.get("label", "")) if isinstance(card, dict) else ""
 
@@ -563,13 +570,14 @@ class Replica:
 _ENTRY_KINDS: dict[type, Callable[..., None]] = {
     protocol.Event: Replica._run_event,
     protocol.Membership: Replica._run_membership,
-    protocol.Saved: Replica._run_saved,
+    protocol.Saved: run_saved,
     protocol.Audit: Replica._run_audit,
 }
 
 _EVENT_KINDS: dict[str, Callable[..., None]] = {
     "publish": Replica._run_publication,
     "assign": Replica._run_assignment,
+    "restore": run_restore,
 }
 
 

@@ -1,4 +1,4 @@
-"""What a replica remembers of saving; part of its state, so the same on every replica and in every snapshot."""
+"""What a replica remembers of saving and restoring; part of its state, so the same on every replica."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import msgspec
 
 
 class PendingSave(msgspec.Struct, array_like=True, frozen=True):
-    """Content that `persist_session` collected and that is not acknowledged yet.
+    """Content that `persist_session` collected, or a restore brought, and that is not acknowledged yet.
 
     Attributes:
         save_id: the same on every replica, so that whoever uploads, it is stored once.
         view_id: whose event caused it, "" when no view's did.
         author: that participant's name for people, or "".
+        label: what the version is called, or "".
+        kept: it becomes a version of its own, and no later content takes its place.
     """
 
     save_id: str
@@ -19,6 +21,30 @@ class PendingSave(msgspec.Struct, array_like=True, frozen=True):
     content_id: str
     view_id: str
     author: str
+    label: str = ""
+    kept: bool = False
+
+
+class SaveQueue(list[PendingSave]):
+    """What waits to be stored, in the order in which it becomes versions.
+
+    Only the last one may be replaced: what is not kept has always the newest content.
+    """
+
+    def want(self, save: PendingSave) -> None:
+        """Add content; it takes the place of the last one, unless that is kept."""
+        if self and not self[-1].kept:
+            self.pop()
+        self.append(save)
+
+    def keep(self) -> None:
+        """Let the last one become a version of its own."""
+        if self:
+            self[-1] = msgspec.structs.replace(self[-1], kept=True)
+
+    def place_of(self, save_id: str) -> int | None:
+        """Where a save stands, None when it is not there."""
+        return next((place for place, save in enumerate(self) if save.save_id == save_id), None)
 
 
 class LastSave(msgspec.Struct, array_like=True, frozen=True):
@@ -27,3 +53,21 @@ class LastSave(msgspec.Struct, array_like=True, frozen=True):
     number: int
     author: str
     time_s: float
+
+
+class PartialRestore(msgspec.Struct, array_like=True):
+    """What has come of a restore.
+
+    Attributes:
+        restore_id: chosen by who restores; tells one restore of a view from its next.
+        parts: how many there are.
+        number: the version that is restored.
+        content_id: digest of the whole content.
+        content: the parts that have come.
+    """
+
+    restore_id: str
+    parts: int
+    number: int
+    content_id: str
+    content: list[bytes]

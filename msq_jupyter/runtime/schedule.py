@@ -133,6 +133,12 @@ class Schedule:
         self.next_handle_id = next_handle_id
         self.next_order = next_order
 
+    def emptied(self) -> Schedule:
+        """A schedule without messages whose numbers go on from here."""
+        empty = Schedule()
+        empty.restore([], self.next_handle_id, self.next_order, self.rushed)
+        return empty
+
     def _forget(self, handle_ids: list[int]) -> bool:
         count = len(self._by_handle)
         for handle_id in handle_ids:

@@ -19,7 +19,7 @@ import msgspec
 
 from msq_jupyter.errors import SealBroken, StateError
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
-from msq_jupyter.runtime.saves import LastSave, PendingSave
+from msq_jupyter.runtime.saves import LastSave, PartialRestore, PendingSave, SaveQueue
 from msq_jupyter.runtime.schedule import FutureMessage
 from msq_jupyter.runtime.snapshot import Reader, Writer
 from msq_jupyter.stable import DEPTH_MAX
@@ -27,7 +27,7 @@ from msq_jupyter.stable import DEPTH_MAX
 if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
 
-FORMAT = 2
+FORMAT = 3
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _RandomState = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
@@ -59,7 +59,9 @@ class _State(msgspec.Struct):
     counters: dict[str, _Count]
     save_count: _Count
     content_id: str
-    pending_save: PendingSave | None
+    saves: list[PendingSave]
+    restores: dict[str, PartialRestore]
+    options: bytes
     last_save: LastSave | None
     values: bytes
     rushed: tuple[_Count, _Count] = (0, 0)
@@ -116,7 +118,9 @@ def write_state(replica: Replica) -> bytes:
             counters=replica.counters,
             save_count=replica.save_count,
             content_id=replica.content_id,
-            pending_save=replica.pending_save,
+            saves=replica.saves,
+            restores=replica.restores,
+            options=replica.options,
             last_save=replica.last_save,
             values=packed,
             rushed=replica.schedule.rushed,
@@ -206,7 +210,8 @@ def _fill(replica: Replica, state: _State) -> None:
     replica.random.state = state.random
     replica.counters = state.counters
     replica.save_count, replica.content_id = state.save_count, state.content_id
-    replica.pending_save, replica.last_save = state.pending_save, state.last_save
+    replica.saves, replica.last_save = SaveQueue(state.saves), state.last_save
+    replica.restores, replica.options = state.restores, state.options
 
 
 def _make_models(replica: Replica, state: _State) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
+import time
 import weakref
 from typing import Protocol
+
+#: How long the end of the process waits for what is still to be saved, in seconds.
+GOODBYE_S = 1.0
 
 
 class Live(Protocol):
@@ -17,8 +22,11 @@ class Live(Protocol):
     async def finish(self, limit_s: float) -> None:
         """Have what was published executed and what was saved stored, within a time."""
 
-    def say_goodbye(self) -> None:
-        """The process ends."""
+    def hand_over(self) -> bool:
+        """Send what waits; whether all of it was received."""
+
+    def hang_up(self, limit_s: float) -> None:
+        """Leave at once, without waiting longer than a time."""
 
 
 _live: weakref.WeakSet[Live] = weakref.WeakSet()
@@ -44,4 +52,8 @@ async def finish_others(persistent_id: str, limit_s: float) -> None:
 @atexit.register
 def _say_goodbye() -> None:
     for session in list(_live):
-        session.say_goodbye()
+        with contextlib.suppress(Exception):  # nobody is left to tell
+            deadline_s = time.monotonic() + GOODBYE_S
+            while time.monotonic() < deadline_s and not session.hand_over():
+                time.sleep(0.005)
+            session.hang_up(GOODBYE_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 from msq_jupyter.errors import MsqError, StateError
 from msq_jupyter.runtime.replica import Replica
@@ -68,6 +69,13 @@ class Mistakes:
         else:
             return
         self._told_s[place] = now_s
+
+    def guard(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call what shows the model: its mistakes are told, and end neither the session nor the others."""
+        try:
+            function(*args)
+        except Exception as error:
+            self.report(getattr(function, "__qualname__", repr(function)), "", error)
 
     def tell_if_endless(self, running_s: float, method: Callable[[], str]) -> None:
         """Tell of a model that keeps the kernel, once for each time; on the socket thread, because no other is free.

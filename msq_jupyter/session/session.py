@@ -25,18 +25,17 @@ from msq_jupyter.errors import (
     MsqError,
     OutsideModelError,
     SessionClosed,
-    ViewInitError,
 )
 from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
-from msq_jupyter.runtime.happenings import HandlerFailed, SaveDiffers, SaveStored
+from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
-from msq_jupyter.runtime.view import Handling, View, ViewEvents, make_view
+from msq_jupyter.runtime.view import Handling, View, ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
@@ -51,6 +50,8 @@ from msq_jupyter.session.mistakes import Mistakes, show_log
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.restoring import Restorer
+from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.stepping import Stepper
 from msq_jupyter.session.uploads import Uploads
@@ -63,8 +64,6 @@ logger = logging.getLogger("msq_jupyter")
 
 #: How long leaving waits for what is still to be saved, in seconds.
 LEAVE_S = 5.0
-#: How long the end of the process waits for that, in seconds.
-GOODBYE_S = 1.0
 
 
 class SessionCore(History):
@@ -91,7 +90,9 @@ class SessionCore(History):
         self.view_id = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
         self.view_events = ViewEvents()
         self._keys = Keys(root_key, self.persistent_id, self.id)
-        self._client = Client(self._keys, self._first_message())
+        card = self._keys.seal_view_data(self.view_id, pack_value(arguments.card, "view_data"))
+        hello = arguments.message(self.id, self.view_id, self._keys.password_check, card)
+        self._client = Client(self._keys, hello)
         self._blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
         self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events)
         self._mistakes = Mistakes(always_check="state" in arguments.debug)
@@ -100,6 +101,8 @@ class SessionCore(History):
         self._connection = connection = Connection(self._client, place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
+        means = (blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
+        self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
@@ -205,7 +208,7 @@ class SessionCore(History):
         self.step()
         self._questions.give_up()
         if self.view is not None:
-            self._guarded(self.view.detach)
+            self._mistakes.guard(self.view.detach)
         farewell.forget(self)
 
     async def finish(self, limit_s: float) -> None:
@@ -380,6 +383,22 @@ class SessionCore(History):
 
     # --- saving --------------------------------------------------------------------------------------------------
 
+    async def restore(self, version: int, *, timeout_s: float = 30) -> None:
+        """Go back to a version, for everybody at the same moment; what is there is saved before, so this can be undone.
+
+        Args:
+            version: its number.
+            timeout_s: how long it may take until it is executed here and the new versions are stored.
+
+        Raises:
+            PersistedDataError: the root model's `init` fails on it; nothing was changed.
+            VersionMissing: there is no such version.
+            RestoreTimeout: not done in time.
+            SessionClosed: the session has been left.
+        """
+        self.require_open()
+        await self._restorer.restore(version, timeout_s)
+
     async def saved(self) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
 
@@ -387,7 +406,13 @@ class SessionCore(History):
             SessionClosed: the session ended before.
         """
         await self.synced()
-        while self._has_pending_save:
+        await self._stored_while(lambda: self._has_pending_save)
+
+    async def _kept_stored(self) -> None:
+        await self._stored_while(lambda: any(save.kept for save in self._replica.saves))
+
+    async def _stored_while(self, waits: Callable[[], bool]) -> None:
+        while waits():
             self.require_open()
             self._upload_if_due(at_once=True)
             await self._next_step()
@@ -432,20 +457,13 @@ class SessionCore(History):
             self._mistakes.check_state(replica)
             self.view_events.run_frame()
             if self.view is not None:
-                self._guarded(self.view.update, replica.time_ms)
+                self._mistakes.guard(self.view.update, replica.time_ms)
         self._look_again()
 
     def _look_again(self) -> None:
         self._changed.set()
         for hook in list(self.frame_hooks):
-            self._guarded(hook)
-
-    def _guarded(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call what shows the model: its mistakes are told, and end neither the session nor the others."""
-        try:
-            function(*args)
-        except Exception as error:
-            self._mistakes.report(getattr(function, "__qualname__", repr(function)), "", error)
+            self._mistakes.guard(hook)
 
     def _watch(self) -> None:
         for hook in list(self.watch_hooks):
@@ -464,21 +482,13 @@ class SessionCore(History):
         self._connection.reconnect()
 
     def _handle(self, happening: follower_module.Happening) -> None:
+        self._restorer.see(happening)
         _HANDLERS[type(happening)](self, happening)
 
-    def _on_replica(self, _: follower_module.ReplicaMade) -> None:
-        if self.view is not None:
-            self._guarded(self.view.detach)
-        try:
-            self.view = make_view(self._arguments.view, self.model, self)
-        except Exception as error:
-            self.view = None
-            name = self._arguments.view.__name__
-            self._mistakes.report(name, "__init__", error)
-            if not self._joined.done():
-                failure = ViewInitError(f"{name}.__init__ failed with {type(error).__name__}: {error}")
-                failure.__cause__ = error
-                self._fail(failure)
+    def _on_replica(self, _: follower_module.ReplicaMade | RootReplaced) -> None:
+        self.view, error = make_root_view(self.view, self._arguments.view, self.model, self, self._mistakes)
+        if error is not None and not self._joined.done():
+            self._fail(error)
 
     def _on_welcome(self, happening: client_module.Welcomed) -> None:
         self._earlier_events = happening.earlier_events
@@ -490,13 +500,6 @@ class SessionCore(History):
     def _on_state(self, happening: client_module.StateChanged) -> None:
         logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
         self.link_state = happening.state
-
-    def _on_failed(self, happening: client_module.Failed) -> None:
-        self._fail(happening.error)
-
-    def _on_saved(self, happening: SaveStored) -> None:
-        self._uploads.saver.stored()
-        logger.info("[Multisynq] Persistent data saved (version %d)", happening.number)
 
     def _on_handler_failed(self, happening: HandlerFailed) -> None:
         of_another = happening.view_id not in ("", self.view_id)
@@ -515,10 +518,6 @@ class SessionCore(History):
         self._look_again()
 
     # --- inside --------------------------------------------------------------------------------------------------
-
-    def _first_message(self) -> protocol.Join:
-        card = self._keys.seal_view_data(self.view_id, pack_value(self._arguments.card, "view_data"))
-        return self._arguments.message(self.id, self.view_id, self._keys.password_check, card)
 
     async def _arrive(self, timeout_s: float) -> None:
         self._connection.start()
@@ -554,20 +553,19 @@ class SessionCore(History):
         if self._client.ended:
             raise SessionClosed(f"the session {self.name!r} has been left: join again")
 
-    def say_goodbye(self) -> None:
-        """The process ends: hand over what waits, in no more than a moment."""
+    def hand_over(self) -> bool:
+        """The process ends: send what waits; whether there is nothing more to wait for."""
         if self._client.ended:
-            return
-        with contextlib.suppress(Exception):  # nobody is left to tell
-            deadline_s = time.monotonic() + GOODBYE_S
-            while time.monotonic() < deadline_s:
-                self.step()
-                self._upload_if_due(at_once=True)
-                if not self._has_pending_save and self.executed_counter >= self._sent_counter:
-                    break
-                time.sleep(0.005)
+            return True
+        self.step()
+        self._upload_if_due(at_once=True)
+        return not self._has_pending_save and self.executed_counter >= self._sent_counter
+
+    def hang_up(self, limit_s: float) -> None:
+        """The process ends: leave at once, without waiting longer than `limit_s` seconds."""
+        if not self._client.ended:
             self._connection.call(self._client.leave)
-            self._connection.wait_closed(GOODBYE_S)
+            self._connection.wait_closed(limit_s)
             self.step()  # so that the badge says so
 
 
@@ -575,13 +573,15 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     follower_module.ReplicaMade: SessionCore._on_replica,
     client_module.Welcomed: SessionCore._on_welcome,
     client_module.StateChanged: SessionCore._on_state,
-    client_module.Failed: SessionCore._on_failed,
+    client_module.Failed: lambda session, failed: session._fail(failed.error),
     client_module.Judged: lambda session, judged: session._peers.disputes.on_judged(judged, session._follower.run),
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
     SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
     client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused.reason),
-    SaveStored: SessionCore._on_saved,
+    SaveStored: lambda session, stored: session._uploads.stored(stored.number),
     HandlerFailed: SessionCore._on_handler_failed,
+    RestoreFailed: SessionCore._on_handler_failed,
+    RootReplaced: SessionCore._on_replica,
 }

@@ -64,6 +64,11 @@ class Uploads:
         self._connection.call(self._client.tell, self._sealer.seal(pending, parent))
         logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
 
+    def stored(self, number: int) -> None:
+        """A version is stored, ours or another one's."""
+        self.saver.stored()
+        logger.info("[Multisynq] Persistent data saved (version %d)", number)
+
     def refused(self, reason: str) -> None:
         """The synchronizer could not store a version."""
         self.saver.refused(reason, time.monotonic())

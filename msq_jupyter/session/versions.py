@@ -36,7 +36,7 @@ class VersionSealer:
         """What to upload for pending content that grew from version `parent`, 0 for none."""
         meta = VersionMeta(
             author=pending.author or self._author,
-            label="",
+            label=pending.label,
             session_id=self._session_id,
             code_hash=self._code_hash,
             schema_version=schema_version_of(content_value(pending.content)),

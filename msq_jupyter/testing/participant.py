@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed
+from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed, VersionMissing
 from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
-from msq_jupyter.runtime.happenings import HandlerFailed, SaveDiffers, SaveStored
+from msq_jupyter.runtime.happenings import HandlerFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.runtime.restoring import encode_restore
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import View, ViewEvents, make_view
 from msq_jupyter.session import client as client_module
@@ -75,6 +76,7 @@ class Participant:
         self._link: Link | None = None
         self._retry_s = RETRY_FIRST_S
         self._earlier_events = 0
+        self._restored = 0
         self._was_flipped: str | None = None
         self._witness = Witness(name)
         self._step_timer: Timer | None = None
@@ -173,6 +175,23 @@ class Participant:
         self._answers[request_id] = answer
         self.client.request(request_id, question(request_id))
         self._pump()
+
+    def restore(self, number: int) -> None:
+        """Restore a version as `Session.restore` does, as soon as the synchronizer has delivered it.
+
+        Raises:
+            SessionClosed: it left, or has not joined yet.
+        """
+        self._open_replica()
+        self.ask(lambda request_id: protocol.FetchVersion(request_id, number), self._on_version)
+
+    def _on_version(self, answer: protocol.VersionContent) -> None:
+        if answer.version is None:
+            raise VersionMissing(f"there is no version of the number that {self.name} wants to restore")
+        content = self._sealer.open_content(answer.version)
+        self._restored += 1
+        for payload in encode_restore(str(self._restored), answer.version.number, content):
+            self._send(payload, "a restore")
 
     # --- what happens to it --------------------------------------------------------------------------------------
 
@@ -339,9 +358,8 @@ class Participant:
         replica = self.follower.replica
         if replica is None or self._interrupted:
             return
-        pending = replica.pending_save
         is_sound = self.flipped_path is None
-        if pending is not None and is_sound:
+        for pending in replica.saves if is_sound else ():
             self._world.ledger.check_save(self.name, pending.save_id, pending.content_id)
         if is_sound and not self._paused and not self.follower.behind and self.client.state == "live":
             self._world.ledger.check_state(self.name, replica)
@@ -354,10 +372,10 @@ class Participant:
         if isinstance(happening, follower_module.ReplicaMade):
             self._interrupted = False
             self._was_flipped, self.flipped_path = self.flipped_path, None
-            view_class = self._plan.arguments.view
-            if self.view is not None:
-                self.view.detach()
-            self.view = None if view_class is View else make_view(view_class, self.model, self)
+            self._make_view()
+        elif isinstance(happening, RootReplaced):
+            self._world.ledger.counters["restores"] += 1
+            self._make_view()
         elif isinstance(happening, client_module.Welcomed):
             self._earlier_events = happening.earlier_events
             self._saver.reconnected()
@@ -384,6 +402,12 @@ class Participant:
         elif isinstance(happening, client_module.Failed):
             self._end()
             raise happening.error
+
+    def _make_view(self) -> None:
+        view_class = self._plan.arguments.view
+        if self.view is not None:
+            self.view.detach()
+        self.view = None if view_class is View else make_view(view_class, self.model, self)
 
     def _on_error(self, failed: HandlerFailed) -> None:
         self.errors.append(failed)

@@ -67,8 +67,8 @@ class Session(SessionCore):
 
 _FOR_USERS = {
     *("app_id", "badge", "check", "code_hash", "diff", "explain_code", "id", "is_live", "join", "latency_ms", "leave"),
-    *("link", "model", "name", "others", "participants", "persistent_id", "publish", "saved", "status", "step"),
-    *("subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
+    *("link", "model", "name", "others", "participants", "persistent_id", "publish", "restore", "saved", "status"),
+    *("step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
 }
 
 

@@ -137,7 +137,7 @@ def test_6_3_of_a_large_world_a_part(bench: Bench, models: int, parts: int, monk
         lambda replica: setattr(replica, "next_model", 1000),
         lambda replica: replica.views.clear(),
         lambda replica: setattr(replica, "content_id", "other"),
-        lambda replica: setattr(replica, "pending_save", None),
+        lambda replica: replica.saves.clear(),
         lambda replica: replica.well_known.update(other=replica.root),
     ],
     ids=["random", "schedule", "subscribed", "unsubscribed", "ids", "views", "saved", "pending", "well known"],
@@ -211,7 +211,7 @@ def test_6_3_what_cannot_be_stored_is_the_same_for_everybody():
 
 def save_pending(bench: Bench, replica: Replica, content_id: str = "") -> None:
     pending = replica.pending_save
-    digest = replica._save_digest(pending.save_id, content_id or pending.content_id)
+    digest = replica.save_digest(pending.save_id, content_id or pending.content_id)
     bench.feed(protocol.Saved(replica.seq + 1, bench.time_ms, pending.save_id, 1, "ada", 1.5, digest))
 
 

@@ -168,7 +168,7 @@ async def test_a_session_that_was_left_links_nothing(join):
 async def test_tab_shows_the_words_of_the_documentation(join):
     ada = await join()
     assert {"link", "publish", "model", "versions"} <= set(dir(ada))
-    assert not {"frame_hooks", "call_later", "say_goodbye"} & set(dir(ada))
+    assert not {"frame_hooks", "call_later", "hand_over"} & set(dir(ada))
     assert all(hasattr(ada, name) for name in dir(ada))
     assert dir(msq_jupyter) == sorted(msq_jupyter.__all__)
 

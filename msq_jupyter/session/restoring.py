@@ -1,0 +1,123 @@
+"""Restoring a version: tried out here, then sent to everybody as events that carry it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ArgumentError, MsqError, NoAnswer, PersistedDataError, RestoreTimeout, VersionMissing
+from msq_jupyter.persistence.records import size_text
+from msq_jupyter.runtime.happenings import RestoreFailed, RootReplaced
+from msq_jupyter.runtime.restoring import encode_restore
+from msq_jupyter.runtime.view import ViewEvents
+from msq_jupyter.session.follower import Blueprint
+from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.versions import VersionSealer
+from msq_jupyter.stable import content_value
+
+logger = logging.getLogger("msq_jupyter")
+
+
+class Restorer:
+    """Restores versions for one participant, one after the other.
+
+    Args:
+        view_id: who we are.
+        blueprint: how to make a replica to try a version out.
+        questions: asks the synchronizer for versions.
+        sealer: opens them.
+        send: sends an event's payload.
+        executed: waits until all events sent here are executed here.
+        stored: waits until all saves that are kept are stored.
+    """
+
+    def __init__(
+        self,
+        view_id: str,
+        blueprint: Blueprint,
+        questions: Questions,
+        sealer: VersionSealer,
+        send: Callable[[bytes], object],
+        executed: Callable[[], Awaitable[None]],
+        stored: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._view_id = view_id
+        self._blueprint = blueprint
+        self._questions = questions
+        self._sealer = sealer
+        self._send = send
+        self._executed = executed
+        self._stored = stored
+        self._turn = asyncio.Lock()
+        self._outcomes: dict[str, RootReplaced | RestoreFailed] = {}
+
+    def see(self, happening: object) -> None:
+        """Something happened; what came of restores is noted."""
+        if isinstance(happening, RootReplaced | RestoreFailed) and happening.view_id == self._view_id:
+            self._outcomes[happening.restore_id] = happening
+        if isinstance(happening, RootReplaced):
+            logger.info("[Multisynq] Version %d of persistent data restored", happening.number)
+
+    async def restore(self, number: int, timeout_s: float) -> None:
+        """Restore a version; see `SessionCore.restore`."""
+        if type(number) is not int or number < 1:
+            raise ArgumentError(
+                f"version: expected the number of a version, such as 3 for v3 in versions(), got {number!r}"
+            )
+        try:
+            await asyncio.wait_for(self._restore_in_turn(number), timeout_s)
+        except (asyncio.TimeoutError, TimeoutError) as error:
+            if isinstance(error, MsqError):
+                raise
+            raise RestoreTimeout(
+                f"version {number}: restoring it is not done after {timeout_s:g} seconds; it may still happen, which "
+                "versions() shows: check the network and the synchronizer, or allow more with timeout_s="
+            ) from None
+
+    async def _restore_in_turn(self, number: int) -> None:
+        async with self._turn:  # the parts of two restores must not mix
+            self._outcomes.clear()
+            answer: protocol.VersionContent = await self._questions.ask(
+                lambda request_id: protocol.FetchVersion(request_id, number)
+            )
+            if answer.version is None:
+                raise VersionMissing(f"there is no version {number} of the persisted data: versions() shows which are")
+            content = self._sealer.open_content(answer.version)
+            self._try_out(content, number)
+            logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+            restore_id = os.urandom(12).hex()
+            for payload in encode_restore(restore_id, number, content):
+                self._send(payload)
+            await self._executed()
+            self._check_outcome(restore_id, number)
+            await self._stored()
+
+    def _try_out(self, content: bytes, number: int) -> None:
+        """Give the content to `init` in a replica of its own, whose mistakes nobody else sees."""
+        scratch = self._blueprint.replica("dry run", ViewEvents())
+        try:
+            self._blueprint.start(scratch, content_value(content))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # sys.exit() in a model must not end the kernel
+            raise self._init_failed(number, error, "Nothing was sent") from error
+
+    def _check_outcome(self, restore_id: str, number: int) -> None:
+        outcome = self._outcomes.get(restore_id)
+        if outcome is None:
+            raise NoAnswer(
+                f"version {number}: the connection was lost while it was being restored, and what came of it was not "
+                "seen here: versions() shows whether it was; if not, restore it again"
+            )
+        if isinstance(outcome, RestoreFailed):
+            raise self._init_failed(number, outcome.error, "Everything is as it was") from outcome.error
+
+    def _init_failed(self, number: int, error: BaseException, so: str) -> PersistedDataError:
+        return PersistedDataError(
+            f"{self._blueprint.code.root.__name__}.init failed on version {number} of the persisted data with "
+            f"{type(error).__name__}: {error}. {so}. Restore another version, or mend init and join again",
+            number,
+        )
