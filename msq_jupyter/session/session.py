@@ -101,7 +101,7 @@ class SessionCore(History):
         self._connection = connection = Connection(self._client, place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
-        means = (blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
+        means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
         self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)

@@ -151,6 +151,19 @@ async def test_a_value_that_comes_back_to_what_the_model_last_said_is_shown(join
     await until(lambda: widget.value == ada.model.speed)
 
 
+async def test_5_10_a_link_shows_the_model_that_was_restored(join):
+    ada, ben = await join(), await join()
+    sliders = slider(ada), slider(ben)
+    ben.publish("counter", "add", 1)
+    await ben.saved()
+    sliders[0].value = 5
+    await until(lambda: sliders[1].value == 5)
+    await ben.restore(1)
+    await until(lambda: sliders[0].value == sliders[1].value == 1)  # as `init` makes it
+    sliders[0].value = 8
+    await until(lambda: sliders[1].value == ben.model.speed == 8)
+
+
 async def test_unlinking_twice_is_no_error(join):
     ada = await join()
     link = ada.link((Text(), "value"), "title")
