@@ -96,7 +96,7 @@ def test_5_10_the_root_is_made_anew_from_the_content():
     bench.publish("board", "more", 7)
     bench.advance(35)
     old, replica = bench.root, bench.replica
-    next_model, drawn = replica.next_model, replica.random.state
+    next_model, drawn, next_handle = replica.next_model, replica.random.state, replica.schedule.next_handle_id
     restore(bench, {"total": 40})
     assert replaced(replica) == [RootReplaced(4, "ada", "r1")]
     assert bench.root is not old
@@ -106,6 +106,7 @@ def test_5_10_the_root_is_made_anew_from_the_content():
     assert list(replica.models) == [f"M{next_model + n}" for n in range(4)]
     assert replica.well_known["first"] is bench.root.items[0]
     assert drawn != replica.random.state
+    assert [message.handle_id for message in replica.schedule.messages()] == [next_handle]
     assert list(replica.views) == ["ada", "ben"]
     assert not replica.hears("board", "extra")
     bench.publish("board", "add", 2)
