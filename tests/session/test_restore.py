@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from msq_jupyter import Model
-from msq_jupyter.errors import ArgumentError, PersistedDataError, RestoreTimeout, SessionClosed, VersionMissing
+from msq_jupyter.errors import (
+    ArgumentError,
+    NoAnswer,
+    PersistedDataError,
+    RestoreTimeout,
+    SessionClosed,
+    VersionMissing,
+)
 from msq_jupyter.runtime.restoring import encode_restore
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.session import SessionCore
@@ -220,6 +227,15 @@ async def test_5_10_what_cannot_be_restored_is_refused(join):
         await ada.restore(1, timeout_s=0)
     await ada.leave()
     with pytest.raises(SessionClosed):
+        await ada.restore(1)
+
+
+async def test_5_10_who_did_not_see_what_came_of_it_is_told_to_look(join, monkeypatch):
+    """As when the replica was lost in between, and the new one comes from a snapshot after the restore."""
+    ada = await join()
+    await write(ada, "one", "two")
+    monkeypatch.setattr(ada._restorer, "see", lambda happening: None)
+    with pytest.raises(NoAnswer, match=r"version 1: the connection was lost .*: versions\(\) shows whether it was"):
         await ada.restore(1)
 
 
