@@ -237,6 +237,10 @@ class VersionMissing(PeerError, LookupError):
     """The synchronizer has no such version."""
 
 
+class NameMissing(PeerError, LookupError):
+    """The synchronizer has nothing under this app and name."""
+
+
 class VersionDamaged(PeerError):
     """A stored version is not what was saved; `number` says which. Its neighbours still load."""
 
@@ -249,7 +253,7 @@ class VersionDamaged(PeerError):
 
 
 class NoAnswer(PeerError, TimeoutError):
-    """Another participant did not answer in time, or nothing that makes sense."""
+    """The synchronizer or another participant did not answer in time, or nothing that makes sense."""
 
 
 class ContentDamaged(PeerError, ValueError):

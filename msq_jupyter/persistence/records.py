@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any
@@ -25,6 +26,8 @@ class VersionMeta(msgspec.Struct, frozen=True, array_like=True):
         content_id: digest of the content.
         content_bytes: size of the content before sealing.
         source: the model's source that saved it.
+        first_saved_s: of a version that came from a file, when it was saved first, in seconds since 1970; else 0,
+            and the synchronizer's clock says when.
     """
 
     author: str
@@ -35,6 +38,7 @@ class VersionMeta(msgspec.Struct, frozen=True, array_like=True):
     content_id: str
     content_bytes: int
     source: str
+    first_saved_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,15 @@ class Version:
 
 
 class VersionList(list[Version]):
-    """Versions, oldest first; shows as a table in notebooks and terminals."""
+    """Versions, oldest first; shows as a table in notebooks and terminals.
+
+    Attributes:
+        damaged: versions of which nothing can be told: by number, why.
+    """
+
+    def __init__(self, versions: Iterable[Version] = (), damaged: Mapping[int, str] | None = None) -> None:
+        super().__init__(versions)
+        self.damaged: dict[int, str] = dict(damaged or {})
 
     _COLUMNS = ("version", "saved", "by", "label", "schema", "size", "code")
 

@@ -90,8 +90,7 @@ class JoinArguments:
     @property
     def persistent_id(self) -> str:
         """Identity of the saved data: neither password nor code enters it."""
-        chosen = {key: self.options[key] for key in self.persistent_options}
-        return text_digest(f"{self.app_id}/{self.name}{stable_json(chosen)}")
+        return persistent_id_of(self.app_id, self.name, {key: self.options[key] for key in self.persistent_options})
 
     def session_id(self, code_hash: str) -> str:
         """Identity of the live session: saved data's identity, the other options, and the code."""
@@ -126,6 +125,17 @@ class JoinArguments:
         if isinstance(name, str) and name:
             return name
         return os.environ.get("JUPYTERHUB_USER") or _user_name()
+
+
+def persistent_id_of(app_id: str, name: str, persistent_options: Mapping[str, Any]) -> str:
+    """Identity of the saved data of a name.
+
+    Args:
+        app_id: names the application.
+        name: names the session within it.
+        persistent_options: those options, with their values, that are part of it.
+    """
+    return text_digest(f"{app_id}/{name}{stable_json(dict(persistent_options))}")
 
 
 def status_of(link_state: LinkState, waiting_ms: int, saver: Saver, replica: Replica | None) -> Status:
@@ -183,15 +193,20 @@ def checked(
         debug=frozenset(_names("debug", debug)),
         **rest,
     )
-    for name, expected, holds in _RULES:
-        value = getattr(arguments, name)
-        if not holds(value):
-            shown = value.__name__ if isinstance(value, type) else repr(value)
-            raise ArgumentError(f"{name}: expected {expected}, got {shown}")
+    check_rules({name: getattr(arguments, name) for name, _, _ in _RULES})
     for key in arguments.persistent_options:
         if key not in arguments.options:
             raise ArgumentError(f"persistent_options: {key!r} is not a key of options")
     return arguments
+
+
+def check_rules(values: Mapping[str, Any]) -> None:
+    """Check some arguments, by name; raises ArgumentError as `checked` does."""
+    for name, expected, holds in _RULES:
+        if name in values and not holds(values[name]):
+            value = values[name]
+            shown = value.__name__ if isinstance(value, type) else repr(value)
+            raise ArgumentError(f"{name}: expected {expected}, got {shown}")
 
 
 def _names(argument: str, names: Any) -> tuple[str, ...]:

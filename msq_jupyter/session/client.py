@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import MsqError, ProtocolError, SynchronizerRefused, VersionMissing, WrongPassword
+from msq_jupyter.errors import MsqError, NameMissing, ProtocolError, SynchronizerRefused, VersionMissing, WrongPassword
 from msq_jupyter.session.crypto import Keys
 
 LinkState = Literal["joining", "catching up", "live", "away", "closed", "failed"]
@@ -287,8 +287,7 @@ class Client:
             self._unacknowledged.popleft()
 
     def _refused(self, refused: protocol.Refused) -> None:
-        kind = _REFUSALS.get(refused.code, SynchronizerRefused)
-        self.fail(kind(refused.reason))
+        self.fail(refusal_of(refused))
 
     def _answered(self, answer: protocol.Versions | protocol.VersionContent) -> None:
         if self._requests.pop(answer.request_id, None) is not None:
@@ -314,7 +313,16 @@ def _rejoin(join: protocol.Join, run: str, seq: int) -> protocol.Join:
     return protocol.Join(**{**fields, "have_run": run, "have_seq": seq})
 
 
-_REFUSALS: dict[str, type[MsqError]] = {"wrong_password": WrongPassword, "no_such_version": VersionMissing}
+def refusal_of(refused: protocol.Refused) -> MsqError:
+    """The error that a refusal is for people."""
+    return _REFUSALS.get(refused.code, SynchronizerRefused)(refused.reason)
+
+
+_REFUSALS: dict[str, type[MsqError]] = {
+    "wrong_password": WrongPassword,
+    "no_such_version": VersionMissing,
+    "no_such_name": NameMissing,
+}
 
 _ANSWERS_TO_JOIN = (protocol.Welcome, protocol.Refused, protocol.Closing)
 

@@ -132,7 +132,7 @@ class Connection:
                 await self._attempt(address)
             except (OSError, WebSocketException, asyncio.TimeoutError, SynchronizerUnreachable) as error:
                 if not welcomed and self._client.state == "joining":
-                    self._client.fail(self._explained(error))
+                    self._client.fail(explained(error, self._place))
             except MsqError as error:
                 self._client.fail(error)
             self._socket = None
@@ -149,7 +149,7 @@ class Connection:
 
     async def _attempt(self, address: Address) -> None:
         """One connection, from its opening to its end; given up when the client ends while it opens."""
-        opening = asyncio.ensure_future(self._open(address))
+        opening = asyncio.ensure_future(open_socket(address))
         over = asyncio.ensure_future(self._over.wait())
         await asyncio.wait({opening, over}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
@@ -161,21 +161,6 @@ class Connection:
         async with await opening as socket:
             self._socket = socket
             await self._converse(socket)
-
-    async def _open(self, address: Address) -> ClientConnection:
-        headers = {"Authorization": f"Bearer {address.token}"} if address.token else None
-        return await connect(
-            address.url,
-            additional_headers=headers,
-            compression=None,  # sealed bytes do not shrink
-            max_size=protocol.FRAME_BYTES_MAX,
-            ping_interval=PING_S,
-            ping_timeout=PING_TIMEOUT_S,
-            open_timeout=10,
-            close_timeout=1,
-            proxy=None,
-            logger=_websockets_logger,
-        )
 
     async def _converse(self, socket: ClientConnection) -> None:
         self._client.connected()
@@ -218,16 +203,35 @@ class Connection:
         if self._client.happenings:
             self._wake()
 
-    def _explained(self, error: Exception) -> MsqError:
-        if isinstance(error, InvalidStatus):
-            status = error.response.status_code
-            return SynchronizerRefused(
-                f"{self._place.name} answered with HTTP status {status}: check the URL and the access token, "
-                'which goes before the host: "ws://TOKEN@host:port"'
-            )
-        if isinstance(error, SynchronizerUnreachable):
-            return error
-        return SynchronizerUnreachable(
-            f"no synchronizer answers at {self._place.name} ({error or type(error).__name__}): start one with "
-            '"msq serve" and use the URL it prints, or leave out synchronizer= to use the local one'
+
+async def open_socket(address: Address) -> ClientConnection:
+    """A WebSocket to a synchronizer; fails within ten seconds as `explained` knows."""
+    headers = {"Authorization": f"Bearer {address.token}"} if address.token else None
+    return await connect(
+        address.url,
+        additional_headers=headers,
+        compression=None,  # sealed bytes do not shrink
+        max_size=protocol.FRAME_BYTES_MAX,
+        ping_interval=PING_S,
+        ping_timeout=PING_TIMEOUT_S,
+        open_timeout=10,
+        close_timeout=1,
+        proxy=None,
+        logger=_websockets_logger,
+    )
+
+
+def explained(error: Exception, place: Place) -> MsqError:
+    """What to tell people when a connection could not be opened."""
+    if isinstance(error, InvalidStatus):
+        status = error.response.status_code
+        return SynchronizerRefused(
+            f"{place.name} answered with HTTP status {status}: check the URL and the access token, "
+            'which goes before the host: "ws://TOKEN@host:port"'
         )
+    if isinstance(error, SynchronizerUnreachable):
+        return error
+    return SynchronizerUnreachable(
+        f"no synchronizer answers at {place.name} ({error or type(error).__name__}): start one with "
+        '"msq serve" and use the URL it prints, or leave out synchronizer= to use the local one'
+    )

@@ -41,6 +41,14 @@ class Place:
     is_local: bool
     name: str
 
+    def check_password(self, password: str | None) -> None:
+        """Refuse a name without password that others than this machine could reach; raises ArgumentError."""
+        if password is None and not self.is_local:
+            raise ArgumentError(
+                f"password: {self.name} is not on this machine, and without a password everybody there could read "
+                "and change the session: give one"
+            )
+
 
 def find_place(synchronizer: str | None) -> Place:
     """The synchronizer to use.

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import (
-    ArgumentError,
     EventTooLarge,
     JoinTimeout,
     MsqError,
@@ -181,11 +180,7 @@ class SessionCore(History):
         )
         started_s = time.monotonic()
         place = find_place(synchronizer)
-        if password is None and not place.is_local:
-            raise ArgumentError(
-                f"password: {place.name} is not on this machine, and without a password everybody there could read "
-                "and change the session: give one"
-            )
+        place.check_password(password)
         if "session" in arguments.debug:
             show_log()
         identity = identify(model, model_base=Model)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 
 from msq_jupyter import protocol
+from msq_jupyter.errors import SealBroken
 from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_of
 from msq_jupyter.runtime.saves import PendingSave
 from msq_jupyter.session.crypto import Keys
-from msq_jupyter.stable import content_value
+from msq_jupyter.stable import bytes_digest, content_value
 
 
 class VersionSealer:
@@ -67,16 +68,41 @@ class VersionSealer:
         Raises:
             SealBroken: its description was changed.
         """
-        meta = decode_meta(self._keys.open_version("meta", stored.save_id, stored.parent, stored.meta))
-        return Version(
-            number=stored.number,
-            parent=stored.parent,
-            time=datetime.datetime.fromtimestamp(stored.time_s, datetime.timezone.utc),
-            author=meta.author,
-            label=meta.label,
-            session_id=meta.session_id,
-            code_hash=meta.code_hash,
-            schema_version=meta.schema_version,
-            size_bytes=meta.content_bytes,
-            source=meta.source,
-        )
+        return version_of(stored, open_meta(self._keys, stored))
+
+
+def open_meta(keys: Keys, stored: protocol.StoredVersion) -> VersionMeta:
+    """What a participant sealed with a version; raises SealBroken."""
+    return decode_meta(keys.open_version("meta", stored.save_id, stored.parent, stored.meta))
+
+
+def open_content(keys: Keys, stored: protocol.StoredVersion) -> bytes:
+    """The content of a version, which is what its description says.
+
+    Raises:
+        SealBroken: it was changed.
+    """
+    content = keys.open_version("content", stored.save_id, stored.parent, stored.content)
+    if bytes_digest(content) != open_meta(keys, stored).content_id:
+        raise SealBroken(f"the content of version {stored.number} is not the one that its description names: refused")
+    return content
+
+
+def version_of(stored: protocol.StoredVersion, meta: VersionMeta) -> Version:
+    """What people read about a version; raises SealBroken when its time is none."""
+    try:
+        time = datetime.datetime.fromtimestamp(meta.first_saved_s or stored.time_s, datetime.timezone.utc)
+    except (ValueError, OverflowError, OSError) as error:
+        raise SealBroken(f"the time of version {stored.number} is none: {error}") from error
+    return Version(
+        number=stored.number,
+        parent=stored.parent,
+        time=time,
+        author=meta.author,
+        label=meta.label,
+        session_id=meta.session_id,
+        code_hash=meta.code_hash,
+        schema_version=meta.schema_version,
+        size_bytes=meta.content_bytes,
+        source=meta.source,
+    )

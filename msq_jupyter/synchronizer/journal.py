@@ -17,10 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from msq_jupyter.errors import StorageUnreadable
+from msq_jupyter.protocol import Save
+from msq_jupyter.synchronizer.records import Append
 from msq_jupyter.synchronizer.storage import Storage
 
 if TYPE_CHECKING:
-    from msq_jupyter.synchronizer.room import Room
+    from msq_jupyter.synchronizer.room import Room, Shelf
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -37,15 +40,16 @@ class Journal:
     """The storage of one synchronizer, its thread, and the turns that are waiting for it.
 
     Args:
-        on_failure: called with the rooms of a turn that was not stored; nothing of that turn is sent.
+        on_failure: called with the shelves of a turn that was not stored; nothing of that turn is sent.
     """
 
-    def __init__(self, on_failure: Callable[[Iterable[Room]], None]) -> None:
+    def __init__(self, on_failure: Callable[[Iterable[Shelf]], None]) -> None:
         self._on_failure = on_failure
         self._thread = ThreadPoolExecutor(1, "msq-storage")
         self._storage: Storage | None = None
         # A dict for its order: rooms are served as they come.
         self._touched: dict[Room, None] = {}
+        self._appended: list[tuple[Shelf, Append, Future[None]]] = []
         self._handed_over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -71,12 +75,30 @@ class Journal:
     def touch(self, room: Room) -> None:
         """The room has something to write or to send."""
         self._touched[room] = None
+        self._begin()
+
+    async def append(self, shelf: Shelf, save: Save) -> int:
+        """Store a version that comes without a session as the newest one; its number, once it is on the disk.
+
+        Raises:
+            StorageUnreadable: it was not stored; the shelf is of no use any more.
+        """
+        number = shelf.versions.append(save.save_id)
+        append = Append(shelf.persistent_id, shelf.password_check, number, time.time(), save)
+        # In one transaction with whatever sessions have numbered until then, so that numbers stay without gap.
+        stored = asyncio.get_running_loop().create_future()
+        self._appended.append((shelf, append, stored))
+        self._begin()
+        await stored
+        return number
+
+    def _begin(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._write_turns())
 
     async def handed_over(self) -> None:
         """Wait until all that was touched before is with the storage: a `call` after this sees it."""
-        if self._touched:
+        if self._touched or self._appended:
             await self._handed_over.wait()
 
     async def settle(self) -> None:
@@ -91,21 +113,29 @@ class Journal:
         return asyncio.get_running_loop().run_in_executor(self._thread, bound)
 
     async def _write_turns(self) -> None:
-        while self._touched:
+        while self._touched or self._appended:
             rooms = [room for room in self._touched if not room.failed]
             self._touched.clear()
+            appended, self._appended = self._appended, []
             try:
-                await self._write_turn(rooms)
+                await self._write_turn(rooms, [append for shelf, append, _ in appended if not shelf.failed])
             except Exception:
                 logger.exception("a turn of %d sessions could not be stored and sent; they start again", len(rooms))
-                self._on_failure(rooms)
+                self._on_failure([*(room.shelf for room in rooms), *(shelf for shelf, _, _ in appended)])
+            for shelf, _, stored in appended:
+                if stored.done():  # whoever waited is gone
+                    continue
+                if shelf.failed:
+                    stored.set_exception(StorageUnreadable("the version could not be stored"))
+                else:
+                    stored.set_result(None)
 
-    async def _write_turn(self, rooms: list[Room]) -> None:
+    async def _write_turn(self, rooms: list[Room], appends: list[Append]) -> None:
         now = now_ms()
         try:
             turns = [room.sequencer.end_turn(now) for room in rooms]
             batch = [turn.writes for turn in turns if turn.writes]
-            written = self.call(Storage.commit, batch) if batch else None
+            written = self.call(Storage.commit, batch, appends) if batch or appends else None
         finally:
             # Whoever waits for this turn to be with the storage has nothing more to wait for, whatever happened.
             handed_over, self._handed_over = self._handed_over, asyncio.Event()

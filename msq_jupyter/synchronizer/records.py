@@ -66,6 +66,22 @@ class StoredIndex(msgspec.Struct, frozen=True):
     numbers: dict[str, int]
 
 
+class Append(msgspec.Struct, frozen=True):
+    """A version that came without a session, from an archive.
+
+    Attributes:
+        password_check: of the persistent id, for its first use.
+        number: the version's.
+        time_s: seconds since 1970.
+    """
+
+    persistent_id: str
+    password_check: bytes
+    number: int
+    time_s: float
+    save: Save
+
+
 class Writes(msgspec.Struct):
     """What one turn of one run has to write, all of it or nothing.
 

@@ -50,6 +50,7 @@ class Shelf:
         versions: shared by the sequencers of its sessions.
         rooms: by session id, the newest run of each.
         talk: what everybody in them tells each other.
+        archives: how many connections read and append versions without being in a session.
         failed: memory is ahead of the storage: forget it and read it again.
     """
 
@@ -58,6 +59,7 @@ class Shelf:
     versions: VersionIndex
     rooms: dict[str, Room] = field(default_factory=dict)
     talk: Talk = field(default_factory=Talk)
+    archives: int = 0
     failed: bool = False
 
 

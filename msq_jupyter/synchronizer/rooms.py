@@ -6,13 +6,13 @@ import asyncio
 import hmac
 import math
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, VersionDamaged
-from msq_jupyter.protocol import Join, Refused
+from msq_jupyter.protocol import Join, Open, Refused
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
@@ -23,6 +23,8 @@ TICK_RATE_MIN, TICK_RATE_MAX = 1 / 30, 60.0
 #: Longest id of a session, a view, a persistent id, in characters.
 ID_LENGTH_MAX = 256
 PASSWORD_CHECK_BYTES_MAX = 1024
+
+_WRONG_PASSWORD = Refused("wrong_password", "this name is in use here with another password")
 
 
 class Rooms:
@@ -53,10 +55,10 @@ class Rooms:
             sqlite3.Error: the data directory cannot be read.
         """
         async with self._finding:
-            shelf = await self._shelf(join)
+            shelf = await self._shelf(join.persistent_id) or self._new_shelf(join)
             try:
                 if not hmac.compare_digest(shelf.password_check, join.password_check):
-                    return Refused("wrong_password", "this name is in use here with another password")
+                    return _WRONG_PASSWORD
                 room = await self._newest_run(shelf, join.session_id)
                 if room:
                     room.sequencer.advance(now_ms())
@@ -68,25 +70,53 @@ class Rooms:
             finally:
                 self._drop_if_unused(shelf)
 
-    def fail(self, rooms: Iterable[Room]) -> None:
-        """What these rooms know may not be stored: everybody out, and whoever returns finds what is stored."""
-        for shelf in {room.shelf.persistent_id: room.shelf for room in rooms}.values():
+    async def open(self, message: Open) -> Shelf | Refused:
+        """The shelf for an archive, or why there is none; `close` it in the end.
+
+        Raises:
+            sqlite3.Error: the data directory cannot be read.
+        """
+        async with self._finding:
+            shelf = await self._shelf(message.persistent_id)
+            if shelf is None:
+                if not message.create:
+                    return Refused("no_such_name", "nothing was ever saved here under this name")
+                shelf = self._new_shelf(message)
+            shelf.archives += 1
+        if not hmac.compare_digest(shelf.password_check, message.password_check):
+            self.close(shelf)
+            return _WRONG_PASSWORD
+        return shelf
+
+    def close(self, shelf: Shelf) -> None:
+        """An archive that was opened is done."""
+        shelf.archives -= 1
+        self._drop_if_unused(shelf)
+
+    def fail(self, shelves: Iterable[Shelf]) -> None:
+        """What is known of these may not be stored: everybody out, and whoever returns finds what is stored."""
+        for shelf in {id(shelf): shelf for shelf in shelves}.values():
             shelf.failed = True
             if self._shelves.get(shelf.persistent_id) is shelf:
                 del self._shelves[shelf.persistent_id]
             for room in shelf.rooms.values():
                 room.close(CloseCode.INTERNAL_ERROR, "could not be stored; connect again")
 
-    async def _shelf(self, join: Join) -> Shelf:
-        shelf = self._shelves.get(join.persistent_id)
+    async def _shelf(self, persistent_id: str) -> Shelf | None:
+        shelf = self._shelves.get(persistent_id)
         if shelf is None:
             # What was forgotten a moment ago may still wait to be written.
             await self._journal.handed_over()
-            stored = await self._journal.call(Storage.load_index, join.persistent_id)
-            # The first who uses a name sets its password.
-            password_check = stored.password_check if stored else join.password_check
-            shelf = Shelf(join.persistent_id, password_check, VersionIndex(stored.numbers if stored else None))
-            self._shelves[join.persistent_id] = shelf
+            stored = await self._journal.call(Storage.load_index, persistent_id)
+            if stored is not None:
+                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored.numbers))
+                self._shelves[persistent_id] = shelf
+        return shelf
+
+    def _new_shelf(self, first: Join | Open) -> Shelf:
+        # The first who uses a name sets its password.
+        shelf = Shelf(first.persistent_id, first.password_check, VersionIndex())
+        self._shelves[first.persistent_id] = shelf
         return shelf
 
     async def _newest_run(self, shelf: Shelf, session_id: str) -> Room | None:
@@ -130,7 +160,7 @@ class Rooms:
             self._drop_if_unused(room.shelf)
 
     def _drop_if_unused(self, shelf: Shelf) -> None:
-        if not shelf.rooms and self._shelves.get(shelf.persistent_id) is shelf:
+        if not shelf.rooms and not shelf.archives and self._shelves.get(shelf.persistent_id) is shelf:
             del self._shelves[shelf.persistent_id]
 
 
@@ -140,14 +170,8 @@ def check_join(join: Join) -> None:
     Raises:
         ProtocolError: names the field, what was expected and what came.
     """
-    for name in ("session_id", "persistent_id", "view_id"):
-        length = len(getattr(join, name))
-        if not 0 < length <= ID_LENGTH_MAX:
-            raise ProtocolError(f"expected Join.{name} of 1 to {ID_LENGTH_MAX} characters, got {length:,}")
-    for name, limit_bytes in (("password_check", PASSWORD_CHECK_BYTES_MAX), ("view_data", protocol.EVENT_BYTES_MAX)):
-        size_bytes = len(getattr(join, name))
-        if size_bytes > limit_bytes:
-            raise ProtocolError(f"expected Join.{name} of at most {limit_bytes:,} bytes, got {size_bytes:,}")
+    _check_lengths(join, ("session_id", "persistent_id", "view_id"))
+    _check_sizes(join, {"password_check": PASSWORD_CHECK_BYTES_MAX, "view_data": protocol.EVENT_BYTES_MAX})
     for name in ("tick_rate", "rejoin_limit_ms"):
         value = getattr(join, name)
         if not math.isfinite(value) or value < 0:
@@ -156,3 +180,29 @@ def check_join(join: Join) -> None:
         raise ProtocolError(f"expected Join.have_seq from -1, got {join.have_seq}")
     if isinstance(join.persisted, str) and join.persisted not in ("latest", "ignore"):
         raise ProtocolError(f'expected Join.persisted "latest", "ignore" or a number, got {join.persisted!r}')
+
+
+def check_open(message: Open) -> None:
+    """Refuse impossible values.
+
+    Raises:
+        ProtocolError: names the field, what was expected and what came.
+    """
+    _check_lengths(message, ("persistent_id",))
+    _check_sizes(message, {"password_check": PASSWORD_CHECK_BYTES_MAX})
+
+
+def _check_lengths(message: Join | Open, names: Iterable[str]) -> None:
+    for name in names:
+        length = len(getattr(message, name))
+        if not 0 < length <= ID_LENGTH_MAX:
+            field = f"{type(message).__name__}.{name}"
+            raise ProtocolError(f"expected {field} of 1 to {ID_LENGTH_MAX} characters, got {length:,}")
+
+
+def _check_sizes(message: Join | Open, limits_bytes: Mapping[str, int]) -> None:
+    for name, limit_bytes in limits_bytes.items():
+        size_bytes = len(getattr(message, name))
+        if size_bytes > limit_bytes:
+            field = f"{type(message).__name__}.{name}"
+            raise ProtocolError(f"expected {field} of at most {limit_bytes:,} bytes, got {size_bytes:,}")

@@ -70,6 +70,17 @@ class VersionIndex:
         self.numbers[save_id] = self.head
         return self.head
 
+    def why_unsaveable(self, save: Save) -> str:
+        """What is wrong with a version that somebody wants to append, "" for nothing."""
+        if len(save.digest) > protocol.DIGEST_BYTES_MAX:
+            return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
+        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
+        if size_bytes > PAYLOAD_BYTES_MAX:
+            return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
+        if not 0 <= save.parent <= self.head:
+            return f"expected a parent from 0 to {self.head}, the newest version, got {save.parent}"
+        return ""
+
 
 class Turn(msgspec.Struct, frozen=True):
     """What the steps since the last turn amount to. Write `writes`, then send the rest, in this order.
@@ -333,14 +344,7 @@ class Sequencer:
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):
             return "this replica differs from those of the others, who save instead; it is being restored"
-        if len(save.digest) > protocol.DIGEST_BYTES_MAX:
-            return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
-        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
-        if size_bytes > PAYLOAD_BYTES_MAX:
-            return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
-        if not 0 <= save.parent <= self._versions.head:
-            return f"expected a parent from 0 to {self._versions.head}, the newest version, got {save.parent}"
-        return ""
+        return self._versions.why_unsaveable(save)
 
     # --- views ---------------------------------------------------------------------------------------------------
 

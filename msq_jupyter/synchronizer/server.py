@@ -24,12 +24,12 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused, Tell
+from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
+from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
+from msq_jupyter.synchronizer.archives import answer, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
-from msq_jupyter.synchronizer.rooms import Rooms, check_join
-from msq_jupyter.synchronizer.storage import Storage
+from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
 
 #: How long a connection has for its `Join`.
 JOIN_WITHIN_S = 10
@@ -105,7 +105,7 @@ class Synchronizer:
             StorageUnreadable: its file cannot be read.
             AddressInUse: another program listens there.
         """
-        self._journal = Journal(lambda rooms: self._rooms.fail(rooms))
+        self._journal = Journal(lambda shelves: self._rooms.fail(shelves))
         self._rooms = Rooms(self._journal, now_ms())
         await self._journal.open(self._data_directory)
         try:
@@ -199,8 +199,11 @@ class Synchronizer:
             await refuse(socket, Refused("protocol_version", reason + "use the same msq_jupyter on both sides"))
             return
         join = protocol.decode_up(frame)
+        if isinstance(join, Open):
+            await self._open_archive(socket, join)
+            return
         if not isinstance(join, Join):
-            raise ProtocolError(f"expected a Join as the first message, got {type(join).__name__}")
+            raise ProtocolError(f"expected a Join or an Open as the first message, got {type(join).__name__}")
         check_join(join)
         room = await self._rooms.find(join)
         if isinstance(room, Refused):
@@ -215,13 +218,26 @@ class Synchronizer:
                 room.leave(member)
                 await member.finish()
 
+    async def _open_archive(self, socket: ServerConnection, message: Open) -> None:
+        check_open(message)
+        shelf = await self._rooms.open(message)
+        if isinstance(shelf, Refused):
+            await refuse(socket, shelf)
+            return
+        try:
+            await serve_archive(socket, shelf, self._journal)
+        finally:
+            self._rooms.close(shelf)
+
     async def _listen_to(self, room: Room, member: Member) -> None:
         async for frame in member.socket:
             message = protocol.decode_up(frame)
-            if isinstance(message, Join):
-                raise ProtocolError("expected one Join, as the first message, got another one")
+            if isinstance(message, Join | Open):
+                raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
             if isinstance(message, ListVersions | FetchVersion):
-                await self._answer(room, member, message)
+                # `Welcome` comes first.
+                await member.welcomed.wait()
+                await member.socket.send(protocol.encode(await answer(message, room.shelf, self._journal)))
                 continue
             if isinstance(message, Tell):
                 room.tell(member, message)
@@ -229,25 +245,6 @@ class Synchronizer:
             await room.receive(member, message)
             if isinstance(message, Leave):
                 return
-
-    async def _answer(self, room: Room, member: Member, query: ListVersions | FetchVersion) -> None:
-        # `Welcome` comes first, and a version saved just before is among those listed.
-        await member.welcomed.wait()
-        await self._journal.handed_over()
-        persistent_id = room.shelf.persistent_id
-        answer: protocol.Versions | protocol.VersionContent
-        if isinstance(query, ListVersions):
-            versions = await self._journal.call(Storage.list_versions, persistent_id)
-            answer = protocol.Versions(query.request_id, versions)
-        else:
-            version = None
-            if 1 <= query.number <= room.shelf.versions.head:
-                try:
-                    version = await self._journal.call(Storage.read_version, persistent_id, query.number)
-                except VersionDamaged as error:
-                    logger.error("%s", error)
-            answer = protocol.VersionContent(query.request_id, version)
-        await member.socket.send(protocol.encode(answer))
 
     # --- idleness ------------------------------------------------------------------------------------------------
 
@@ -264,12 +261,12 @@ class Synchronizer:
 
 
 def _announced_version(frame: bytes | str) -> object:
-    """The version a `Join` names, even one of a version whose `Join` looks different; else our own version."""
+    """The version a first message names, even one that looks different in that version; else our own version."""
     try:
         head = msgspec.msgpack.decode(frame) if isinstance(frame, bytes) else None
     except (msgspec.MsgspecError, RecursionError):
         head = None
-    if isinstance(head, list) and len(head) > 1 and head[0] == "Join" and isinstance(head[1], int):
+    if isinstance(head, list) and len(head) > 1 and head[0] in ("Join", "Open") and isinstance(head[1], int):
         return head[1]
     return protocol.PROTOCOL_VERSION
 

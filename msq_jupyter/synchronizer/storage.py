@@ -25,7 +25,7 @@ import filelock
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion
-from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Append, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 
 SCHEMA_VERSION = 1
 
@@ -96,8 +96,8 @@ class Storage:
 
     # --- writing -------------------------------------------------------------------------------------------------
 
-    def commit(self, batch: Sequence[Writes]) -> None:
-        """Store everything in the batch, or nothing.
+    def commit(self, batch: Sequence[Writes], appends: Sequence[Append] = ()) -> None:
+        """Store everything in the batch, and versions that came without a session, or nothing.
 
         Raises:
             sqlite3.Error: nothing was stored; the message says why (disk full, damaged file).
@@ -106,12 +106,15 @@ class Storage:
         with _transaction(self._database):
             for writes in batch:
                 self._write(writes)
+            for append in appends:
+                self._open_name(append.persistent_id, append.password_check)
+                self._write_version(append.persistent_id, append.number, append.time_s, append.save)
 
     def _write(self, writes: Writes) -> None:
         execute, execute_many = self._database.execute, self._database.executemany
         if writes.opened:
             record, password_check = writes.opened
-            execute("INSERT OR IGNORE INTO persistent_ids VALUES (?, ?)", (record.persistent_id, password_check))
+            self._open_name(record.persistent_id, password_check)
             execute(
                 "INSERT INTO runs (run, persistent_id, session_id, origin, head, tick_rate, time_ms) "
                 "VALUES (?, ?, ?, ?, ?, ?, 0)",
@@ -133,6 +136,9 @@ class Storage:
         for number, time_s, save in writes.versions:
             self._write_version(persistent_id, number, time_s, save)
         execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
+
+    def _open_name(self, persistent_id: str, password_check: bytes) -> None:
+        self._database.execute("INSERT OR IGNORE INTO persistent_ids VALUES (?, ?)", (persistent_id, password_check))
 
     def _write_snapshot(self, position: int, snapshot: Snapshot) -> None:
         self._database.execute(

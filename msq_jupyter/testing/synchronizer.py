@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Refused, Tell
+from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -158,7 +158,7 @@ class SimulatedSynchronizer:
         message = protocol.decode_up(frame)
         member = visitor.member
         assert member is not None
-        assert not isinstance(message, Join)
+        assert not isinstance(message, Join | Open)
         if isinstance(message, ListVersions | FetchVersion):
             if member.welcomed:
                 self._answer(run, member, message)

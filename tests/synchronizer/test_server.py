@@ -276,7 +276,7 @@ async def test_another_protocol_version_is_refused_even_if_its_join_looks_differ
         ("text", "in a binary frame, got a text frame of 4 characters"),
         (b"\xc1", "got 1 bytes that are none"),
         (b"", "got 0 bytes that are none"),
-        (protocol.encode(Leave()), "expected a Join as the first message, got Leave"),
+        (protocol.encode(Leave()), "expected a Join or an Open as the first message, got Leave"),
         (protocol.encode(a_join("")), "expected Join.view_id of 1 to 256 characters, got 0"),
         (protocol.encode(a_join(rejoin_limit_ms=float("nan"))), "Expected `float` >= 0.0"),
         (protocol.encode(a_join(persisted="newest")), '"latest", "ignore" or a number, got \'newest\''),

@@ -1,0 +1,155 @@
+"""From a file of versions into a name: each sealed anew, numbered anew, and stored once however often it is tried."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ContentTooLarge, SynchronizerRefused
+from msq_jupyter.persistence.export import ExportedVersion, ExportReader, Manifest
+from msq_jupyter.persistence.records import Version, VersionMeta, encode_meta
+from msq_jupyter.session.crypto import Keys
+from msq_jupyter.stable import bytes_digest, content_bytes, stable_json
+
+#: A file up to this size is held in memory while it is checked; a larger one in a nameless file of this user.
+HELD_BYTES_MAX = 64 * 2**20
+
+#: What makes a version the same one in two places.
+Identity = tuple[int, str, str, str, str]
+#: A version that is there.
+Here = tuple[Version, VersionMeta]
+Store = Callable[[protocol.Save], Awaitable["protocol.Stored | protocol.SaveFailed"]]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Attributes:
+        manifest: where the file came from.
+        numbers: for each version of the file, by its number there, the number here.
+        stored: how many of them were new here.
+        without_parent: numbers in the file whose parent was not in it; they have none here.
+        unpinned: numbers in the file that were pinned there; a pin belongs to a place, and is not set here.
+    """
+
+    manifest: Manifest
+    numbers: dict[int, int]
+    stored: int
+    without_parent: tuple[int, ...]
+    unpinned: tuple[int, ...]
+
+
+async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, store: Store) -> ImportReport:
+    """Check a file, then store what is new in it.
+
+    Args:
+        stream: the file; read once, on a thread.
+        here: the versions that are there.
+        keys: seal for the name that gets them.
+        store: has one stored.
+
+    Raises:
+        ExportDamaged: the file is not what was written; nothing was stored.
+        ContentTooLarge: a version is larger than a synchronizer takes; nothing was stored.
+        SynchronizerRefused: a version could not be stored; those before it are.
+    """
+    known = {_identity(version.time, meta): version.number for version, meta in here}
+    numbers: dict[int, int] = {0: 0}
+    stored = 0
+    without_parent: list[int] = []
+    unpinned: list[int] = []
+    with tempfile.SpooledTemporaryFile(HELD_BYTES_MAX) as checked:
+        await asyncio.to_thread(_check, stream, checked)
+        checked.seek(0)
+        reader = ExportReader(checked)  # type: ignore[arg-type]
+        versions = iter(reader)
+        while (version := await asyncio.to_thread(next, versions, None)) is not None:
+            if version.parent not in numbers:
+                without_parent.append(version.number)
+            if version.pinned:
+                unpinned.append(version.number)
+            meta, content = _parts(version)
+            identity = _identity(version.time, meta)
+            if identity not in known:
+                save = _sealed(keys, identity, numbers.get(version.parent, 0), meta, content)
+                answer = await store(save)
+                if isinstance(answer, protocol.SaveFailed):
+                    raise SynchronizerRefused(
+                        f"version {version.number} of the file could not be stored: {answer.reason}; the versions "
+                        "before it are stored, and importing again goes on from there"
+                    )
+                known[identity] = answer.number
+                stored += 1
+            numbers[version.number] = known[identity]
+    del numbers[0]
+    return ImportReport(reader.manifest, numbers, stored, tuple(without_parent), tuple(unpinned))
+
+
+class _Copying:
+    """A stream that keeps a copy of what was read from it."""
+
+    def __init__(self, stream: BinaryIO, copy: Any) -> None:
+        self._stream = stream
+        self._copy = copy
+
+    def readline(self, size: int) -> bytes:
+        return self._kept(self._stream.readline(size))
+
+    def read(self, size: int) -> bytes:
+        return self._kept(self._stream.read(size))
+
+    def _kept(self, data: bytes) -> bytes:
+        self._copy.write(data)
+        return data
+
+
+def _check(stream: BinaryIO, copy: Any) -> None:
+    for version in ExportReader(_Copying(stream, copy)):  # type: ignore[arg-type]
+        meta, content = _parts(version)
+        size_bytes = len(content) + len(encode_meta(meta))
+        if size_bytes > protocol.CONTENT_BYTES_MAX:
+            raise ContentTooLarge(f"version {version.number} of the file", size_bytes, protocol.CONTENT_BYTES_MAX)
+
+
+def _parts(version: ExportedVersion) -> tuple[VersionMeta, bytes]:
+    content = content_bytes(version.content)
+    meta = VersionMeta(
+        author=version.author,
+        label=version.label,
+        session_id=version.session_id,
+        code_hash=version.code_hash,
+        schema_version=version.schema_version,
+        content_id=bytes_digest(content),
+        content_bytes=len(content),
+        source=version.source,
+        first_saved_s=version.time.timestamp(),
+    )
+    return meta, content
+
+
+def _sealed(keys: Keys, identity: Identity, parent: int, meta: VersionMeta, content: bytes) -> protocol.Save:
+    # From the identity, so that repeating an import whose answer was lost is harmless; keyed, so that it tells nothing.
+    save_id = bytes_digest(keys.save_digest("import", stable_json(list(identity))))
+    seal = keys.seal_version
+    return protocol.Save(
+        save_id,
+        parent,
+        seal("meta", save_id, parent, encode_meta(meta)),
+        seal("content", save_id, parent, content),
+        keys.save_digest(save_id, meta.content_id),
+    )
+
+
+def _identity(time: datetime.datetime, meta: VersionMeta) -> Identity:
+    return _microseconds(time), meta.author, meta.session_id, meta.code_hash, meta.content_id
+
+
+def _microseconds(time: datetime.datetime) -> int:
+    since = time - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return since // datetime.timedelta(microseconds=1)

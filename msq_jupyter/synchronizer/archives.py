@@ -1,0 +1,81 @@
+"""Versions read and appended without being in a session; and what members of sessions ask about versions."""
+
+from __future__ import annotations
+
+import logging
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
+from msq_jupyter.protocol import FetchVersion, ListVersions, Save, SaveFailed, Stored
+from msq_jupyter.synchronizer.journal import Journal
+from msq_jupyter.synchronizer.room import Shelf, end
+from msq_jupyter.synchronizer.storage import Storage
+
+logger = logging.getLogger("msq_jupyter.synchronizer")
+
+
+async def serve_archive(socket: ServerConnection, shelf: Shelf, journal: Journal) -> None:
+    """Answer an archive connection, one message after the other, until it ends.
+
+    Args:
+        socket: it has said `Open`, and may.
+        shelf: what it opened.
+        journal: reads and writes.
+
+    Raises:
+        ProtocolError: something no correct archive says.
+        sqlite3.Error: the data directory cannot be read.
+    """
+    await socket.send(protocol.encode(protocol.Opened(shelf.versions.head)))
+    async for frame in socket:
+        if shelf.failed:
+            await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
+            return
+        message = protocol.decode_up(frame)
+        if isinstance(message, ListVersions | FetchVersion):
+            await socket.send(protocol.encode(await answer(message, shelf, journal)))
+        elif isinstance(message, Save):
+            await socket.send(protocol.encode(await _append(message, shelf, journal)))
+        else:
+            kind = type(message).__name__
+            raise ProtocolError(f"expected ListVersions, FetchVersion or Save of an archive, got {kind}")
+
+
+async def answer(
+    query: ListVersions | FetchVersion, shelf: Shelf, journal: Journal
+) -> protocol.Versions | protocol.VersionContent:
+    """What the storage has; a damaged version counts as none, and the log says so.
+
+    Raises:
+        sqlite3.Error: the data directory cannot be read.
+    """
+    # A version saved just before is among those listed.
+    await journal.handed_over()
+    if isinstance(query, ListVersions):
+        return protocol.Versions(query.request_id, await journal.call(Storage.list_versions, shelf.persistent_id))
+    version = None
+    if 1 <= query.number <= shelf.versions.head:
+        try:
+            version = await journal.call(Storage.read_version, shelf.persistent_id, query.number)
+        except VersionDamaged as error:
+            logger.error("%s", error)
+    return protocol.VersionContent(query.request_id, version)
+
+
+async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFailed:
+    if save.save_id in shelf.versions.numbers:
+        # It may be on its way to the disk.
+        await journal.handed_over()
+        stored = await journal.call(Storage.load_index, shelf.persistent_id)
+        number = stored.numbers.get(save.save_id) if stored else None
+        return Stored(save.save_id, number) if number else SaveFailed(save.save_id, "it could not be stored")
+    reason = shelf.versions.why_unsaveable(save)
+    if reason:
+        return SaveFailed(save.save_id, reason)
+    try:
+        return Stored(save.save_id, await journal.append(shelf, save))
+    except StorageUnreadable as error:
+        return SaveFailed(save.save_id, str(error))

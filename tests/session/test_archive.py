@@ -1,0 +1,259 @@
+"""The versions of a name without a session, against a real synchronizer."""
+
+from __future__ import annotations
+
+import io
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from msq_jupyter.errors import (
+    ArgumentError,
+    ExportDamaged,
+    NameMissing,
+    SealBroken,
+    SynchronizerUnreachable,
+    VersionDamaged,
+    VersionMissing,
+    WrongPassword,
+)
+from msq_jupyter.persistence.export import ExportReader
+from msq_jupyter.session.archive import Archive
+from msq_jupyter.session.session import SessionCore
+from tests.conftest import SynchronizerThread
+from tests.session.models import Counter
+
+Join = Callable[..., Any]
+
+
+@pytest.fixture
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    """Join a session of this test; all are left at its end."""
+    async with AsyncExitStack() as stack:
+
+        async def join(model: type = Counter, **arguments: Any) -> SessionCore:
+            given = {"app_id": "test", "name": "room", "password": "pw", "synchronizer": synchronizer.url, **arguments}
+            return await stack.enter_async_context(await SessionCore.join(model=model, **given))
+
+        yield join
+
+
+async def save_versions(session: SessionCore, count: int) -> None:
+    for _ in range(count):
+        session.publish("counter", "add", 1)
+        await session.synced()
+        await session.saved()
+
+
+def archive(synchronizer: SynchronizerThread, /, **arguments: Any) -> Any:
+    given = {"app_id": "test", "name": "room", "password": "pw", "synchronizer": synchronizer.url, **arguments}
+    return Archive.open(**given)
+
+
+async def exported(synchronizer: SynchronizerThread, **arguments: Any) -> bytes:
+    file = io.BytesIO()
+    async with archive(synchronizer, **arguments) as source:
+        await source.export(file)
+    return file.getvalue()
+
+
+def tamper(tmp_path: Path, sql: str) -> None:
+    database = sqlite3.connect(tmp_path / "synchronizer" / "synchronizer.sqlite")
+    with database:
+        assert database.execute(sql).rowcount == 1
+    database.close()
+
+
+async def test_a_live_session_s_versions_are_read_and_it_is_unaffected(join, synchronizer):
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 2)
+    async with archive(synchronizer) as opened:
+        versions = await opened.versions()
+        assert [(version.number, version.parent, version.code_hash) for version in versions] == [
+            (1, 0, ada.code_hash),
+            (2, 1, ada.code_hash),
+        ]
+        assert await opened.content(1) == {"version": 1, "count": 1}
+        assert await opened.content(2) == {"version": 1, "count": 2}
+        with pytest.raises(VersionMissing, match="expected a version up to 2 of 'room', got 3"):
+            await opened.content(3)
+        assert [(one.number, one.damage) for one in await opened.verify()] == [(1, ""), (2, "")]
+        await save_versions(ada, 1)
+        assert len(await opened.versions()) == 3
+    assert len(ada.participants) == len(ada.model.people) == 1
+    assert list(await ada.versions()) == list(versions) + (await ada.versions())[2:]
+
+
+async def test_what_cannot_be_opened_is_named(join, synchronizer):
+    await join()
+    with pytest.raises(WrongPassword):
+        async with archive(synchronizer, password="other"):
+            pass
+    with pytest.raises(NameMissing, match="nothing was ever saved here under this name"):
+        async with archive(synchronizer, name="nowhere"):
+            pass
+    with pytest.raises(ArgumentError, match="name: expected a name of 1 to 128 printable characters, got ''"):
+        async with archive(synchronizer, name=""):
+            pass
+    with pytest.raises(ArgumentError, match="without a password everybody there could read"):
+        async with archive(synchronizer, password=None, synchronizer="ws://example.org:1"):
+            pass
+    with pytest.raises(SynchronizerUnreachable, match=r"no synchronizer answers at ws://127\.0\.0\.1:9"):
+        async with archive(synchronizer, synchronizer="ws://127.0.0.1:9"):
+            pass
+
+
+async def test_persistent_options_belong_to_the_name(join, synchronizer):
+    ada = await join(options={"room": 7, "colour": "red"}, persistent_options=["room"], persist_interval_ms=0)
+    await save_versions(ada, 1)
+    async with archive(synchronizer, persistent_options={"room": 7}) as opened:
+        assert await opened.content(1) == {"version": 1, "count": 1}
+    with pytest.raises(NameMissing):
+        async with archive(synchronizer):
+            pass
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE versions SET content = zeroblob(length(content)) WHERE number = 2",
+        "UPDATE versions SET digest = x'00' WHERE number = 2",
+    ],
+)
+async def test_a_damaged_version_is_reported_by_number_and_its_neighbours_load(join, synchronizer, tmp_path, sql):
+    await save_versions(await join(persist_interval_ms=0), 3)
+    tamper(tmp_path, sql)
+    async with archive(synchronizer) as opened:
+        with pytest.raises(VersionDamaged, match="expected version 2 as it was saved") as caught:
+            await opened.content(2)
+        assert caught.value.number == 2
+        assert [(await opened.content(number))["count"] for number in (1, 3)] == [1, 3]
+        assert [one.number for one in await opened.verify() if one.damage] == [2]
+        file = io.BytesIO()
+        with pytest.raises(VersionDamaged):
+            await opened.export(file)
+        file.seek(0)
+        with pytest.raises(ExportDamaged, match="the file was cut"):
+            list(ExportReader(file))
+        file = io.BytesIO()
+        assert list(await opened.export(file, skip_damaged=True)) == [2]
+        file.seek(0)
+        assert [version.number for version in ExportReader(file)] == [1, 3]
+
+
+async def test_a_forged_version_is_refused_and_listed_as_damaged(join, synchronizer, tmp_path):
+    """What a synchronizer could do that does not keep to the rules: another parent, with a digest that is right."""
+    await save_versions(await join(persist_interval_ms=0), 3)
+    tamper(tmp_path, "UPDATE versions SET parent = 0 WHERE number = 2")
+    async with archive(synchronizer) as opened:
+        versions = await opened.versions()
+        assert [version.number for version in versions] == [1, 3]
+        assert list(versions.damaged) == [2]
+        with pytest.raises(SealBroken):
+            await opened.content(2)
+        assert [one.number for one in await opened.verify() if one.damage] == [2]
+
+
+async def test_5_an_export_is_imported_into_another_name_and_a_session_loads_it(join, synchronizer):
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 3)
+    file = await exported(synchronizer)
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        report = await target.import_(io.BytesIO(file))
+        assert (report.manifest.name, report.numbers, report.stored) == ("room", {1: 1, 2: 2, 3: 3}, 3)
+        copies = await target.versions()
+    assert list(copies) == list(await ada.versions())  # time, author, source and all
+    dev = await join(name="dev", password="dev")
+    assert dev.model.count == 3
+    dev.publish("counter", "add", 10)
+    await dev.synced()
+    await dev.saved()
+    assert len(await dev.versions()) == 4
+    assert ada.model.count == 3
+    assert await exported(synchronizer) == file
+
+
+async def test_a_repeated_import_stores_nothing_twice_and_goes_on_where_the_file_grew(join, synchronizer):
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 2)
+    file = await exported(synchronizer)
+    ben = await join(name="dev", password="dev", persist_interval_ms=0)
+    await save_versions(ben, 1)
+    async with archive(synchronizer, name="dev", password="dev") as target:
+        assert (await target.import_(io.BytesIO(file))).numbers == {1: 2, 2: 3}
+        assert [version.parent for version in await target.versions()] == [0, 0, 2]
+        again = await target.import_(io.BytesIO(file))
+        assert (again.numbers, again.stored) == ({1: 2, 2: 3}, 0)
+        await save_versions(ada, 1)
+        grown = await target.import_(io.BytesIO(await exported(synchronizer)))
+        assert (grown.numbers, grown.stored) == ({1: 2, 2: 3, 3: 4}, 1)
+        assert [version.parent for version in await target.versions()] == [0, 0, 2, 3]
+    async with archive(synchronizer) as home:
+        assert (await home.import_(io.BytesIO(file))).stored == 0
+    await save_versions(ben, 1)
+    assert ben.model.count == 2
+    assert [version.parent for version in await ben.versions()] == [0, 0, 2, 3, 1]
+
+
+async def test_a_hostile_file_stores_nothing(join, synchronizer):
+    await save_versions(await join(persist_interval_ms=0), 3)
+    file = await exported(synchronizer)
+    lines = file.splitlines(keepends=True)
+    hostile = [
+        b"",
+        b"PK\x03\x04",
+        file[:-1],
+        b"".join(lines[:-1]),
+        file.replace(b'"count":3', b'"count":4'),
+        b"".join([*lines[:2], *lines[3:]]),
+        file + b"{}\n",
+        b"[" * 100_000,
+    ]
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        for bad in hostile:
+            with pytest.raises(ExportDamaged):
+                await target.import_(io.BytesIO(bad))
+            assert not await target.versions()
+        assert (await target.import_(io.BytesIO(file))).stored == 3
+
+
+async def test_an_import_goes_on_after_answers_that_were_lost(join, synchronizer, monkeypatch):
+    await save_versions(await join(persist_interval_ms=0), 3)
+    file = await exported(synchronizer)
+    store = Archive._store
+
+    async def store_and_lose(self, save):
+        await store(self, save)
+        raise SynchronizerUnreachable("lost")
+
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        stale = await target.versions()
+        with monkeypatch.context() as patch:
+            patch.setattr(Archive, "_store", store_and_lose)
+            with pytest.raises(SynchronizerUnreachable, match="lost"):
+                await target.import_(io.BytesIO(file))
+
+        # Even when the list of what is there is old, the save ids tell the synchronizer.
+        async def stale_list():
+            return []
+
+        assert not stale
+        monkeypatch.setattr(target, "_stored_versions", stale_list)
+        assert (await target.import_(io.BytesIO(file))).numbers == {1: 1, 2: 2, 3: 3}
+        monkeypatch.undo()
+        assert len(await target.versions()) == 3
+
+
+async def test_an_archive_says_when_the_synchronizer_is_gone(join, synchronizer, tmp_path):
+    await join()
+    with SynchronizerThread(tmp_path / "other") as other:
+        opening = archive(other, name="mine", create=True)
+        opened = await opening.__aenter__()
+        assert not await opened.versions()
+    with pytest.raises(SynchronizerUnreachable, match=r"was lost \(the synchronizer stops\): try again"):
+        await opened.versions()
+    await opening.__aexit__(None, None, None)
