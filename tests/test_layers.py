@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "lint_command": {"errors", "runtime"},
     "definitions": {"errors", "lint_command", "persistence", "runtime"},
     "check_command": {"errors", "stable", "persistence", "runtime", "session", "definitions"},
-    "cli": {"errors", "local_registry", "synchronizer", "lint_command", "check_command"},
+    "archive_command": {"errors", "persistence", "session"},
+    "cli": {"errors", "local_registry", "synchronizer", "lint_command", "check_command", "archive_command"},
     "__init__": {"runtime", "widgets", "jupyter"},
     "testing": {"errors", "stable", "protocol", "runtime", "persistence", "session", "synchronizer"},
 }

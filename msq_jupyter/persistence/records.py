@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from msq_jupyter.errors import SealBroken
+from msq_jupyter.persistence.harmless import harmless, shortened
 from msq_jupyter.persistence.tables import table_html, table_text
 
 
@@ -88,11 +89,11 @@ class VersionList(list[Version]):
             (
                 f"v{v.number}",
                 v.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
-                v.author,
-                v.label,
-                "" if v.schema_version is None else str(v.schema_version),
+                shortened(v.author),
+                shortened(v.label),
+                "" if v.schema_version is None else shortened(str(v.schema_version)),
                 size_text(v.size_bytes),
-                v.code_hash[:8],
+                harmless(v.code_hash[:8]),
             )
             for v in reversed(self)
         ]

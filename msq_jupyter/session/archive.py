@@ -52,6 +52,14 @@ class Checked:
     damage: str
 
 
+@dataclass(frozen=True)
+class ExportReport:
+    """What `Archive.export` wrote: how many versions, and which it left out and why, by number."""
+
+    versions: int
+    left_out: Mapping[int, str]
+
+
 class Archive:
     """The versions of one app and name; made by `open`.
 
@@ -133,7 +141,11 @@ class Archive:
         return found
 
     async def content(self, number: int) -> Any:
-        """The data of one version, JSON; digest and seal were checked.
+        """The data of one version, JSON; digest and seal were checked. Arguments and errors are those of `read`."""
+        return (await self.read(number))[1]
+
+    async def read(self, number: int) -> tuple[Version, Any]:
+        """One version: what is known of it, and its data, JSON.
 
         Args:
             number: the version's, 1 or more.
@@ -145,7 +157,19 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        return (await self._whole(number))[1]
+        self._requests += 1
+        query = protocol.FetchVersion(self._requests, number)
+        answer = await self._ask(query, protocol.VersionContent, lambda a: a.request_id == query.request_id)
+        stored = answer.version
+        if stored is None:
+            numbers = [stored.number for stored in await self._stored_versions()]
+            if number in numbers:
+                raise VersionDamaged(number)
+            newest = f"a version up to {numbers[-1]}" if numbers else "no version, because nothing was saved yet"
+            raise VersionMissing(f"expected {newest} of {self.name!r}, got {number}")
+        if stored.number != number:
+            raise ProtocolError(f"expected version {number}, got {stored.number}")
+        return self._described(stored)[0], content_value(open_content(self._keys, stored))
 
     async def verify(self) -> list[Checked]:
         """Read every version and check its seal and its digests; damage to one hides no other."""
@@ -153,7 +177,7 @@ class Archive:
         for stored in await self._stored_versions():
             damage = ""
             try:
-                await self._whole(stored.number)
+                await self.read(stored.number)
             except (VersionDamaged, SealBroken) as error:
                 damage = str(error)
             found.append(Checked(stored.number, damage))
@@ -161,15 +185,12 @@ class Archive:
 
     # --- taking elsewhere ----------------------------------------------------------------------------------------
 
-    async def export(self, stream: BinaryIO, *, skip_damaged: bool = False) -> dict[int, str]:
+    async def export(self, stream: BinaryIO, *, skip_damaged: bool = False) -> ExportReport:
         """Write all versions as one file, in clear, see `msq_jupyter.persistence.export`.
 
         Args:
             stream: takes bytes; it is written to on a thread.
             skip_damaged: leave out what cannot be read, instead of raising.
-
-        Returns:
-            What was left out and why, by number.
 
         Raises:
             VersionDamaged: as `content`; the file has no end then, and no import takes it. SealBroken likewise.
@@ -194,7 +215,7 @@ class Archive:
             stream.flush()
 
         await asyncio.to_thread(write)
-        return left_out
+        return ExportReport(len(numbers) - len(left_out), left_out)
 
     async def import_(self, stream: BinaryIO) -> ImportReport:
         """Append what a file of `export` holds, sealed anew under this name's password.
@@ -230,23 +251,8 @@ class Archive:
         meta = open_meta(self._keys, stored)
         return version_of(stored, meta), meta
 
-    async def _whole(self, number: int) -> tuple[Version, Any]:
-        self._requests += 1
-        query = protocol.FetchVersion(self._requests, number)
-        answer = await self._ask(query, protocol.VersionContent, lambda a: a.request_id == query.request_id)
-        stored = answer.version
-        if stored is None:
-            numbers = [stored.number for stored in await self._stored_versions()]
-            if number in numbers:
-                raise VersionDamaged(number)
-            newest = f"a version up to {numbers[-1]}" if numbers else "no version, because nothing was saved yet"
-            raise VersionMissing(f"expected {newest} of {self.name!r}, got {number}")
-        if stored.number != number:
-            raise ProtocolError(f"expected version {number}, got {stored.number}")
-        return self._described(stored)[0], content_value(open_content(self._keys, stored))
-
     async def _exported(self, number: int) -> ExportedVersion:
-        version, content = await self._whole(number)
+        version, content = await self.read(number)
         names = ("number", "parent", "time", "author", "label", "session_id", "code_hash", "schema_version", "source")
         return ExportedVersion(content=content, pinned=False, **{name: getattr(version, name) for name in names})
 
