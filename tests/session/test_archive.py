@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from websockets.asyncio.server import serve
 
+from msq_jupyter import protocol
 from msq_jupyter.errors import (
     ArgumentError,
     ExportDamaged,
     NameMissing,
+    NoAnswer,
     SealBroken,
     SynchronizerUnreachable,
     VersionDamaged,
@@ -22,8 +25,11 @@ from msq_jupyter.errors import (
     WrongPassword,
 )
 from msq_jupyter.persistence.export import ExportReader
+from msq_jupyter.persistence.records import VersionMeta, encode_meta
+from msq_jupyter.session import archive as archive_module
 from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.stable import bytes_digest, content_bytes
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
 
@@ -247,6 +253,33 @@ async def test_an_import_goes_on_after_answers_that_were_lost(join, synchronizer
         assert (await target.import_(io.BytesIO(file))).numbers == {1: 1, 2: 2, 3: 3}
         monkeypatch.undo()
         assert len(await target.versions()) == 3
+
+
+async def test_content_that_is_not_what_its_description_names_is_refused(synchronizer):
+    """What somebody with the password could do, and no correct participant does."""
+    async with archive(synchronizer, create=True) as opened:
+        meta = VersionMeta("Ada", "", "s", "c", 1, bytes_digest(content_bytes([1])), 3, "")
+        sealed = {
+            "meta": opened._keys.seal_version("meta", "forged", 0, encode_meta(meta)),
+            "content": opened._keys.seal_version("content", "forged", 0, content_bytes([2])),
+        }
+        await opened._store(protocol.Save("forged", 0, **sealed))
+        assert [version.number for version in await opened.versions()] == [1]
+        with pytest.raises(SealBroken, match="the content of version 1 is not the one that its description names"):
+            await opened.content(1)
+        assert [bool(one.damage) for one in await opened.verify()] == [True]
+
+
+async def test_a_silent_synchronizer_is_not_waited_for_without_end(monkeypatch):
+    async def silent(socket):
+        await socket.wait_closed()
+
+    monkeypatch.setattr(archive_module, "ANSWER_S", 0.01)
+    async with serve(silent, "127.0.0.1", 0) as server:
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        with pytest.raises(NoAnswer, match=rf"{url} did not answer within 0 s: try again"):
+            async with Archive.open(app_id="test", name="room", synchronizer=url):
+                pass
 
 
 async def test_an_archive_says_when_the_synchronizer_is_gone(join, synchronizer, tmp_path):
