@@ -92,16 +92,17 @@ def content_now(plan: Blueprint, replica: Replica, limit_s: float = LIMIT_S) -> 
         for happening in scratch.happenings:
             if isinstance(happening, HandlerFailed) and (happening.model, happening.method) == save:
                 raise happening.error
-        if scratch.pending_save is not None:
-            return scratch.pending_save.content
-    return replica.pending_save.content if replica.pending_save else None
+        if scratch.saves:
+            return scratch.saves[-1].content
+    return replica.saves[-1].content if replica.saves else None
 
 
 def _scratch_copy(plan: Blueprint, replica: Replica) -> Replica:
     """A copy in which nothing is skipped as saved already."""
     scratch = plan.replica(replica.run)
     scratch.restore(replica.snapshot())
-    scratch.pending_save, scratch.content_id = None, ""
+    scratch.saves.clear()
+    scratch.content_id = ""
     return scratch
 
 
