@@ -179,6 +179,10 @@ class Save(Message, frozen=True, tag="Save"):
 
     `parent` is the number of the version this one grew from, 0 for none. `meta` and `content` are sealed
     apart, so that a list of versions needs no contents. `digest` is a keyed one of the content and the id.
+
+    A `draft` waits for its time: it becomes a version when nobody is left who could save it, or when another session
+    is about to start from the newest version. Its id is that of the run, ".", and how many saves the run has wanted;
+    later ones, and the save itself, replace it. Nothing answers it but `SaveFailed`.
     """
 
     save_id: str
@@ -186,6 +190,7 @@ class Save(Message, frozen=True, tag="Save"):
     meta: bytes
     content: bytes
     digest: bytes = b""
+    draft: bool = False
 
 
 class Report(Message, frozen=True, tag="Report"):

@@ -36,7 +36,7 @@ PURE = [
     *(PACKAGE / "persistence").glob("*.py"),
     PACKAGE / "stable.py",
     PACKAGE / "protocol.py",
-    *(PACKAGE / "synchronizer" / name for name in ("sequencer.py", "clock.py", "records.py")),
+    *(PACKAGE / "synchronizer" / name for name in ("sequencer.py", "clock.py", "drafts.py", "records.py")),
     PACKAGE / "session" / "client.py",
     PACKAGE / "session" / "saving.py",
 ]

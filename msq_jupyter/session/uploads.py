@@ -49,20 +49,21 @@ class Uploads:
         self.saver = saver
 
     def save_if_due(self, replica: Replica, *, at_once: bool) -> None:
-        """Upload what the replica has to save, if it is our turn and the time.
+        """Upload what the replica has to save, if it is our turn and the time; until then as a draft.
 
         Args:
             replica: whose pending content.
             at_once: keep no distance to the last upload.
         """
         pending = replica.pending_save
-        now_s = time.monotonic()
-        if pending is None or not self.saver.due(pending, list(replica.views), now_s, at_once=at_once):
+        if pending is None:
             return
-        self.saver.uploading(pending, now_s)
         parent = replica.last_save.number if replica.last_save else 0
-        self._connection.call(self._client.tell, self._sealer.seal(pending, parent))
-        logger.debug("uploading %s as %s", size_text(len(pending.content)), pending.save_id)
+        upload = self.saver.begin(pending, parent, list(replica.views), time.monotonic(), at_once=at_once)
+        if upload == "nothing":
+            return
+        self._connection.call(self._client.tell, self._sealer.seal(pending, parent, draft=upload == "draft"))
+        logger.debug("uploading %s as %s %s", size_text(len(pending.content)), upload, pending.save_id)
 
     def stored(self, number: int) -> None:
         """A version is stored, ours or another one's."""

@@ -33,7 +33,7 @@ class VersionSealer:
         self.source = source
         self._author = author
 
-    def seal(self, pending: PendingSave, parent: int) -> protocol.Save:
+    def seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
         """What to upload for pending content that grew from version `parent`, 0 for none."""
         meta = VersionMeta(
             author=pending.author or self._author,
@@ -52,6 +52,7 @@ class VersionSealer:
             seal("meta", pending.save_id, parent, encode_meta(meta)),
             seal("content", pending.save_id, parent, pending.content),
             self._keys.save_digest(pending.save_id, pending.content_id),
+            draft,
         )
 
     def open_content(self, stored: protocol.StoredVersion) -> bytes:

@@ -39,6 +39,14 @@ class ViewRecord(msgspec.Struct, frozen=True):
     present: bool
 
 
+class Draft(msgspec.Struct, frozen=True):
+    """What a run is about to save; `view_id` uploaded it at `time_s`, in seconds since 1970."""
+
+    view_id: str
+    time_s: float
+    save: Save
+
+
 class StoredRun(msgspec.Struct, frozen=True):
     """A run as the storage has it.
 
@@ -48,6 +56,7 @@ class StoredRun(msgspec.Struct, frozen=True):
         snapshot_seq: of the newest snapshot, 0 for none.
         tail_bytes: size of the entries after that snapshot.
         saves: numbers of the versions that have a `Saved` in this run's log.
+        draft: the newest one, None when there is none.
     """
 
     record: RunRecord
@@ -57,13 +66,20 @@ class StoredRun(msgspec.Struct, frozen=True):
     tail_bytes: int = 0
     views: list[ViewRecord] = []
     saves: list[int] = []
+    draft: Draft | None = None
 
 
 class StoredIndex(msgspec.Struct, frozen=True):
-    """What is known of a persistent id without reading a version: `numbers` maps `save_id` to version number."""
+    """What is known of a persistent id without reading a version.
+
+    Attributes:
+        numbers: of each version by its `save_id`.
+        drafting: ids of the sessions whose newest run has a draft.
+    """
 
     password_check: bytes
     numbers: dict[str, int]
+    drafting: list[str] = []
 
 
 class Append(msgspec.Struct, frozen=True):
@@ -94,6 +110,7 @@ class Writes(msgspec.Struct):
         time_ms: the new value of `StoredRun.time_ms`, None to keep the old one.
         versions: to append, each with its number and its time in seconds since 1970.
         saves: numbers whose `Saved` is among the entries.
+        draft: takes the place of the one there was; None only removes that, UNSET keeps it.
     """
 
     run: str
@@ -105,9 +122,9 @@ class Writes(msgspec.Struct):
     snapshot: Snapshot | None = None
     versions: list[tuple[int, float, Save]] = msgspec.field(default_factory=list)
     saves: list[int] = msgspec.field(default_factory=list)
+    draft: Draft | msgspec.UnsetType | None = msgspec.UNSET
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        return bool(
-            self.opened or self.entries or self.views or self.time_ms is not None or self.snapshot or self.versions
-        )
+        has_rows = self.opened or self.entries or self.views or self.snapshot or self.versions
+        return bool(has_rows) or self.time_ms is not None or self.draft is not msgspec.UNSET

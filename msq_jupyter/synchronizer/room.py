@@ -51,12 +51,14 @@ class Shelf:
         rooms: by session id, the newest run of each.
         talk: what everybody in them tells each other.
         archives: how many connections read and append versions without being in a session.
+        drafting: ids of the sessions that have a draft in the storage, and perhaps no room.
         failed: memory is ahead of the storage: forget it and read it again.
     """
 
     persistent_id: str
     password_check: bytes
     versions: VersionIndex
+    drafting: list[str] = field(default_factory=list)
     rooms: dict[str, Room] = field(default_factory=dict)
     talk: Talk = field(default_factory=Talk)
     archives: int = 0
@@ -188,6 +190,18 @@ class Room:
         self.sequencer.disconnect(member.number, now_ms())
         self._journal.touch(self)
 
+    def advance(self) -> None:
+        """Time went by."""
+        self.sequencer.advance(now_ms())
+        self._journal.touch(self)
+
+    def promote_draft(self) -> bool:
+        """What waits to be saved becomes a version; whether anything did."""
+        promoted = self.sequencer.promote_draft(now_ms())
+        if promoted:
+            self._journal.touch(self)
+        return promoted
+
     def stop(self, retry_after_ms: float) -> None:
         """An orderly end: write the exact time, tell everybody when to connect again, send them away."""
         self.sequencer.stop(now_ms())
@@ -314,8 +328,7 @@ class Room:
         if self._forget_due_ms is not None and now >= self._forget_due_ms and self.sequencer.is_empty:
             self._on_forgotten(self)
         else:
-            self.sequencer.advance(now)
-            self._journal.touch(self)
+            self.advance()
 
 
 def frame_of(message: protocol.Message) -> bytes:

@@ -59,9 +59,10 @@ class Rooms:
             try:
                 if not hmac.compare_digest(shelf.password_check, join.password_check):
                     return _WRONG_PASSWORD
+                await self._promote_drafts(shelf, join.session_id)
                 room = await self._newest_run(shelf, join.session_id)
                 if room:
-                    room.sequencer.advance(now_ms())
+                    room.advance()
                     # Edited back: others saved a newer version since, with other code, and nobody is here to be hurt.
                     outdated = shelf.versions.head > room.sequencer.newest_version
                     if not (outdated and room.sequencer.is_empty):
@@ -109,7 +110,7 @@ class Rooms:
             await self._journal.handed_over()
             stored = await self._journal.call(Storage.load_index, persistent_id)
             if stored is not None:
-                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored.numbers))
+                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored.numbers), stored.drafting)
                 self._shelves[persistent_id] = shelf
         return shelf
 
@@ -118,6 +119,23 @@ class Rooms:
         shelf = Shelf(first.persistent_id, first.password_check, VersionIndex())
         self._shelves[first.persistent_id] = shelf
         return shelf
+
+    async def _promote_drafts(self, shelf: Shelf, session_id: str) -> None:
+        """Before a session starts from the newest version: whatever waits in the others becomes one.
+
+        Nobody is waited for, neither those who are away nor those who are there: whoever joins with edited code finds
+        what the kernel that was killed a moment ago had collected, though its connection may not have broken yet.
+        """
+        while shelf.drafting:
+            await self._newest_run(shelf, shelf.drafting[-1])
+            shelf.drafting.pop()
+        own = shelf.rooms.get(session_id)
+        if own is not None:
+            own.advance()
+            if not own.sequencer.is_empty:
+                return  # it goes on where it is
+        if sum(room.promote_draft() for room in shelf.rooms.values()):
+            await self._journal.handed_over()
 
     async def _newest_run(self, shelf: Shelf, session_id: str) -> Room | None:
         room = shelf.rooms.get(session_id)
@@ -148,6 +166,9 @@ class Rooms:
 
     def _add(self, shelf: Shelf, sequencer: Sequencer) -> Room:
         room = Room(sequencer, shelf, self._journal, self._forget)
+        if not shelf.failed:
+            # Its last room may have been forgotten while the storage was asked.
+            self._shelves[shelf.persistent_id] = shelf
         shelf.rooms[sequencer.record.session_id] = room
         # A first turn, so that it is forgotten like any other even if nobody enters.
         self._journal.touch(room)

@@ -14,6 +14,9 @@ A view is in the session while it is connected or away, that is disconnected for
 | away        | connected                     |              | out, exits |            |
 
 Exits and joins of a turn become one `Membership`, exits first. It is written before any event of a view that is in it.
+
+A draft (see `drafts`) becomes a version with the exit of the last view, and before another session reads the head. That
+does not wait for views that are away: a version more harms nobody, and if they return they find it in the log.
 """
 
 from __future__ import annotations
@@ -40,7 +43,8 @@ from msq_jupyter.protocol import (
 )
 from msq_jupyter.synchronizer.audits import Audits
 from msq_jupyter.synchronizer.clock import SessionClock
-from msq_jupyter.synchronizer.records import RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.drafts import Drafts
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
 
 #: How long after a restart the views that were in are waited for, at least: they find out, wait, connect again.
 RESTART_GRACE_MS = 5_000.0
@@ -124,6 +128,7 @@ class Sequencer:
         self._snapshot_seq = stored.snapshot_seq
         self._tail_bytes = stored.tail_bytes
         self._saves = set(stored.saves)
+        self._drafts = Drafts(stored.record.run, stored.draft, versions.numbers)
         self._views = {view.view_id: _View(view.counter, view.rejoin_limit_ms) for view in stored.views}
         # Connections in the order they came, and when the time of views that are away is over.
         self._connected: dict[int, str] = {}
@@ -249,6 +254,15 @@ class Sequencer:
             del self._away[view_id]
             self._exit(view_id, now_ms)
 
+    def promote_draft(self, now_ms: float) -> bool:
+        """Make a version of the draft, if there is one; whether there was."""
+        self._drop_draft_of_suspect()
+        draft = self._drafts.held
+        if draft is None or self._is_over:
+            return False
+        self._store(draft.view_id, draft.save, now_ms, draft.time_s)
+        return True
+
     def stop(self, now_ms: float) -> None:
         """An orderly end: the next turn, which is the last one, writes the exact time."""
         self._clock.stop(now_ms)
@@ -258,6 +272,7 @@ class Sequencer:
         """Hand over what the steps since the last turn amount to."""
         self._write_membership(now_ms)
         self._settle_audit(now_ms)
+        self._drop_draft_of_suspect()
         if not self._is_over:
             self._begin_audit(now_ms)
         tick = None
@@ -325,15 +340,26 @@ class Sequencer:
             self._append(Event(self._seq + 1, time_ms, view_id, counter, payload), now_ms)
 
     def _save(self, connection: int, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
+        is_stored = save.save_id in self._versions.numbers
+        reason = "" if is_stored else self._why_unsaveable(view_id, save)
+        if reason:
+            self._replies.append((connection, SaveFailed(save.save_id, reason)))
+        elif not save.draft:
+            self._store(view_id, save, now_ms, time_s)
+        elif not is_stored:
+            draft = Draft(view_id, time_s, save)
+            if self._drafts.offer(draft):
+                self._writes.draft = draft
+
+    def _store(self, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
+        """Append a version, if it is not there, and its `Saved`, if this run has none."""
         number = self._versions.numbers.get(save.save_id)
         if number is None:
-            reason = self._why_unsaveable(view_id, save)
-            if reason:
-                self._replies.append((connection, SaveFailed(save.save_id, reason)))
-                return
             number = self._versions.append(save.save_id)
             self._writes.versions.append((number, time_s, save))
-        elif number in self._saves:
+        if self._drafts.stored(save.save_id):
+            self._writes.draft = None
+        if number in self._saves:
             return
         self._announce(view_id, now_ms)
         self._saves.add(number)
@@ -344,7 +370,14 @@ class Sequencer:
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):
             return "this replica differs from those of the others, who save instead; it is being restored"
+        if save.draft and (reason := self._drafts.why_not(save.save_id)):
+            return reason
         return self._versions.why_unsaveable(save)
+
+    def _drop_draft_of_suspect(self) -> None:
+        # Those whose replicas are right upload theirs when they see it missing for too long.
+        if self._drafts.held and self._audits.is_suspect(self._drafts.held.view_id):
+            self._drafts.held = self._writes.draft = None
 
     # --- views ---------------------------------------------------------------------------------------------------
 
@@ -363,6 +396,7 @@ class Sequencer:
         self._changed.add(view_id)
         self._audits.left(view_id)
         if self.is_empty:
+            self.promote_draft(now_ms)
             self._clock.stop(now_ms)
 
     def _view_record(self, view_id: str) -> ViewRecord:

@@ -14,6 +14,7 @@ directory open: the operating system drops its lock when the process dies.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -21,16 +22,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
+import msgspec
 
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
-from msq_jupyter.protocol import Save, Snapshot, StoredVersion
-from msq_jupyter.synchronizer.records import Append, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
-
-SCHEMA_VERSION = 1
+from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
+from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 
 # `position` is the order in which runs were started. Contents come last, so that a list of versions reads no content.
-_SCHEMA = """
+_FIRST_SCHEMA = """
 CREATE TABLE persistent_ids (persistent_id TEXT PRIMARY KEY, password_check BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE runs (
     position INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, persistent_id TEXT NOT NULL, session_id TEXT NOT NULL,
@@ -50,6 +50,16 @@ CREATE TABLE versions (
     time_s REAL NOT NULL, digest BLOB NOT NULL, meta BLOB NOT NULL, content BLOB NOT NULL,
     UNIQUE (persistent_id, number), UNIQUE (persistent_id, save_id));
 """
+# A draft is kept as it came over the wire, so that a message with more in it needs no other table.
+_DRAFTS = """
+CREATE TABLE drafts (
+    position INTEGER PRIMARY KEY, view_id TEXT NOT NULL, time_s REAL NOT NULL, digest BLOB NOT NULL,
+    save BLOB NOT NULL);
+"""
+
+#: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
+SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS)
+SCHEMA_VERSION = len(SCHEMA_STEPS)
 
 _SETTINGS = """
 PRAGMA journal_mode = WAL;
@@ -59,6 +69,8 @@ PRAGMA wal_autocheckpoint = 4000;
 
 #: Snapshots kept for each run: the newest, and the one before it.
 SNAPSHOTS_KEPT = 2
+
+logger = logging.getLogger("msq_jupyter.synchronizer")
 
 
 class Storage:
@@ -136,6 +148,8 @@ class Storage:
         for number, time_s, save in writes.versions:
             self._write_version(persistent_id, number, time_s, save)
         execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
+        if writes.draft is not msgspec.UNSET:
+            self._write_draft(position, writes.draft)
 
     def _open_name(self, persistent_id: str, password_check: bytes) -> None:
         self._database.execute("INSERT OR IGNORE INTO persistent_ids VALUES (?, ?)", (persistent_id, password_check))
@@ -149,6 +163,13 @@ class Storage:
             "(SELECT seq FROM snapshots WHERE position = ? ORDER BY seq DESC LIMIT ?)",
             (position, position, SNAPSHOTS_KEPT),
         )
+
+    def _write_draft(self, position: int, draft: Draft | None) -> None:
+        self._database.execute("DELETE FROM drafts WHERE position = ?", (position,))
+        if draft:
+            save = encode(draft.save)
+            row = (position, draft.view_id, draft.time_s, _digest(b"", save), save)
+            self._database.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?)", row)
 
     def _write_version(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
         digest = _digest(save.meta, save.content)
@@ -169,7 +190,11 @@ class Storage:
         numbers = self._database.execute(
             "SELECT save_id, number FROM versions WHERE persistent_id = ?", (persistent_id,)
         ).fetchall()
-        return StoredIndex(row[0], dict(numbers))
+        drafting = self._database.execute(
+            "SELECT session_id FROM drafts JOIN runs USING (position) WHERE persistent_id = ? ORDER BY position",
+            (persistent_id,),
+        )
+        return StoredIndex(row[0], dict(numbers), [session_id for (session_id,) in drafting])
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
@@ -200,7 +225,21 @@ class Storage:
                 ViewRecord(view_id, counter, limit_ms, bool(inside)) for view_id, counter, limit_ms, inside in views
             ],
             saves=[number for (number,) in saves],
+            draft=self._read_draft(position),
         )
+
+    def _read_draft(self, position: int) -> Draft | None:
+        row = self._database.execute(
+            "SELECT view_id, time_s, digest, save FROM drafts WHERE position = ?", (position,)
+        ).fetchone()
+        if row is None:
+            return None
+        view_id, time_s, digest, save = row
+        if digest != _digest(b"", save):
+            # It is not a version yet: without it there is the one before, with it one that nobody could read.
+            logger.error("a draft of view %s is damaged in the data directory, and is left out", view_id)
+            return None
+        return Draft(view_id, time_s, msgspec.msgpack.decode(save, type=Save))
 
     def read_entries(self, run: str, after_seq: int, until_seq: int, size_bytes: int) -> list[bytes]:
         """Encoded entries from `after_seq` (without) on, in order.
@@ -305,8 +344,8 @@ def _open(path: Path) -> sqlite3.Connection:
                 f"expected {path} with schema {SCHEMA_VERSION} or older, got {found}: "
                 "a newer msq_jupyter wrote it; update this one"
             )
-        if found == 0:
-            database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        for version, step in enumerate(SCHEMA_STEPS[found:], found + 1):
+            database.executescript(f"BEGIN; {step} PRAGMA user_version = {version}; COMMIT;")
     except sqlite3.DatabaseError as error:
         database.close()
         raise StorageUnreadable(

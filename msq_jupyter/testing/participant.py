@@ -433,10 +433,10 @@ class Participant:
         if pending is None:
             return
         self._watch()
-        if self._saver.due(pending, list(replica.views), self._now_s, at_once=at_once):
-            self._saver.uploading(pending, self._now_s)
-            parent = replica.last_save.number if replica.last_save else 0
-            self.client.tell(self._sealer.seal(pending, parent))
+        parent = replica.last_save.number if replica.last_save else 0
+        upload = self._saver.begin(pending, parent, list(replica.views), self._now_s, at_once=at_once)
+        if upload != "nothing":
+            self.client.tell(self._sealer.seal(pending, parent, draft=upload == "draft"))
             self._pump()
 
     def _watch(self) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from msq_jupyter.protocol import Snapshot, StoredVersion
-from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.testing.faults import InvariantBroken
 
 
@@ -20,6 +22,7 @@ class RunRows:
     views: dict[str, ViewRecord] = field(default_factory=dict)
     saves: list[int] = field(default_factory=list)
     snapshot: Snapshot | None = None
+    draft: Draft | None = None
 
 
 class MemoryStorage:
@@ -67,6 +70,8 @@ class MemoryStorage:
                 StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content)
             )
         rows.saves += writes.saves
+        if writes.draft is not msgspec.UNSET:
+            rows.draft = writes.draft
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
         """What is known of a persistent id, or None when it was never used."""
@@ -74,7 +79,10 @@ class MemoryStorage:
         if password_check is None:
             return None
         versions = self._versions.get(persistent_id, [])
-        return StoredIndex(password_check, {version.save_id: version.number for version in versions})
+        numbers = {version.save_id: version.number for version in versions}
+        records = [rows.record for rows in self._runs.values() if rows.draft]
+        drafting = [record.session_id for record in records if record.persistent_id == persistent_id]
+        return StoredIndex(password_check, numbers, drafting)
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
@@ -89,6 +97,7 @@ class MemoryStorage:
                     tail_bytes=sum(map(len, rows.entries[snapshot_seq:])),
                     views=list(rows.views.values()),
                     saves=list(rows.saves),
+                    draft=rows.draft,
                 )
         return None
 

@@ -15,7 +15,7 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
-from msq_jupyter.synchronizer.records import RunRecord
+from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
 from msq_jupyter.testing.ledger import Ledger
@@ -208,8 +208,11 @@ class SimulatedSynchronizer:
             visitor, join = self._queue[0]
             if (self._writing or self._touched) and self.find(join.persistent_id, join.session_id) is None:
                 return
+            shelf = self._shelf(join)
+            if self._promote_drafts(shelf, join.session_id):
+                return  # the newest version is read when it is written
             self._queue.popleft()
-            run = self._find(join)
+            run = self._find(shelf, join)
             if isinstance(run, Refused):
                 visitor.link.down(protocol.encode(run))
                 visitor.link.close_down()
@@ -235,23 +238,47 @@ class SimulatedSynchronizer:
             if not visitor.lost:
                 self._listen(visitor, run, frame)
 
-    def _find(self, join: Join) -> LiveRun | Refused:
+    def _shelf(self, join: Join) -> Shelf:
         shelf = self._shelves.get(join.persistent_id)
         if shelf is None:
-            index = self.storage.load_index(join.persistent_id)
-            password_check = index.password_check if index else join.password_check
-            shelf = Shelf(join.persistent_id, password_check, VersionIndex(index.numbers if index else None))
+            index = self.storage.load_index(join.persistent_id) or StoredIndex(join.password_check, {})
+            versions = VersionIndex(index.numbers)
+            shelf = Shelf(join.persistent_id, index.password_check, versions, index.drafting)
             self._shelves[join.persistent_id] = shelf
+        return shelf
+
+    def _promote_drafts(self, shelf: Shelf, session_id: str) -> bool:
+        while shelf.drafting:
+            self._newest_run(shelf, shelf.drafting.pop())
+        own = shelf.rooms.get(session_id)
+        if own is not None:
+            own.sequencer.advance(self._timeline.now_ms)
+            self._touch(own)
+            if not own.sequencer.is_empty:
+                return False
+        promoted = [run for run in shelf.rooms.values() if run.sequencer.promote_draft(self._timeline.now_ms)]
+        for run in promoted:
+            self._touch(run)
+        self._ledger.counters["drafts promoted at a join"] += len(promoted)
+        return bool(promoted)
+
+    def _newest_run(self, shelf: Shelf, session_id: str) -> LiveRun | None:
+        run = shelf.rooms.get(session_id)
+        if run is None:
+            stored = self.storage.load_run(shelf.persistent_id, session_id)
+            if stored is None:
+                return None
+            now_ms = self._timeline.now_ms
+            run = self._add(shelf, Sequencer(stored, shelf.versions, now_ms, self._restarted_ms))
+        return run
+
+    def _find(self, shelf: Shelf, join: Join) -> LiveRun | Refused:
         if not hmac.compare_digest(shelf.password_check, join.password_check):
             return Refused("wrong_password", "this name is in use here with another password")
-        run = shelf.rooms.get(join.session_id)
-        now_ms = self._timeline.now_ms
-        if run is None:
-            stored = self.storage.load_run(join.persistent_id, join.session_id)
-            if stored is not None:
-                run = self._add(shelf, Sequencer(stored, shelf.versions, now_ms, self._restarted_ms))
+        run = self._newest_run(shelf, join.session_id)
         if run is not None:
-            run.sequencer.advance(now_ms)
+            run.sequencer.advance(self._timeline.now_ms)
+            self._touch(run)
             outdated = shelf.versions.head > run.sequencer.newest_version
             if not (outdated and run.sequencer.is_empty):
                 return run
