@@ -6,6 +6,7 @@ It knows what nobody in the simulation knows, and compares:
 * an event is in the logs once, as the participant published it, and in the order in which it did;
 * every participant is given a prefix of its run's log, and a time that never shrinks;
 * every replica wants to save the same content under the same id, and that content is what is stored;
+* content that was uploaded as a draft is in the versions, it or what came after it, when nobody is left to save it;
 * replicas that stand at the same entry and time are equal byte for byte.
 """
 
@@ -15,6 +16,8 @@ import zlib
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 
+import msgspec
+
 from msq_jupyter import protocol
 from msq_jupyter.persistence.records import decode_meta
 from msq_jupyter.runtime.differences import first_difference, twin_of
@@ -22,7 +25,7 @@ from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.stable import bytes_digest
-from msq_jupyter.synchronizer.records import RunRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, Writes
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.testing.faults import InvariantBroken, NotConverged
 
@@ -41,6 +44,8 @@ class RunBook:
     entries: list[protocol.Entry] = field(default_factory=list)
     counters: Counter[str] = field(default_factory=Counter)
     told_ms: float = 0.0
+    present: set[str] = field(default_factory=set)
+    draft: Draft | None = None
 
 
 @dataclass
@@ -104,6 +109,7 @@ class Ledger:
             self._write_down(book, protocol.decode_entry(encoded))
         for number, _, save in writes.versions:
             self._check_version(book, number, save)
+        self._check_draft(book, writes)
         if writes.snapshot:
             self.counters["snapshots"] += 1
 
@@ -171,6 +177,25 @@ class Ledger:
             raise InvariantBroken(f"version {number} is not what the replicas wanted to save as {save.save_id}")
         self.counters["versions"] += 1
 
+    def _check_draft(self, book: RunBook, writes: Writes) -> None:
+        for view in writes.views:
+            (book.present.add if view.present else book.present.discard)(view.view_id)
+        before = book.draft
+        if writes.draft is not msgspec.UNSET:
+            book.draft = writes.draft
+            self.counters["drafts"] += writes.draft is not None
+        promoted = [save.save_id for _, _, save in writes.versions if save.draft]
+        self.counters["promoted drafts"] += len(promoted)
+        kept = {_place(save.save_id) for _, _, save in writes.versions}
+        if book.draft is not None:
+            kept.add(_place(book.draft.save.save_id))
+        if before is not None and not any(place >= _place(before.save.save_id) for place in kept):
+            if not self.counters["flips"]:
+                raise InvariantBroken(f"{before.save.save_id} was dropped, and neither it nor a later save is stored")
+            self.counters["drafts of a flipped replica"] += 1
+        if book.draft is not None and not book.present:
+            raise InvariantBroken(f"everybody has left {book.record.run}, and {book.draft.save.save_id} is no version")
+
     # --- the participants' side ----------------------------------------------------------------------------------
 
     def publish(self, view_id: str, payload: bytes) -> None:
@@ -217,6 +242,11 @@ class Ledger:
                 require_equal(name, replica, other, twin_of(replica, other_state))
         if len(self._states) > STATES_KEPT:
             self._states.popitem(last=False)
+
+
+def _place(save_id: str) -> int:
+    """Which of the saves of its run this is."""
+    return int(save_id.rpartition(".")[2])
 
 
 def require_equal(name: str, replica: Replica, other_name: str, other: Replica) -> None:

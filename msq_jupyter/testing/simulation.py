@@ -223,6 +223,11 @@ class Room:
         return self._plan.session_id
 
     @property
+    def persistent_id(self) -> str:
+        """Identity of what is saved, shared by rooms of one name."""
+        return self._plan.arguments.persistent_id
+
+    @property
     def errors(self) -> list[HandlerFailed]:
         """What methods of models raised, on any replica."""
         return [error for participant in self._everybody for error in participant.errors]

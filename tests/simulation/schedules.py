@@ -15,6 +15,7 @@ REQUIRED = (
     *("resumes", "starts from a snapshot", "starts from init", "snapshots", "resent events", "joins", "exits"),
     *("events", "saves", "uploads", "versions", "runs", "runs from a version", "code edits", "comparisons"),
     *("errors in handlers", "questions", "returns", "branches"),
+    *("drafts", "promoted drafts", "drafts promoted at a join", "deaths with a draft", "deaths of everything"),
 )
 
 
@@ -41,6 +42,8 @@ class Schedule:
             self.leave_and_return(rooms[0], alone=len(rooms) == 1)
         if draw.random() < 0.5:
             self.edit(rooms[0], EditedProgram if len(rooms) == 1 else Program)
+        elif len(rooms) == 1:
+            self.die_and_edit(rooms[0])
         assert self.answered <= self.asked
 
     def a_room(self, model: type[Program], size: int) -> Room:
@@ -68,9 +71,9 @@ class Schedule:
                 room.anybody().ask(protocol.ListVersions, self.on_answer)
             room.run(draw.choice((0, 10, 60, 250, 600)))
 
-    def step(self, person: Participant) -> None:
+    def step(self, person: Participant, deed: str | None = None) -> None:
         self.numbers[person.name] += 1
-        step = {"do": self.draw.choice(DEEDS), "by": person.name, "number": self.numbers[person.name]}
+        step = {"do": deed or self.draw.choice(DEEDS), "by": person.name, "number": self.numbers[person.name]}
         person.publish("program", "step", {**step, "amount": self.draw.randint(1, 30)})
 
     def on_answer(self, answer: protocol.Versions) -> None:
@@ -106,6 +109,35 @@ class Schedule:
             assert room.model.total == head.data["total"]
         self.busy_hours([room], 3)
         self.check(room)
+
+    def die_and_edit(self, room: Room) -> None:
+        """Everybody's kernel is killed soon after saves that wait for their time, then edited code comes."""
+        draw, simulation, synchronizer = self.draw, self.simulation, self.simulation.synchronizer
+        room.leave_all()
+        room = simulation.room(
+            Program, draw.randint(1, 3), persist_interval_ms=20_000, rejoin_limit_ms=1_000, raise_errors=False
+        )
+        for _ in range(3):
+            self.step(room.anybody(), "save")
+            room.run(draw.choice((10, 300, 900)))
+        run = synchronizer.storage.load_run(room.persistent_id, room.session_id)
+        for person in list(room.participants):
+            room.kill(person)
+        if synchronizer.is_up and draw.random() < 0.4:
+            synchronizer.crash()
+            synchronizer.start()
+            simulation.counters["deaths of everything"] += 1
+        simulation.run_calmly(draw.choice((0, 100, 6_000)))
+        heir = self.a_room(EditedProgram, 1)
+        if run is not None and run.draft is not None:
+            simulation.counters["deaths with a draft"] += 1
+            name, _, number = run.draft.save.save_id.rpartition(".")
+            stored = synchronizer.storage.list_versions(room.persistent_id)
+            places = [version.save_id.rpartition(".") for version in stored]
+            # A save may have been on its way when its sender was killed.
+            as_late = [index for index, place in enumerate(places) if place[0] == name and int(place[2]) >= int(number)]
+            assert heir.model.begun_with == heir.versions[as_late[-1]].data
+        self.check(heir)
 
 
 def play(seed: int) -> Counter[str]:

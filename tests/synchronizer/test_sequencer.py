@@ -16,7 +16,7 @@ from msq_jupyter.protocol import Audit, Event, Join, Leave, Membership, Report, 
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.audits import AUDIT_WAIT_MS
 from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
-from msq_jupyter.synchronizer.records import RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, Turn, VersionIndex
 
 TIME_S = 1_764_000_000.5
@@ -44,6 +44,7 @@ class Disk:
     snapshot_seq: int = 0
     saves: list[int] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    draft: Draft | None = None
 
     def write(self, writes: Writes) -> None:
         assert writes.first_seq == len(self.entries) + 1
@@ -53,10 +54,12 @@ class Disk:
         self.snapshot_seq = writes.snapshot.seq if writes.snapshot else self.snapshot_seq
         self.saves += writes.saves
         self.numbers.update((save.save_id, number) for number, _, save in writes.versions)
+        self.draft = self.draft if writes.draft is msgspec.UNSET else writes.draft
 
     def stored(self) -> StoredRun:
         views = list(self.views.values())
-        return StoredRun(RECORD, self.time_ms, len(self.entries), self.snapshot_seq, 0, views, self.saves)
+        seqs = (len(self.entries), self.snapshot_seq)
+        return StoredRun(RECORD, self.time_ms, *seqs, 0, views, self.saves, self.draft)
 
 
 class Play:

@@ -1,0 +1,81 @@
+"""When one participant uploads what waits to be saved, and how; no clock, no connection."""
+
+from __future__ import annotations
+
+import pytest
+
+from msq_jupyter.runtime.saves import PendingSave
+from msq_jupyter.session.saving import DRAFT_S, RETRY_S, TURN_S, Saver
+
+INTERVAL_S = 5.0
+VIEWS = ["ada", "bob", "cyd"]
+
+
+def pending(number: int, view_id: str = "ada") -> PendingSave:
+    return PendingSave(f"run.{number}", b"content", "content id", view_id, view_id)
+
+
+def busy_saver(view_id: str = "ada") -> Saver:
+    """One that has a version stored at time 0."""
+    saver = Saver(view_id, INTERVAL_S)
+    assert saver.begin(pending(1, view_id), 0, VIEWS, 0.0) == "save"
+    saver.stored()
+    return saver
+
+
+def test_5_4_the_first_save_goes_out_at_once_the_next_as_a_draft_and_then_as_a_version():
+    saver = busy_saver()
+    uploads = [(now_s / 100, saver.begin(pending(2), 1, VIEWS, now_s / 100)) for now_s in range(1, 600)]
+    assert [upload for upload in uploads if upload[1] != "nothing"] == [(DRAFT_S, "draft"), (INTERVAL_S, "save")]
+
+
+def test_5_4_drafts_keep_their_distance_and_the_newest_content_wins():
+    saver = busy_saver()
+    drafts = []
+    for step in range(1, 20):  # the content changes every 100 ms
+        if saver.begin(pending(step + 1), 1, VIEWS, step / 10) == "draft":
+            drafts.append(step)
+    assert drafts == [5, 10, 15]
+
+
+def test_5_4_after_a_quiet_while_a_draft_goes_up_at_once():
+    saver = busy_saver()
+    assert saver.begin(pending(2), 1, VIEWS, DRAFT_S + 1) == "draft"
+
+
+def test_5_4_no_draft_before_the_number_of_its_parent_is_known():
+    saver = Saver("ada", INTERVAL_S)
+    saver.begin(pending(1), 0, VIEWS, 0.0)
+    assert saver.begin(pending(2), 0, VIEWS, 3.0) == "nothing"
+    saver.stored()
+    assert saver.begin(pending(2), 1, VIEWS, 3.0) == "draft"
+    # Somebody else saved what came before: it grew from that now.
+    assert saver.begin(pending(2), 2, VIEWS, 4.0) == "draft"
+
+
+def test_5_4_leaving_uploads_the_save_itself_though_its_draft_went_up():
+    saver = busy_saver()
+    assert saver.begin(pending(2), 1, VIEWS, 1.0) == "draft"
+    assert saver.begin(pending(2), 1, VIEWS, 1.1, at_once=True) == "save"
+
+
+@pytest.mark.parametrize("trouble", ["reconnected", "refused"])
+def test_5_4_a_draft_that_may_be_lost_or_was_refused_goes_up_again(trouble: str):
+    saver = busy_saver()
+    assert saver.begin(pending(2), 1, VIEWS, 1.0) == "draft"
+    if trouble == "reconnected":
+        saver.reconnected()
+    else:
+        saver.refused("disk full", 1.0)
+        assert saver.begin(pending(2), 1, VIEWS, 0.99 + RETRY_S) == "nothing"
+    assert saver.begin(pending(2), 1, VIEWS, 1.0 + RETRY_S) == "draft"
+
+
+@pytest.mark.parametrize(("view_id", "place"), [("bob", 1), ("cyd", 2), ("a stranger", 3)])
+def test_5_5_the_others_take_over_with_drafts_too_each_one_later(view_id: str, place: int):
+    saver = Saver(view_id, 100.0)
+    assert saver.begin(pending(2), 1, VIEWS, 10.0) == "nothing"
+    assert saver.begin(pending(3), 1, VIEWS, 9.99 + place * TURN_S) == "nothing"
+    assert saver.begin(pending(3), 1, VIEWS, 10.0 + place * TURN_S) == "draft"
+    assert saver.begin(pending(4), 1, VIEWS, 9.99 + 2 * place * TURN_S) == "nothing"
+    assert saver.begin(pending(4), 1, VIEWS, 10.0 + 2 * place * TURN_S) == "draft"
