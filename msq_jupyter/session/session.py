@@ -161,7 +161,7 @@ class SessionCore(History):
             debug: "session" logs joining, loading and saving; "state" checks the models after every event.
             join_timeout_s: joining fails after so many seconds.
             rejoin_limit_ms: how long a lost connection may take to come back without the models noticing, 0 to 60000.
-            persist_interval_ms: saves that follow each other faster are uploaded this far apart, the last one wins.
+            persist_interval_ms: saves that follow each other faster become versions this far apart, the last one wins.
             persisted: what a session that does not exist yet starts from: "latest", "ignore", or a version's number.
             code_hash: used instead of the hash of the model's code; you vouch that the code is the same.
 

@@ -135,6 +135,7 @@ class Rooms:
             if not own.sequencer.is_empty:
                 return  # it goes on where it is
         if sum(room.promote_draft() for room in shelf.rooms.values()):
+            # The storage is asked for the newest version next.
             await self._journal.handed_over()
 
     async def _newest_run(self, shelf: Shelf, session_id: str) -> Room | None:

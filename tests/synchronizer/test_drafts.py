@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import Leave, ListVersions, Membership, Save, Saved, SaveFailed, Versions
+from msq_jupyter.protocol import Leave, ListVersions, Membership, Save, Saved, SaveFailed, StoredVersion, Versions
 from msq_jupyter.synchronizer.drafts import Drafts
 from msq_jupyter.synchronizer.records import Draft
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS
@@ -312,7 +312,17 @@ async def test_5_4_edited_code_finds_the_draft_of_a_kernel_whose_connection_stil
         assert (await read_until_saved(ada)).number == 1
 
 
-async def test_5_7_code_edited_back_starts_anew_from_the_draft_of_the_edited_one(synchronizer: Synchronizer) -> None:
+async def test_5_7_code_edited_back_starts_anew_from_the_draft_of_the_edited_one(
+    synchronizer: Synchronizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[StoredVersion | None] = []
+
+    def read_version(storage: Storage, persistent_id: str, number: int) -> StoredVersion | None:
+        read.append(original(storage, persistent_id, number))
+        return read[-1]
+
+    original = Storage.read_version
+    monkeypatch.setattr(Storage, "read_version", read_version)
     async with Participant(synchronizer.url, "ada", session_id="first") as ada:
         await ada.say(Leave())
         await ada.read_until_closed()
@@ -323,6 +333,8 @@ async def test_5_7_code_edited_back_starts_anew_from_the_draft_of_the_edited_one
         assert cyd.welcome.run != ada.welcome.run
         assert cyd.welcome.origin is not None
         assert cyd.welcome.origin.content == b"content 1"
+    # The version is stored before the session that starts from it is made.
+    assert [version and version.content for version in read] == [b"content 1"] * 2
 
 
 @pytest.mark.parametrize("session_id", ["edited", "session"])
