@@ -186,6 +186,7 @@ class Ledger:
             self.counters["drafts"] += writes.draft is not None
         promoted = [save.save_id for _, _, save in writes.versions if save.draft]
         self.counters["promoted drafts"] += len(promoted)
+        self.counters["drafts promoted at the last exit"] += len(promoted) if not book.present else 0
         kept = {_place(save.save_id) for _, _, save in writes.versions}
         if book.draft is not None:
             kept.add(_place(book.draft.save.save_id))

@@ -15,7 +15,8 @@ REQUIRED = (
     *("resumes", "starts from a snapshot", "starts from init", "snapshots", "resent events", "joins", "exits"),
     *("events", "saves", "uploads", "versions", "runs", "runs from a version", "code edits", "comparisons"),
     *("errors in handlers", "questions", "returns", "branches"),
-    *("drafts", "promoted drafts", "drafts promoted at a join", "deaths with a draft", "deaths of everything"),
+    *("drafts", "promoted drafts", "drafts promoted at a join", "drafts promoted at the last exit"),
+    *("deaths with a draft", "deaths of everything"),
 )
 
 
@@ -119,15 +120,16 @@ class Schedule:
         )
         for _ in range(3):
             self.step(room.anybody(), "save")
-            room.run(draw.choice((10, 300, 900)))
+            room.run(draw.choice((300, 700, 900)))
         run = synchronizer.storage.load_run(room.persistent_id, room.session_id)
-        for person in list(room.participants):
-            room.kill(person)
+        for every in simulation.rooms:  # the weather brought some back to the one they had left
+            for person in list(every.participants):
+                every.kill(person)
         if synchronizer.is_up and draw.random() < 0.4:
             synchronizer.crash()
             synchronizer.start()
             simulation.counters["deaths of everything"] += 1
-        simulation.run_calmly(draw.choice((0, 100, 6_000)))
+        simulation.run_calmly(draw.choice((0, 1_500, 6_000)))
         heir = self.a_room(EditedProgram, 1)
         if run is not None and run.draft is not None:
             simulation.counters["deaths with a draft"] += 1
