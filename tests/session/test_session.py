@@ -478,8 +478,7 @@ async def test_6_2_a_cell_reads_the_model_and_cannot_change_it(join):
         with pytest.raises(ModelWriteError, match=r'session\.publish\("counter", "add", data\)'):
             write()
     ben.publish("counter", "add", 1)
-    await until(lambda: ada.model.count == 1)
-    assert ada._replica.snapshot() == ben._replica.snapshot()
+    await until(lambda: ada.model.count == 1 and ada._replica.snapshot() == ben._replica.snapshot())
 
 
 class Meddling(View):
