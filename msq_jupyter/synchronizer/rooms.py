@@ -83,10 +83,15 @@ class Rooms:
                 if not message.create:
                     return Refused("no_such_name", "nothing was ever saved here under this name")
                 shelf = self._new_shelf(message)
+            if not hmac.compare_digest(shelf.password_check, message.password_check):
+                self._drop_if_unused(shelf)
+                return _WRONG_PASSWORD
             shelf.archives += 1
-        if not hmac.compare_digest(shelf.password_check, message.password_check):
-            self.close(shelf)
-            return _WRONG_PASSWORD
+            try:
+                await self._promote_drafts(shelf)
+            except BaseException:
+                self.close(shelf)
+                raise
         return shelf
 
     def close(self, shelf: Shelf) -> None:
@@ -120,8 +125,8 @@ class Rooms:
         self._shelves[first.persistent_id] = shelf
         return shelf
 
-    async def _promote_drafts(self, shelf: Shelf, session_id: str) -> None:
-        """Before a session starts from the newest version: whatever waits in the others becomes one.
+    async def _promote_drafts(self, shelf: Shelf, session_id: str = "") -> None:
+        """Before a session starts from the newest version, or an archive lists them: what waits elsewhere becomes one.
 
         Nobody is waited for, neither those who are away nor those who are there: whoever joins with edited code finds
         what the kernel that was killed a moment ago had collected, though its connection may not have broken yet.

@@ -20,6 +20,7 @@ from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
 from tests.synchronizer.conftest import Participant
+from tests.synchronizer.test_drafts import upload_a_draft
 
 OPEN = Open(1, "persistent", b"check", True)
 
@@ -116,3 +117,16 @@ async def test_what_cannot_be_written_is_not_acknowledged(synchronizer: Synchron
     async with opened(synchronizer.url) as (socket, answer):
         assert answer == Opened(0)
         assert await asked(socket, Save("a", 0, b"m", b"c")) == Stored("a", 1)
+
+
+async def test_5_4_an_archive_finds_what_a_killed_kernel_had_collected(tmp_path: Path):
+    async with Synchronizer(data_directory=tmp_path) as first, Participant(first.url, "ada") as ada:
+        await upload_a_draft(ada)
+        save_id = f"{ada.welcome.run}.1"
+    async with Synchronizer(data_directory=tmp_path) as second:
+        async with opened(second.url, password_check=b"guessed") as (_, answer):
+            assert answer.code == "wrong_password"
+        async with opened(second.url) as (socket, answer):
+            assert answer == protocol.Opened(1)
+            listed = await asked(socket, protocol.ListVersions(1))
+            assert [version.save_id for version in listed.versions] == [save_id]
