@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -34,7 +35,7 @@ _KINDS: tuple[tuple[str, type[Operation]], ...] = (
 )
 
 
-class _Shown:
+class _Shown(abc.ABC):
     """What shows itself as text, as HTML in a notebook, and as its text in a `print`."""
 
     def text(self, limit: int = LINES_SHOWN, *, colour: bool = False) -> str:
@@ -53,12 +54,13 @@ class _Shown:
         return html_of(self.title, lines, more)
 
     @property
+    @abc.abstractmethod
     def title(self) -> str:
         """What is compared, and how much differs."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _lines(self, limit: int) -> tuple[list[Line], int]:
-        raise NotImplementedError
+        """At most so many lines, and how many more there are."""
 
     def __str__(self) -> str:
         return self.text()

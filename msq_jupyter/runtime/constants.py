@@ -13,30 +13,24 @@ from collections.abc import Callable
 from typing import Any
 
 from msq_jupyter.errors import DeterminismError
+from msq_jupyter.runtime import mutators
 from msq_jupyter.runtime.deterministic import OrderedSet
 
-_LIST = "append clear extend insert pop remove reverse sort __setitem__ __delitem__ __iadd__ __imul__"
-_DICT = "clear pop popitem setdefault update __setitem__ __delitem__ __ior__"
-_SET = (
-    "add clear difference_update discard intersection_update pop remove symmetric_difference_update update "
-    "__iand__ __ior__ __isub__ __ixor__"
-)
-
 #: Of each kind what changes it, and how a plain copy is made.
-_KINDS: dict[type, tuple[str, Callable[[Any], Any]]] = {
-    list: (_LIST, list),
-    dict: (_DICT, dict),
-    OrderedSet: (_SET, OrderedSet),
-    bytearray: (_LIST.replace(" sort", ""), bytearray),
+_KINDS: dict[type, tuple[tuple[str, ...], Callable[[Any], Any]]] = {
+    list: (mutators.LIST, list),
+    dict: (mutators.DICT, dict),
+    OrderedSet: (mutators.SET, OrderedSet),
+    bytearray: (mutators.LIST, bytearray),
     collections.deque: (
-        _LIST.replace(" sort", " appendleft extendleft popleft rotate"),
+        (*mutators.LIST, "appendleft", "extendleft", "popleft", "rotate"),
         lambda constant: collections.deque(constant, constant.maxlen),
     ),
-    collections.OrderedDict: (_DICT + " move_to_end", collections.OrderedDict),
-    collections.Counter: (_DICT + " subtract __iadd__ __iand__ __isub__", collections.Counter),
+    collections.OrderedDict: ((*mutators.DICT, "move_to_end"), collections.OrderedDict),
+    collections.Counter: ((*mutators.DICT, "subtract", "__iadd__", "__iand__", "__isub__"), collections.Counter),
     # A missing key is refused, too: to look at it would add it.
     collections.defaultdict: (
-        _DICT + " __missing__",
+        (*mutators.DICT, "__missing__"),
         lambda constant: collections.defaultdict(constant.default_factory, constant),
     ),
 }
@@ -86,7 +80,7 @@ def _refused(kind: type, method: str) -> Callable[..., Any]:
     return refuse
 
 
-def _class_of(kind: type, mutators: str, plain: Callable[[Any], Any]) -> type:
+def _class_of(kind: type, changes: tuple[str, ...], plain: Callable[[Any], Any]) -> type:
     def plain_copy(self: Any) -> Any:
         return plain(self)
 
@@ -96,7 +90,7 @@ def _class_of(kind: type, mutators: str, plain: Callable[[Any], Any]) -> type:
     def deep_copy(self: Any, memo: Any) -> Any:
         return copy.deepcopy(plain(self), memo)
 
-    own: dict[str, Any] = {name: _refused(kind, name) for name in mutators.split() if hasattr(kind, name)}
+    own: dict[str, Any] = {name: _refused(kind, name) for name in changes if hasattr(kind, name)}
     own |= {"copy": plain_copy, "__copy__": plain_copy, "__deepcopy__": deep_copy, "__reduce_ex__": reduce}
     own |= {"__slots__": ("constant_name",), "__doc__": f"A {kind.__name__} that cannot be changed.", "__hash__": None}
     return type(f"Constant{kind.__name__.capitalize()}", (kind, Constant), own)

@@ -13,6 +13,8 @@ from itertools import repeat
 from types import new_class
 from typing import Any, NoReturn, Protocol, TypeVar
 
+from msq_jupyter.runtime import mutators
+
 K = TypeVar("K")
 
 #: The slot in which a copy keeps where it came from.
@@ -35,7 +37,7 @@ NO_KEY = object()
 
 def _forbid(kind: type, *names: str, keyed: tuple[str, ...] = ()) -> None:
     """Let methods refuse; those in `keyed` get the key or place of an item first."""
-    for name in (*names, *keyed):
+    for name in names:
         setattr(kind, name, _refusal(name, has_key=name in keyed))
 
 
@@ -104,19 +106,9 @@ class ReadOnlySet(_Changeable, set[Any]):
         return set, (list(self),)
 
 
-_forbid(
-    ReadOnlyDict, "clear", "popitem", "update", "__ior__", keyed=("__setitem__", "__delitem__", "pop", "setdefault")
-)
-_forbid(
-    ReadOnlyList,
-    *("append", "clear", "extend", "insert", "pop", "remove", "reverse", "sort", "__iadd__", "__imul__"),
-    keyed=("__setitem__", "__delitem__"),
-)
-_forbid(
-    ReadOnlySet,
-    *("add", "clear", "discard", "pop", "remove", "update", "difference_update", "intersection_update"),
-    *("symmetric_difference_update", "__iand__", "__ior__", "__isub__", "__ixor__"),
-)
+_forbid(ReadOnlyDict, *mutators.DICT, keyed=("__setitem__", "__delitem__", "pop", "setdefault"))
+_forbid(ReadOnlyList, *mutators.LIST, keyed=("__setitem__", "__delitem__"))
+_forbid(ReadOnlySet, *mutators.SET)
 
 
 class OrderedFrozen(frozenset[Any]):
