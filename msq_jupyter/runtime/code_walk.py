@@ -46,6 +46,7 @@ from msq_jupyter.runtime.sources import (
     Sources,
     SourceText,
     functions_of,
+    is_filled,
     library_of,
     line_range,
     module_file,
@@ -288,7 +289,7 @@ class Walk:
 
     def _library_function(self, function: types.FunctionType, module: str, path: str) -> str:
         """A function of a library by name, with the user's functions that it wraps."""
-        inside = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+        inside = [cell.cell_contents for cell in function.__closure__ or () if is_filled(cell)]
         inside += [getattr(function, "__wrapped__", None), *dict(getattr(function, "registry", {})).values()]
         users = [thing for thing in inside if isinstance(thing, types.FunctionType) and thing is not function]
         texts = [self.reference(thing, path) for thing in users if not library_of(thing.__globals__["__name__"])]
@@ -327,7 +328,7 @@ class Walk:
             there = f"{path} -> {name}"
             if name in closure:
                 cell = closure[name]
-                lines.append(f"{name} is {self.reference(cell.cell_contents, there) if _is_filled(cell) else 'unset'}")
+                lines.append(f"{name} is {self.reference(cell.cell_contents, there) if is_filled(cell) else 'unset'}")
             elif name in function.__globals__:
                 lines.append(f"{name} is {self._global(function.__globals__, name, there)}")
                 lines += self._submodules_text(function.__globals__[name], name, mentions, path)
@@ -536,14 +537,6 @@ def _is_made_by_call(made: type) -> bool:
 
 def _is_container(thing: Any) -> bool:
     return type(thing) in _PARTS or type(thing) in (dict, set, frozenset)
-
-
-def _is_filled(cell: types.CellType) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True
 
 
 def _generated_facts(made: type) -> dict[str, Any]:

@@ -38,7 +38,15 @@ from msq_jupyter.runtime.constants import CONTAINERS, constant
 from msq_jupyter.runtime.deterministic import BUILTINS, OrderedSet, power, set_display, substitute_for, view_set
 from msq_jupyter.runtime.link_classes import ClassMaker
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.sources import MAIN_MODULES, Located, SourceError, Sources, assigned_globals, library_of
+from msq_jupyter.runtime.sources import (
+    MAIN_MODULES,
+    Located,
+    SourceError,
+    Sources,
+    assigned_globals,
+    is_filled,
+    library_of,
+)
 
 _in_place: Callable[[Any, Any], Any] = operator.ipow
 
@@ -197,7 +205,7 @@ class Linker:
 
     def _is_same(self, thing: Any, name: str) -> bool:
         if isinstance(thing, types.CellType):
-            return not _is_filled(thing) or self._is_same(thing.cell_contents, name)
+            return not is_filled(thing) or self._is_same(thing.cell_contents, name)
         return self.value(thing, name) is thing
 
     def _remade(self, function: types.FunctionType, code: types.CodeType, namespace: dict[str, Any]) -> Any:
@@ -228,7 +236,7 @@ class Linker:
         made = types.CellType()
 
         def fill() -> None:
-            if _is_filled(cell):
+            if is_filled(cell):
                 made.cell_contents = self.value(cell.cell_contents, name)
 
         self._queue.append(fill)
@@ -358,11 +366,3 @@ class Linker:
 def _module_of(function: types.FunctionType) -> str:
     module: str = function.__globals__.get("__name__", MAIN_MODULES[0])
     return module
-
-
-def _is_filled(cell: types.CellType) -> bool:
-    try:
-        _ = cell.cell_contents
-    except ValueError:
-        return False
-    return True

@@ -369,6 +369,15 @@ def functions_of(made: type) -> Iterator[types.FunctionType]:
         yield from (function for function in inside if isinstance(function, types.FunctionType))
 
 
+def is_filled(cell: types.CellType) -> bool:
+    """Whether a variable of a closure has a value yet."""
+    try:
+        _ = cell.cell_contents
+    except ValueError:
+        return False
+    return True
+
+
 def line_range(node: Any) -> tuple[int, int]:
     """First and last line of a definition, decorators included: where its code object says it begins."""
     decorators = getattr(node, "decorator_list", [])
