@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import logging
 from typing import Any
@@ -120,8 +119,8 @@ async def test_6_3_what_the_wrong_one_published_meanwhile_is_executed_once(join)
     while ben.model.pos["x"] == 4.0:
         ben.publish("tree", "grow", 1)
         amount += 1
-        await ada.synced()  # lets the loop run
-        await asyncio.sleep(0)
+        # Always some on their way when he is restored, and never so many that nobody can keep up.
+        await until(lambda: ben._sent_counter - ben.executed_counter < 20)
     for _ in range(20):
         ben.publish("tree", "grow", 1)
     await ben.synced()
