@@ -140,6 +140,14 @@ class PersistedDataError(ModelInitError):
         self.version = version
 
 
+class CodeEditRefused(AuthorError):
+    """Edited code cannot take over, and the session goes on with the code it has; `report` says what was tried."""
+
+    def __init__(self, message: str, report: object = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
 class DryRunEnded(AuthorError):
     """A model in a scratch replica took too long, or the user interrupted it; nothing else has changed."""
 

@@ -19,7 +19,7 @@ class CheckedVersion:
     """What came of loading one version.
 
     Attributes:
-        number: the version's.
+        number: the version's; 0 for the data there is now.
         ok: whether it was loaded.
         schema_version: the data's own "version", None when it has none.
         saved_schema_version: that of what the model saves while it loads, None when it saves nothing or has none.
@@ -67,12 +67,17 @@ class CheckReport(list[CheckedVersion]):
     def title(self) -> str:
         """`Notes loads 9 of 10 versions`."""
         name = shortened(self.model_name, 80)
+        versions = [row for row in self if row.number]
+        loaded = sum(row.ok for row in versions)
+        now = [("" if row.ok else "not ") + "the data there is now" for row in self if not row.number]
         if not self:
             return f"no versions to load with {name}"
-        count = "the one version" if len(self) == 1 else f"all {len(self):,} versions"
-        if self.ok:
-            return f"{name} loads {count}"
-        return f"{name} loads {len(self) - len(self.failed):,} of {len(self):,} version{'s' * (len(self) != 1)}"
+        parts = list(now)
+        if versions and loaded == len(versions):
+            parts.append("the one version" if loaded == 1 else f"all {loaded:,} versions")
+        elif versions:
+            parts.append(f"{loaded:,} of {len(versions):,} version{'s' * (len(versions) != 1)}")
+        return f"{name} loads {' and '.join(parts)}"
 
     def as_data(self) -> dict[str, Any]:
         """All of it as JSON data: {"model", "ok", "versions": [{"number", "ok", ...}]}."""
@@ -88,7 +93,7 @@ class CheckReport(list[CheckedVersion]):
     def _rows(self) -> list[tuple[str, ...]]:
         return [
             (
-                f"v{row.number}",
+                f"v{row.number}" if row.number else "now",
                 "yes" if row.ok else "NO",
                 _schema_text(row),
                 shortened(f"{row.error_type}: {row.error}" if row.error_type else row.note, _MESSAGE_CHARACTERS),

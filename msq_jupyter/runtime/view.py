@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from msq_jupyter.errors import SubscriptionError
@@ -40,8 +41,11 @@ class ViewEvents:
 
     def subscribe(
         self, owner_id: str, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued"
-    ) -> None:
+    ) -> Callable[[], None]:
         """Have `handler` called with the data of each publication on a topic.
+
+        Returns:
+            What ends it.
 
         Raises:
             SubscriptionError: not a topic, not callable, or an unknown way of handling.
@@ -51,7 +55,7 @@ class ViewEvents:
             raise SubscriptionError(f"subscribe: expected something to call for {scope}:{event}, got {handler!r}")
         if handling not in _HANDLINGS:
             raise SubscriptionError(f"subscribe: expected handling to be one of {_HANDLINGS}, got {handling!r}")
-        self._table.add(scope, event, owner_id, Listener(handler, handling))
+        return partial(self._table.discard, self._table.add(scope, event, owner_id, Listener(handler, handling)))
 
     def unsubscribe(self, owner_id: str, scope: str, event: str, handler: Callable[..., Any] | None = None) -> None:
         """End the subscriptions of an owner on a topic, all or those of one handler."""

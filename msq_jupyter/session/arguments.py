@@ -6,7 +6,7 @@ import getpass
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
@@ -18,6 +18,9 @@ from msq_jupyter.session.saving import SavedState, Saver
 from msq_jupyter.stable import check_options, is_utf8, stable_json, text_digest
 
 NAME_LENGTH_MAX = 128
+
+#: What `on_code_edit=` may be.
+OnCodeEdit = Literal["ask", "follow", "stay"]
 
 #: What `debug=` may name, and what it does.
 DEBUG_WORDS = {
@@ -85,7 +88,10 @@ class JoinArguments:
     rejoin_limit_ms: float
     persist_interval_ms: float
     persisted: str | int
+    on_code_edit: str
     code_hash: str | None
+    #: When this kernel's user edited the code, in seconds since 1970; 0 for never.
+    edited_s: float = 0.0
 
     @property
     def persistent_id(self) -> str:
@@ -116,7 +122,8 @@ class JoinArguments:
     @property
     def card(self) -> dict[str, Any]:
         """What the others learn about this participant."""
-        return {"label": self.label, "view_data": self.view_data}
+        edited = {"edited_s": self.edited_s} if self.edited_s else {}
+        return {"label": self.label, "view_data": self.view_data, **edited}
 
     @property
     def label(self) -> str:
@@ -247,6 +254,7 @@ _RULES: tuple[tuple[str, str, Any], ...] = (
         '"latest", "ignore", or the number of a version',
         lambda v: v in ("latest", "ignore") or (type(v) is int and v > 0),
     ),
+    ("on_code_edit", '"ask", "follow" or "stay"', lambda v: v in get_args(OnCodeEdit)),
     ("code_hash", "a non-empty string or None", lambda v: v is None or _is_name(v)),
 )
 

@@ -21,6 +21,10 @@ from msq_jupyter.stable import bytes_digest, content_value
 
 #: How long one version may take to load, in seconds.
 LIMIT_S = 10.0
+#: Stands for the data there is now, where a version has its number.
+NOW = 0
+#: What is said of a model that swallowed the error of loading.
+CAUGHT = "init caught an error of loading, so the data is not there and nothing will be saved"
 
 
 def plan_for(model: type[Model], options: dict[str, object]) -> Blueprint:
@@ -33,7 +37,7 @@ def plan_for(model: type[Model], options: dict[str, object]) -> Blueprint:
     return Blueprint("dry run", "dry run", link(identify(model, model_base=Model)), options)
 
 
-def load(plan: Blueprint, number: int, content: bytes, limit_s: float = LIMIT_S) -> CheckedVersion:
+def load(plan: Blueprint, number: int, content: bytes | None, limit_s: float = LIMIT_S) -> CheckedVersion:
     """Load one version, as a session that begins with it would.
 
     The user's interrupt ends it, too, and goes on to whoever would have had it.
@@ -41,15 +45,16 @@ def load(plan: Blueprint, number: int, content: bytes, limit_s: float = LIMIT_S)
     Args:
         plan: the model and its options.
         number: the version's.
-        content: its data: canonical bytes, as stored.
+        content: its data: canonical bytes, as stored; None begins without any.
         limit_s: `init` may take so long, in seconds.
     """
     schema_version = None
     replica = plan.replica("dry run")
     try:
-        persisted = content_value(content)
-        schema_version = schema_version_of(persisted)
-        replica.content_id = bytes_digest(content)
+        persisted = None if content is None else content_value(content)
+        if content is not None:
+            schema_version = schema_version_of(persisted)
+            replica.content_id = bytes_digest(content)
         _run(lambda: plan.start(replica, persisted), limit_s)
     except KeyboardInterrupt:
         raise
@@ -121,7 +126,7 @@ def _run(function: Callable[[], object], limit_s: float) -> None:
 
 def _note(replica: Replica) -> str:
     if getattr(replica.root, "load_failed", False) is True:
-        return "init caught an error of loading, so the data is not there and nothing will be saved"
+        return CAUGHT
     failed = [happening for happening in replica.happenings if isinstance(happening, HandlerFailed)]
     return "; ".join(f"{one.model}.{one.method} failed with {type(one.error).__name__}: {one.error}" for one in failed)
 

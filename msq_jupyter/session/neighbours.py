@@ -22,6 +22,7 @@ from msq_jupyter.stable import text_digest
 logger = logging.getLogger("msq_jupyter")
 
 _CODE = "code"
+_SOURCE = "source"
 #: Kinds of records whose text is told to people and not only compared.
 _TOLD_KINDS = ("package", "stale")
 _LABEL_MAX = 128
@@ -37,11 +38,15 @@ class Other:
         view_id: its id.
         label: a name for people; a second "ada" is "ada 2".
         session_id: the session it is in.
+        edited_s: when its user edited the code, in seconds since 1970 by its own clock; 0 if not since joining.
+        is_newer: whether that was after our own last edit.
     """
 
     view_id: str
     label: str
     session_id: str
+    edited_s: float = 0.0
+    is_newer: bool = False
 
 
 class Neighbours:
@@ -53,27 +58,38 @@ class Neighbours:
         code_hash: its hash, or what was given instead of it.
         talk: asks and answers.
         mistakes: where a newcomer is announced.
+        edited_s: when our user edited the code, in seconds since 1970; 0 for never.
     """
 
-    def __init__(self, keys: Keys, identity: CodeIdentity, code_hash: str, talk: Talk, mistakes: Mistakes) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        identity: CodeIdentity,
+        code_hash: str,
+        talk: Talk,
+        mistakes: Mistakes,
+        edited_s: float = 0.0,
+    ) -> None:
         self._keys = keys
         self._code_hash = code_hash
         self._records = [_told(record) for record in identity.records]
         self._talk = talk
         self._mistakes = mistakes
-        self._others: dict[str, tuple[str, str]] = {}
+        self._edited_s = edited_s
+        self._others: dict[str, tuple[str, str, float]] = {}
         self._announced: set[str] = set()
         talk.answers[_CODE] = lambda _, __: (self._code_hash, self._records)
+        talk.answers[_SOURCE] = lambda _, __: identity.source
 
     @property
     def others(self) -> list[Other]:
         """Everybody in other sessions, in the order of coming."""
         seen: dict[str, int] = {}
         others = []
-        for view_id, (label, session_id) in self._others.items():
+        for view_id, (label, session_id, edited_s) in self._others.items():
             seen[label] = seen.get(label, 0) + 1
             told_apart = label if seen[label] == 1 else f"{label} {seen[label]}"
-            others.append(Other(view_id, told_apart, session_id))
+            others.append(Other(view_id, told_apart, session_id, edited_s, edited_s > self._edited_s))
         return others
 
     def on_neighbours(self, news: protocol.Neighbours) -> None:
@@ -82,13 +98,13 @@ class Neighbours:
             self._others.pop(view_id, None)
         for view_id, session_id, card in news.come[:_OTHERS_MAX]:
             try:
-                label = self._label(view_id, session_id, card)
+                label, edited_s = self._shown(view_id, session_id, card)
             except SealBroken as error:
                 logger.debug("somebody of another session is not who it says: %s", error)
                 continue
             if len(self._others) < _OTHERS_MAX:
-                self._others[view_id] = (label, session_id)
-                self._announce(view_id, label)
+                self._others[view_id] = (label, session_id, edited_s)
+                self._announce(view_id, label, "newer" if edited_s > self._edited_s else "other")
 
     def forget_all(self) -> None:
         """A new connection begins: whoever is there will be named again."""
@@ -112,6 +128,17 @@ class Neighbours:
             return ["the code is the same: the options given to join differ."]
         return sentences
 
+    async def source_of(self, other: Participant | Other | str, people: Sequence[Participant]) -> tuple[str, str]:
+        """Somebody's name and the source of the model it runs; see `SessionCore.source_diff`."""
+        view_id, label = self._find(other, people)
+        try:
+            source = await self._talk.ask(view_id, _SOURCE)
+        except NoAnswer as error:
+            raise NoAnswer(f"{label}: {error}") from None
+        if not isinstance(source, str):
+            raise NoAnswer(f"{label}: the answer made no sense (expected text, got {type(source).__name__})")
+        return label, source
+
     def _find(self, other: Participant | Other | str, people: Sequence[Participant]) -> tuple[str, str]:
         known: dict[str, Participant | Other] = {}
         everybody: list[Participant | Other] = [*people, *self.others]
@@ -125,18 +152,20 @@ class Neighbours:
             raise ArgumentError(f"{wanted!r}: expected somebody who is here with other code; there is {names}")
         return found.view_id, found.label
 
-    def _label(self, view_id: str, session_id: str, card: bytes) -> str:
+    def _shown(self, view_id: str, session_id: str, card: bytes) -> tuple[str, float]:
+        """Somebody's name, and when it edited the code."""
         if not card:
-            return "somebody"
-        shown = read_value(self._keys.of_session(session_id).open_view_data(view_id, card), NoWorld())
-        label: Any = shown.get("label") if isinstance(shown, dict) else None
-        return str(label)[:_LABEL_MAX]
+            return "somebody", 0.0
+        shown: Any = read_value(self._keys.of_session(session_id).open_view_data(view_id, card), NoWorld())
+        known = shown if isinstance(shown, dict) else {}
+        edited_s = known.get("edited_s")
+        return str(known.get("label"))[:_LABEL_MAX], edited_s if isinstance(edited_s, float) else 0.0
 
-    def _announce(self, view_id: str, label: str) -> None:
+    def _announce(self, view_id: str, label: str, which: str) -> None:
         if view_id not in self._announced:
             self._announced.add(view_id)
             self._mistakes.notice = (
-                f'{label} runs other code of this model: session.explain_code("{label}") says what differs'
+                f'{label} runs {which} code of this model: session.explain_code("{label}") says what differs'
             )
             logger.info("%s", self._mistakes.notice)
 

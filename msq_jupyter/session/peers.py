@@ -31,6 +31,7 @@ class Peers:
         mistakes: what people should know is told there.
         people: everybody in the session.
         begin_anew: throws the replica away and has another one made; called with the reason.
+        edited_s: when our user edited the code, in seconds since 1970; 0 for never.
 
     Attributes:
         talk: questions and news.
@@ -49,9 +50,10 @@ class Peers:
         mistakes: Mistakes,
         people: Callable[[], list[Participant]],
         begin_anew: Callable[[str], None],
+        edited_s: float = 0.0,
     ) -> None:
         self.talk = Talk(keys, client.view_id, lambda tell: connection.call(client.tell, tell))
-        self.neighbours = Neighbours(keys, identity, code_hash, self.talk, mistakes)
+        self.neighbours = Neighbours(keys, identity, code_hash, self.talk, mistakes, edited_s)
         agreement = Agreement(keys, client.view_id)
         self.disputes = Disputes(agreement, connection, client, uploads, mistakes, self.talk, people, begin_anew)
 

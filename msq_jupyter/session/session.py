@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import logging
 import os
 import threading
@@ -29,24 +28,32 @@ from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
-from msq_jupyter.runtime.link import link
+from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import Handling, View, ViewEvents
+from msq_jupyter.session import cells, farewell
 from msq_jupyter.session import client as client_module
-from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of, status_of
+from msq_jupyter.session.arguments import (
+    JoinArguments,
+    OnCodeEdit,
+    Participant,
+    Status,
+    checked,
+    participants_of,
+    status_of,
+)
 from msq_jupyter.session.client import Client
+from msq_jupyter.session.code_edits import CodeEdit, CodeEdits
+from msq_jupyter.session.company import Company
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
-from msq_jupyter.session.history import History
 from msq_jupyter.session.mistakes import Mistakes, show_log
-from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.restoring import Restorer
@@ -55,6 +62,7 @@ from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.stepping import Stepper
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
+from msq_jupyter.session.waiting import Waiting
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -65,7 +73,7 @@ logger = logging.getLogger("msq_jupyter")
 LEAVE_S = 5.0
 
 
-class SessionCore(History):
+class SessionCore(Waiting, CodeEdits, Company):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -80,24 +88,44 @@ class SessionCore(History):
     """
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
-        self._arguments = arguments
+        #: As they were given; what applies may differ once the code was edited.
+        self.given = arguments
         self.app_id = arguments.app_id
         self.name = arguments.name
-        self.code_hash = arguments.code_hash or identity.code_hash
         self.persistent_id = arguments.persistent_id
+        self.view_events = ViewEvents()
+        self.loop = asyncio.get_running_loop()
+        self._root_key = root_key
+        self._place = place
+        self._mistakes = Mistakes(always_check="state" in arguments.debug)
+        self._changed = asyncio.Event()
+        self._send_lock = threading.Lock()
+        self._sent_counter = 0
+        #: Called on the main loop after every step: what shows the model looks at it again.
+        self.frame_hooks: list[Callable[[], None]] = []
+        #: Called on the socket thread, a few times a second, also while a cell runs.
+        self.watch_hooks: list[Callable[[], None]] = []
+        self.view: View | None = None
+        self._changing = asyncio.Lock()
+        self._former_replica: Replica | None = None
+        self._begin(arguments, identity, link(identity))
+
+    def _begin(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
+        """Make everything that belongs to one code: a session has one after the other when its code is edited."""
+        self._arguments = arguments
+        self._identity = identity
+        self.code_hash = arguments.code_hash or identity.code_hash
         self.id = self.session_id = arguments.session_id(self.code_hash)
         self.view_id = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
-        self.view_events = ViewEvents()
-        self._keys = Keys(root_key, self.persistent_id, self.id)
+        self._keys = Keys(self._root_key, self.persistent_id, self.id)
         card = self._keys.seal_view_data(self.view_id, pack_value(arguments.card, "view_data"))
         hello = arguments.message(self.id, self.view_id, self._keys.password_check, card)
         self._client = Client(self._keys, hello)
-        self._blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
+        self._blueprint = Blueprint(self.id, self.persistent_id, code, arguments.options)
         self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events)
-        self._mistakes = Mistakes(always_check="state" in arguments.debug)
         interrupted = partial(self._begin_anew, self._follower.discard)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, interrupted)
-        self._connection = connection = Connection(self._client, place, self._stepper.wake, self._watch)
+        self._connection = connection = Connection(self._client, self._place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
@@ -105,20 +133,37 @@ class SessionCore(History):
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
-        self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
-        self.loop = asyncio.get_running_loop()
+        heal = partial(self._begin_anew, self._follower.abandon)
+        self._peers = Peers(*links, lambda: self.participants, heal, arguments.edited_s)
         self._joined: asyncio.Future[None] = self.loop.create_future()
-        self._changed = asyncio.Event()
-        self._send_lock = threading.Lock()
-        self._sent_counter = 0
+        # Numbers of events go on, so that whoever waits for one of before does not wait for ever.
+        self._sent_before = self._sent_counter
         self._earlier_events = 0
         self.link_state: client_module.LinkState = "joining"
         self.error: MsqError | None = None
-        #: Called on the main loop after every step: what shows the model looks at it again.
-        self.frame_hooks: list[Callable[[], None]] = []
-        #: Called on the socket thread, a few times a second, also while a cell runs.
-        self.watch_hooks: list[Callable[[], None]] = []
-        self.view: View | None = None
+
+    def _begin_with(
+        self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode, *, only_if_settled: bool
+    ) -> bool:
+        self.step()
+        replica = self._replica_or_none
+        if replica is not None and len(replica.views) <= 1 and self.error is None:
+            self._uploads.snapshot(replica)
+        with self._send_lock:
+            if only_if_settled and (self._has_pending_save or self.executed_counter < self._sent_counter):
+                return False
+            # What was published while we tried to join another session was executed nowhere.
+            waiting = [] if only_if_settled else self._client.unacknowledged
+            self._connection.call(self._client.leave)
+            self._stepper.end()
+            self._questions.give_up()
+            self._former_replica = replica or self._former_replica
+            self._mistakes.notice = ""
+            self._begin(arguments, identity, code)
+            self._sent_before -= len(waiting)
+            for payload in waiting:
+                self._client.send(payload)
+        return True
 
     # --- joining and leaving -------------------------------------------------------------------------------------
 
@@ -141,6 +186,7 @@ class SessionCore(History):
         rejoin_limit_ms: float = 1000,
         persist_interval_ms: float = 5000,
         persisted: str | int = "latest",
+        on_code_edit: OnCodeEdit = "ask",
         code_hash: str | None = None,
     ) -> Self:
         """Take part in a session; the first one to come starts it.
@@ -163,6 +209,8 @@ class SessionCore(History):
             rejoin_limit_ms: how long a lost connection may take to come back without the models noticing, 0 to 60000.
             persist_interval_ms: saves that follow each other faster become versions this far apart, the last one wins.
             persisted: what a session that does not exist yet starts from: "latest", "ignore", or a version's number.
+            on_code_edit: what happens when a cell edits the model's code: "ask" tries the new code out and waits for a
+                click or `follow()`; "follow" goes on with it at once if it can load the data; "stay" never does.
             code_hash: used instead of the hash of the model's code; you vouch that the code is the same.
 
         Raises:
@@ -178,22 +226,41 @@ class SessionCore(History):
         arguments = checked(
             **{key: value for key, value in locals().items() if key not in ("cls", "__class__")},
         )
-        started_s = time.monotonic()
-        place = find_place(synchronizer)
-        place.check_password(password)
+        running_in = cells.current()
+        if running_in is None:
+            return await cls._join(arguments)
+        async with running_in.joining:
+            session = running_in.joined(arguments)
+            if isinstance(session, cls):
+                await session.joined_again(arguments)
+            else:
+                session = await cls._join(arguments)
+                running_in.sessions.add(session)
+            return session
+
+    @classmethod
+    async def _join(cls, arguments: JoinArguments) -> Self:
+        started_s, limit_s = time.monotonic(), arguments.join_timeout_s
+        place = find_place(arguments.synchronizer)
+        place.check_password(arguments.password)
         if "session" in arguments.debug:
             show_log()
-        identity = identify(model, model_base=Model)
-        await farewell.finish_others(arguments.persistent_id, min(LEAVE_S, join_timeout_s / 2))
-        root_key = await asyncio.to_thread(derive_root_key, password, arguments.persistent_id)
+        identity = identify(arguments.model, model_base=Model)
+        await farewell.finish_others(arguments.persistent_id, min(LEAVE_S, limit_s / 2))
+        root_key = await asyncio.to_thread(derive_root_key, arguments.password, arguments.persistent_id)
         session = cls(arguments, identity, root_key, place)
-        await session._arrive(join_timeout_s - (time.monotonic() - started_s))
+        await session._arrive(limit_s - (time.monotonic() - started_s))
         return session
 
     async def leave(self) -> None:
         """Leave: what waits to be saved is saved, others are told. The model stays readable, and stands still."""
+        async with self._changing:
+            await self._leave()
+
+    async def _leave(self) -> None:
         if self._client.ended:
             return
+        self.edit = None
         await self.finish(LEAVE_S)
         self.step()
         if self._replica_or_none is not None and len(self._replica.views) <= 1:
@@ -205,23 +272,6 @@ class SessionCore(History):
         if self.view is not None:
             self._mistakes.guard(self.view.detach)
         farewell.forget(self)
-
-    async def finish(self, limit_s: float) -> None:
-        """Have what was published executed, and what was saved stored; give up after `limit_s` seconds and say so."""
-        if self.error is not None:
-            return
-        try:
-            await asyncio.wait_for(self.saved(), limit_s)
-        except (MsqError, asyncio.TimeoutError):
-            lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
-            if lost or self._has_pending_save:
-                saving = " and a save" if self._has_pending_save else ""
-                logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
-
-    @property
-    def _has_pending_save(self) -> bool:
-        replica = self._replica_or_none
-        return replica is not None and replica.pending_save is not None
 
     async def __aenter__(self) -> Self:
         return self
@@ -248,25 +298,6 @@ class SessionCore(History):
         return [] if replica is None else participants_of(dict(replica.views), self.view_id)
 
     @property
-    def others(self) -> list[Other]:
-        """Everybody under the same app and name who runs other code, or the same with other options."""
-        return self._peers.neighbours.others
-
-    async def explain_code(self, other: Participant | Other | str) -> list[str]:
-        """Why somebody's session is another one than ours: one sentence for each piece of code that differs.
-
-        Args:
-            other: one of `others`, its name or its view id.
-
-        Raises:
-            ArgumentError: nobody of that name is there; names those who are.
-            NoAnswer: none came in time.
-            SessionClosed: the session has been left.
-        """
-        self.require_open()
-        return await self._peers.neighbours.explain(other, self.participants)
-
-    @property
     def notice(self) -> str:
         """The last thing the user should know, one line, or ""."""
         return self._mistakes.notice
@@ -287,7 +318,7 @@ class SessionCore(History):
     @property
     def executed_counter(self) -> int:
         """How many events of this participant the replica has executed."""
-        return self._earlier_events + self._replica.counters.get(self.view_id, 0)
+        return self._sent_before + self._earlier_events + self._replica.counters.get(self.view_id, 0)
 
     def __repr__(self) -> str:
         people = len(self.participants)
@@ -347,6 +378,8 @@ class SessionCore(History):
     def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
         """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
 
+        A cell that runs again replaces the subscriptions it made before.
+
         Args:
             scope: any name without ":", or "*" for all.
             event: any name, or "*" for all.
@@ -354,7 +387,7 @@ class SessionCore(History):
             handling: "queued" for every one, "once_per_frame" for the last one of a frame, "immediate" in the middle
                 of the model's event.
         """
-        self.view_events.subscribe("session", scope, event, handler, handling)
+        cells.make(lambda: self.view_events.subscribe("session", scope, event, handler, handling))
 
     def unsubscribe(self, scope: str, event: str, handler: Callable[..., Any] | None = None) -> None:
         """End subscriptions of this session on a topic, all or those of one handler."""
@@ -393,41 +426,6 @@ class SessionCore(History):
         """
         self.require_open()
         await self._restorer.restore(version, timeout_s)
-
-    async def saved(self) -> None:
-        """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
-
-        Raises:
-            SessionClosed: the session ended before.
-        """
-        await self.synced()
-        await self._stored_while(lambda: self._has_pending_save)
-
-    async def _kept_stored(self) -> None:
-        await self._stored_while(lambda: any(save.kept for save in self._replica.saves))
-
-    async def _stored_while(self, waits: Callable[[], bool]) -> None:
-        while waits():
-            self.require_open()
-            self._upload_if_due(at_once=True)
-            await self._next_step()
-
-    async def synced(self) -> None:
-        """Wait until the model has executed everything this participant has published so far.
-
-        Raises:
-            SessionClosed: the session ended before.
-        """
-        self.require_open()
-        target = self._sent_counter
-        while self.executed_counter < target:
-            await self._next_step()
-            self.require_open()
-
-    async def _next_step(self) -> None:
-        self._changed.clear()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), 0.5)
 
     def _upload_if_due(self, *, at_once: bool = False) -> None:
         if self.link_state == "live":
@@ -481,6 +479,9 @@ class SessionCore(History):
         _HANDLERS[type(happening)](self, happening)
 
     def _on_replica(self, _: follower_module.ReplicaMade | RootReplaced) -> None:
+        self._make_view()
+
+    def _make_view(self) -> None:
         self.view, error = make_root_view(self.view, self._arguments.view, self.model, self, self._mistakes)
         if error is not None and not self._joined.done():
             self._fail(error)
@@ -529,6 +530,7 @@ class SessionCore(History):
         except asyncio.CancelledError:
             self._connection.call(self._client.leave)
             raise
+        self._former_replica = None
         farewell.note(self)
 
     @property
@@ -537,9 +539,19 @@ class SessionCore(History):
 
     @property
     def _replica(self) -> Replica:
-        replica = self._follower.replica
+        # While the session of edited code is being joined, the old code's models stay readable.
+        replica = self._follower.replica or self._former_replica
         assert replica is not None  # nobody has a session before `join` has made its replica
         return replica
+
+    def _note_edit(self, edit: CodeEdit | None) -> None:
+        self.edit = edit
+        self._look_again()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the session is neither left nor ended."""
+        return self.error is None and not self._client.ended
 
     def require_open(self) -> None:
         """Go on only with a session that is neither left nor ended; raises SessionClosed."""
@@ -547,21 +559,6 @@ class SessionCore(History):
             raise SessionClosed(f"the session {self.name!r} has ended: {self.error}") from self.error
         if self._client.ended:
             raise SessionClosed(f"the session {self.name!r} has been left: join again")
-
-    def hand_over(self) -> bool:
-        """The process ends: send what waits; whether there is nothing more to wait for."""
-        if self._client.ended:
-            return True
-        self.step()
-        self._upload_if_due(at_once=True)
-        return not self._has_pending_save and self.executed_counter >= self._sent_counter
-
-    def hang_up(self, limit_s: float) -> None:
-        """The process ends: leave at once, without waiting longer than `limit_s` seconds."""
-        if not self._client.ended:
-            self._connection.call(self._client.leave)
-            self._connection.wait_closed(limit_s)
-            self.step()  # so that the badge says so
 
 
 _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {

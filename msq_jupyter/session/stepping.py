@@ -131,6 +131,10 @@ class Stepper:
             self._run_began_s = None
         return True
 
+    def end(self) -> None:
+        """Step no more: another one takes over."""
+        self._ended = True
+
     def _end(self, error: MsqError) -> None:
         self._ended = True
         self._fail(error)

@@ -1,0 +1,117 @@
+"""What a session waits for: that events are executed, that saves are stored; and what it hands over when it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+from msq_jupyter.errors import MsqError
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.session.client import Client
+from msq_jupyter.session.connection import Connection
+
+logger = logging.getLogger("msq_jupyter")
+
+
+class Waiting:
+    """The part of `SessionCore` that waits."""
+
+    name: str
+    error: MsqError | None
+    _client: Client
+    _connection: Connection
+    _changed: asyncio.Event
+    _sent_counter: int
+
+    def require_open(self) -> None:
+        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
+        raise NotImplementedError
+
+    def step(self) -> None:
+        """Catch up with the session now."""
+        raise NotImplementedError
+
+    @property
+    def executed_counter(self) -> int:
+        """How many events of this participant the replica has executed."""
+        raise NotImplementedError
+
+    @property
+    def _replica_or_none(self) -> Replica | None:
+        raise NotImplementedError
+
+    def _upload_if_due(self, *, at_once: bool = False) -> None:
+        raise NotImplementedError
+
+    async def saved(self) -> None:
+        """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
+
+        Raises:
+            SessionClosed: the session ended before.
+        """
+        await self.synced()
+        await self._stored_while(lambda: self._has_pending_save)
+
+    async def _kept_stored(self) -> None:
+        def waits() -> bool:
+            replica = self._replica_or_none
+            return replica is not None and any(save.kept for save in replica.saves)
+
+        await self._stored_while(waits)
+
+    async def _stored_while(self, waits: Callable[[], bool]) -> None:
+        while waits():
+            self.require_open()
+            self._upload_if_due(at_once=True)
+            await self._next_step()
+
+    async def synced(self) -> None:
+        """Wait until the model has executed everything this participant has published so far.
+
+        Raises:
+            SessionClosed: the session ended before.
+        """
+        self.require_open()
+        target = self._sent_counter
+        while self.executed_counter < target:
+            await self._next_step()
+            self.require_open()
+
+    async def _next_step(self) -> None:
+        self._changed.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), 0.5)
+
+    async def finish(self, limit_s: float) -> None:
+        """Have what was published executed, and what was saved stored; give up after `limit_s` seconds and say so."""
+        if self.error is not None:
+            return
+        try:
+            await asyncio.wait_for(self.saved(), limit_s)
+        except (MsqError, asyncio.TimeoutError):
+            lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
+            if lost or self._has_pending_save:
+                saving = " and a save" if self._has_pending_save else ""
+                logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
+
+    @property
+    def _has_pending_save(self) -> bool:
+        replica = self._replica_or_none
+        return replica is not None and replica.pending_save is not None
+
+    def hand_over(self) -> bool:
+        """The process ends: send what waits; whether there is nothing more to wait for."""
+        if self._client.ended:
+            return True
+        self.step()
+        self._upload_if_due(at_once=True)
+        return not self._has_pending_save and self.executed_counter >= self._sent_counter
+
+    def hang_up(self, limit_s: float) -> None:
+        """The process ends: leave at once, without waiting longer than `limit_s` seconds."""
+        if not self._client.ended:
+            self._connection.call(self._client.leave)
+            self._connection.wait_closed(limit_s)
+            self.step()  # so that the badge says so
