@@ -147,11 +147,6 @@ class Client:
         """Whether nothing can come any more."""
         return self.state in ("closed", "failed")
 
-    @property
-    def unacknowledged(self) -> list[bytes]:
-        """Events given to `send` that were not seen to be executed, in order."""
-        return [payload for _, payload in list(self._unacknowledged)]
-
     # --- the connection ------------------------------------------------------------------------------------------
 
     def connected(self) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from msq_jupyter.errors import ArgumentError, CodeEditRefused, MsqError, PeerError
+from msq_jupyter.errors import ArgumentError, CodeEditRefused, JoinTimeout, MsqError, PeerError, SynchronizerUnreachable
 from msq_jupyter.persistence.check_report import CheckReport
 from msq_jupyter.persistence.diff import SourceDifference, source_difference
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
@@ -27,6 +27,9 @@ from msq_jupyter.session.history import History
 
 #: How long storing what is to be saved may take before the code is changed, in seconds.
 SAVE_S = 10.0
+#: How long it is tried to join the old code's session again when the new one's could not be joined, and how often.
+GO_BACK_S = 300.0
+GO_BACK_PAUSE_S = 1.0
 
 EditState = Literal["checking", "ready", "refused", "moving"]
 
@@ -225,21 +228,35 @@ class CodeEdits(History):
 
     async def _change_over(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         before = (self._arguments, self._identity, self._blueprint.code)
-        await self._store_all()
-        while not self._begin_with(arguments, identity, code, only_if_settled=True):
-            await self._store_all()  # a widget was faster
+        # Whatever is published from here on waits for the session that comes of it.
+        counter = self._hold_events()
         try:
-            await self._arrive(arguments.join_timeout_s)
-        except MsqError:
-            # The old code's session is as it was, and so is everything that shows it.
-            self._begin_with(*before, only_if_settled=False)
-            await self._arrive(arguments.join_timeout_s)
-            raise
+            await self._store_all(counter)
+            self._begin_with(arguments, identity, code)
+            try:
+                await self._arrive(arguments.join_timeout_s)
+            except MsqError:
+                await self._go_back(*before)
+                raise
+        finally:
+            self._release_events()
 
-    async def _store_all(self) -> None:
-        """Have everything stored that the old code knows, or raise and change nothing."""
+    async def _go_back(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
+        """Join the old code's session again, which is as it was, for as long as nobody answers there."""
+        deadline_s = time.monotonic() + GO_BACK_S
+        while True:
+            self._begin_with(arguments, identity, code)
+            try:
+                return await self._arrive(arguments.join_timeout_s)
+            except (SynchronizerUnreachable, JoinTimeout):
+                if time.monotonic() > deadline_s:
+                    raise
+            await asyncio.sleep(GO_BACK_PAUSE_S)
+
+    async def _store_all(self, counter: int) -> None:
+        """Have event number `counter` executed and everything stored that the old code knows."""
         try:
-            await asyncio.wait_for(self.saved(), SAVE_S)
+            await asyncio.wait_for(self.saved(counter), SAVE_S)
         except (asyncio.TimeoutError, TimeoutError) as error:
             if isinstance(error, MsqError):
                 raise
@@ -247,10 +264,16 @@ class CodeEdits(History):
                 f"what waits to be saved could not be stored within {SAVE_S:g} seconds: check the synchronizer"
             ) from None
 
-    def _begin_with(
-        self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode, *, only_if_settled: bool
-    ) -> bool:
-        """Leave the session of one code and begin with another one's; whether that was done."""
+    def _begin_with(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
+        """Leave the session of one code and begin with another one's."""
+        raise NotImplementedError
+
+    def _hold_events(self) -> int:
+        """Send no events for now; returns how many were sent."""
+        raise NotImplementedError
+
+    def _release_events(self) -> None:
+        """Send the events that are held."""
         raise NotImplementedError
 
     async def _arrive(self, timeout_s: float) -> None:
@@ -262,7 +285,7 @@ class CodeEdits(History):
     def _make_view(self) -> None:
         raise NotImplementedError
 
-    async def saved(self) -> None:
+    async def saved(self, counter: int | None = None) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged."""
         raise NotImplementedError
 

@@ -101,6 +101,7 @@ class SessionCore(Waiting, CodeEdits, Company):
         self._changed = asyncio.Event()
         self._send_lock = threading.Lock()
         self._sent_counter = 0
+        self._held: list[bytes] | None = None
         #: Called on the main loop after every step: what shows the model looks at it again.
         self.frame_hooks: list[Callable[[], None]] = []
         #: Called on the socket thread, a few times a second, also while a cell runs.
@@ -137,33 +138,35 @@ class SessionCore(Waiting, CodeEdits, Company):
         self._peers = Peers(*links, lambda: self.participants, heal, arguments.edited_s)
         self._joined: asyncio.Future[None] = self.loop.create_future()
         # Numbers of events go on, so that whoever waits for one of before does not wait for ever.
-        self._sent_before = self._sent_counter
+        self._sent_before = self._sent_counter - len(self._held or [])
         self._earlier_events = 0
         self.link_state: client_module.LinkState = "joining"
         self.error: MsqError | None = None
 
-    def _begin_with(
-        self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode, *, only_if_settled: bool
-    ) -> bool:
+    def _begin_with(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         self.step()
         replica = self._replica_or_none
         if replica is not None and len(replica.views) <= 1 and self.error is None:
             self._uploads.snapshot(replica)
         with self._send_lock:
-            if only_if_settled and (self._has_pending_save or self.executed_counter < self._sent_counter):
-                return False
-            # What was published while we tried to join another session was executed nowhere.
-            waiting = [] if only_if_settled else self._client.unacknowledged
-            self._connection.call(self._client.leave)
+            left, client = self._connection, self._client
             self._stepper.end()
             self._questions.give_up()
             self._former_replica = replica or self._former_replica
             self._mistakes.notice = ""
             self._begin(arguments, identity, code)
-            self._sent_before -= len(waiting)
-            for payload in waiting:
-                self._client.send(payload)
-        return True
+        left.call(client.leave)
+
+    def _hold_events(self) -> int:
+        with self._send_lock:
+            self._held = []
+            return self._sent_counter
+
+    def _release_events(self) -> None:
+        with self._send_lock:
+            held, self._held = self._held or [], None
+            for payload in held:
+                self._connection.call(self._client.send, payload)
 
     # --- joining and leaving -------------------------------------------------------------------------------------
 
@@ -402,7 +405,10 @@ class SessionCore(Waiting, CodeEdits, Company):
             raise EventTooLarge(len(payload), protocol.EVENT_PLAIN_BYTES_MAX, topic)
         with self._send_lock:  # the numbers must be in the order in which the client gets the events
             self._sent_counter += 1
-            self._connection.call(self._client.send, payload)
+            if self._held is None:
+                self._connection.call(self._client.send, payload)
+            else:
+                self._held.append(payload)
             return self._sent_counter
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:

@@ -45,13 +45,16 @@ class Waiting:
     def _upload_if_due(self, *, at_once: bool = False) -> None:
         raise NotImplementedError
 
-    async def saved(self) -> None:
+    async def saved(self, counter: int | None = None) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
+
+        Args:
+            counter: number of the last event that has to be executed; None for all so far.
 
         Raises:
             SessionClosed: the session ended before.
         """
-        await self.synced()
+        await self.synced(counter)
         await self._stored_while(lambda: self._has_pending_save)
 
     async def _kept_stored(self) -> None:
@@ -67,14 +70,17 @@ class Waiting:
             self._upload_if_due(at_once=True)
             await self._next_step()
 
-    async def synced(self) -> None:
+    async def synced(self, counter: int | None = None) -> None:
         """Wait until the model has executed everything this participant has published so far.
+
+        Args:
+            counter: number of the last event that has to be executed; None for all so far.
 
         Raises:
             SessionClosed: the session ended before.
         """
         self.require_open()
-        target = self._sent_counter
+        target = self._sent_counter if counter is None else counter
         while self.executed_counter < target:
             await self._next_step()
             self.require_open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ from msq_jupyter.errors import ArgumentError, CodeEditRefused, PeerError, Sessio
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session import code_edits
 from msq_jupyter.session.session import SessionCore
+from tests.session import models
 from tests.session.models import Counter, EditedCounter, Picky
 from tests.session.test_session import join, until  # noqa: F401  # a fixture
 
@@ -209,7 +211,7 @@ async def test_an_old_version_that_cannot_be_loaded_is_told_and_stands_in_nobody
 
 async def test_code_that_cannot_begin_without_data_is_refused_too(join):
     ada = await join()
-    with pytest.raises(CodeEditRefused, match="the data there is now cannot be loaded: ValueError: nothing there"):
+    with pytest.raises(CodeEditRefused, match="OnlyFull.init failed with ValueError: nothing there"):
         await ada.follow(OnlyFull)
     assert ada.is_live
 
@@ -243,6 +245,7 @@ async def test_when_the_new_session_cannot_be_joined_the_old_one_goes_on(join, m
 
     async def arrive_not(timeout_s: float) -> None:
         if ada.id != old_id:
+            ada._connection.start()
             ada.publish("counter", "add", 10)
             published.append(1)
             ada._fail(PeerError("refused"))
@@ -264,7 +267,7 @@ async def test_when_the_new_session_cannot_be_joined_the_old_one_goes_on(join, m
 async def test_without_a_synchronizer_nothing_changes(join, monkeypatch):
     monkeypatch.setattr(code_edits, "SAVE_S", 0.05)
     ada = await counted(join, 3)
-    monkeypatch.setattr(type(ada), "saved", lambda self: asyncio.sleep(60))
+    monkeypatch.setattr(type(ada), "saved", lambda self, counter=None: asyncio.sleep(60))
     before = ada.id
     with pytest.raises(CodeEditRefused, match=r"could not be stored within 0\.05 seconds: check the synchronizer"):
         await ada.follow(EditedCounter)
@@ -311,36 +314,64 @@ async def test_an_interrupt_while_the_code_changes_leaves_a_session_that_lives(j
 # --- noticing ----------------------------------------------------------------------------------------------------
 
 
-async def test_an_edit_is_noticed_once_tried_out_and_forgotten_when_undone(join):
+async def test_an_edit_is_noticed_once_tried_out_and_forgotten_when_undone(join, monkeypatch):
     ada = await counted(join, 2)
-    assert ada.look_for_edit({"Counter": Counter}) is None
-    names = {"Counter": EditedCounter}
-    ada._arguments.model.__module__, module = "__main__", ada._arguments.model.__module__
-    try:
-        edit = ada.look_for_edit(names)
-        assert edit is ada.edit
-        assert edit.state == "checking"
-        assert edit.title == "EditedCounter was edited: trying the new code out"
-        assert "+class EditedCounter(Model):" in edit.changes.lines
-        assert ada.look_for_edit(names) is None
-        await ada.try_out()
-        assert ada.edit.state == "ready"
-        assert ada.edit.title == (
-            "EditedCounter was edited: EditedCounter loads the data there is now and the one version"
-        )
-        assert ada.look_for_edit({"Counter": Counter}) is None
-        assert ada.edit is None
-        ada.look_for_edit({"Counter": Picky})
-        await ada.try_out()
-        assert ada.edit.state == "refused"
-        assert ada.edit.title.startswith("Picky was edited, and the new code cannot take over: the data there is now")
-    finally:
-        Counter.__module__ = module
+    assert ada.look_for_edit({}) is None
+    monkeypatch.setattr(models, "Counter", EditedCounter)
+    edit = ada.look_for_edit({})
+    assert edit is ada.edit
+    assert edit.state == "checking"
+    assert edit.title == "EditedCounter was edited: trying the new code out"
+    assert "+class EditedCounter(Model):" in edit.changes.lines
+    assert ada.look_for_edit({}) is None
+    await ada.try_out()
+    assert ada.edit.state == "ready"
+    assert ada.edit.title == "EditedCounter was edited: EditedCounter loads the data there is now and the one version"
+    monkeypatch.setattr(models, "Counter", Counter)
+    assert ada.look_for_edit({}) is None
+    assert ada.edit is None
+    monkeypatch.setattr(models, "Counter", Picky)
+    ada.look_for_edit({})
+    await ada.try_out()
+    assert ada.edit.state == "refused"
+    assert ada.edit.title.startswith("Picky was edited, and the new code cannot take over: the data there is now")
+    assert ada.model.count == 2
 
 
-async def test_a_code_hash_that_was_given_stays(join):
+async def test_an_edited_helper_or_constant_is_an_edit(join, monkeypatch):
+    ada = await join(Helped)
+    assert ada.look_for_edit({}) is None
+    monkeypatch.setattr(sys.modules[__name__], "STEP", 3)
+    assert ada.look_for_edit({}) is not None
+    ada.publish("go", "on")
+    await ada.synced()
+    assert ada.model.count == 2  # running code is frozen
+    await ada.follow()
+    ada.publish("go", "on")
+    await ada.synced()
+    assert ada.model.count == 6
+
+
+STEP = 1
+
+
+def doubled():
+    return 2 * STEP
+
+
+class Helped(Model):
+    def init(self, options, persisted=None):
+        self.count = 0
+        self.subscribe("go", "on", self.go_on)
+
+    def go_on(self, _):
+        self.count += doubled()
+
+
+async def test_a_code_hash_that_was_given_stays(join, monkeypatch):
     ada = await join(code_hash="mine")
-    assert ada.look_for_edit({"Counter": EditedCounter}) is None
+    monkeypatch.setattr(models, "Counter", EditedCounter)
+    assert ada.look_for_edit({}) is None
 
 
 # --- the others --------------------------------------------------------------------------------------------------
