@@ -4,16 +4,21 @@
 * A session that a cell replaces by another one with the same data is left: running the cell that joins again must not
   leave a ghost behind.
 * A model that replicas would not agree about gets a line under its cell (`lint_line`).
+* A cell that edits the code of a live session makes the session try the new code out, or follow it (`edit_line`).
+* A cell that runs again replaces what it made before, and gets the session it joined before (`session.cells`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from typing import Any
 
+from msq_jupyter.jupyter.edit_line import EditLine
 from msq_jupyter.jupyter.lint_line import LintLine
 from msq_jupyter.runtime.codehash import capture_sources
+from msq_jupyter.session.cells import Cells, enter
 from msq_jupyter.session.session import SessionCore
 
 logger = logging.getLogger("msq_jupyter")
@@ -30,16 +35,31 @@ class CellWatcher:
         self._shell = shell
         self._known: dict[str, SessionCore] = {}
         self._stop_capturing = capture_sources()
+        self._cells = Cells()
         self._lint_line = LintLine(shell.user_ns)
+        self._edit_line = EditLine(shell)
+        shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
 
     def stop(self) -> None:
         """Watch no more."""
+        self._shell.events.unregister("pre_run_cell", self._before_cell)
         self._shell.events.unregister("post_run_cell", self._after_cell)
         self._stop_capturing()
 
+    def _before_cell(self, info: Any) -> None:
+        enter(self._cells)
+        # Where cells have no id, in a console, the same text is the same cell.
+        self._cells.begin(info.cell_id or hashlib.sha256(str(info.raw_cell).encode("utf-8", "replace")).hexdigest())
+
     def _after_cell(self, result: Any) -> None:
+        self._cells.end(succeeded=bool(result.success))
         self._lint_line.after_cell(result.info.raw_cell)
+        self._leave_replaced()
+        known = {id(session): session for session in [*self._known.values(), *self._cells.sessions]}
+        self._edit_line.after_cell(list(known.values()))
+
+    def _leave_replaced(self) -> None:
         now = {
             name: value
             for name, value in self._shell.user_ns.items()

@@ -88,8 +88,8 @@ class JoinArguments:
     rejoin_limit_ms: float
     persist_interval_ms: float
     persisted: str | int
-    on_code_edit: str
     code_hash: str | None
+    on_code_edit: str = "ask"
     #: When this kernel's user edited the code, in seconds since 1970; 0 for never.
     edited_s: float = 0.0
 

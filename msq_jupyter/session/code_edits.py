@@ -8,6 +8,7 @@ goes: saved by the old code, it is what the new code's session begins with.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from msq_jupyter.runtime.view import View
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.session.history import History
+
+logger = logging.getLogger("msq_jupyter")
 
 #: How long storing what is to be saved may take before the code is changed, in seconds.
 SAVE_S = 10.0
@@ -192,21 +195,25 @@ class CodeEdits(History):
 
     async def _tried(self, model: type[Model]) -> CheckReport:
         plan = dry_run.plan_for(model, dict(self._arguments.options))
-        now = dry_run.load(plan, dry_run.NOW, self._content_now())
+        now = dry_run.load(plan, dry_run.NOW, await self._content_now())
         report = CheckReport(model.__name__, [now])
         report.extend(await self.check(model))
         return report
 
-    def _content_now(self) -> bytes | None:
+    async def _content_now(self) -> bytes | None:
         """What the old code would save now; where it cannot, what it saved last has to do."""
         replica = self._follower.replica
         assert replica is not None  # there is one since `join`
+        content = None
         try:
-            return dry_run.content_now(self._blueprint, replica)
+            content = dry_run.content_now(self._blueprint, replica)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # the edit may be there to mend just this
-            return None
+        except BaseException as error:  # the edit may be there to mend just this
+            logger.debug("what the old code would save now is not known: %r", error)
+        if content is None and replica.last_save is not None:
+            content = self._sealer.open_content(await self._fetched(replica.last_save.number))
+        return content
 
     async def _follow(self, edit: CodeEdit, arguments: JoinArguments, identity: CodeIdentity) -> CheckReport:
         code = link(identity)

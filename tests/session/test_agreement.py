@@ -266,7 +266,7 @@ async def test_others_come_and_go(join):
 async def test_who_went_while_we_were_away_is_not_there_any_more(join):
     ada, _ben = await join(), await join(EditedCounter, view_data={"name": "Ben"})
     await until(lambda: ada.others)
-    ada._peers.neighbours._others["ghost"] = ("Zoe", "session")
+    ada._peers.neighbours._others["ghost"] = ("Zoe", "session", 0.0)
     ada._connection.reconnect()
     await until(lambda: [other.label for other in ada.others] == ["Ben"])
 

@@ -211,7 +211,7 @@ async def test_an_old_version_that_cannot_be_loaded_is_told_and_stands_in_nobody
 
 async def test_code_that_cannot_begin_without_data_is_refused_too(join):
     ada = await join()
-    with pytest.raises(CodeEditRefused, match="OnlyFull.init failed with ValueError: nothing there"):
+    with pytest.raises(CodeEditRefused, match=r"OnlyFull\.init failed with ValueError: nothing there"):
         await ada.follow(OnlyFull)
     assert ada.is_live
 

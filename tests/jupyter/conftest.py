@@ -1,0 +1,78 @@
+"""IPython shells in this process, whose cells run on the test's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import linecache
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import msq_jupyter
+
+
+class Notebook:
+    """A notebook with a kernel, in this process.
+
+    Args:
+        shell: runs its cells; its names are `__main__` while they run.
+    """
+
+    def __init__(self, shell: Any) -> None:
+        self.shell = shell
+        self._main = sys.modules["__main__"]
+
+    async def run(self, cell: str, cell_id: str | None = None) -> Any:
+        """Run a cell as ipykernel does; returns its value, raises what it raises."""
+        sys.modules["__main__"] = self.shell.user_module
+        try:
+            transformed = self.shell.transform_cell(cell)
+            result = await self.shell.run_cell_async(
+                cell, store_history=True, transformed_cell=transformed, cell_id=cell_id
+            )
+            self.shell.events.trigger("post_execute")
+            self.shell.events.trigger("post_run_cell", result)
+            result.raise_error()
+            return result.result
+        finally:
+            sys.modules["__main__"] = self._main
+
+    def __getitem__(self, name: str) -> Any:
+        return self.shell.user_ns[name]
+
+
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Notebook]]:
+    """Opens notebooks with the extension loaded."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    interactive = pytest.importorskip("IPython.core.interactiveshell")
+    from traitlets.config import Config
+
+    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
+    shells: list[Any] = []
+
+    def open_notebook() -> Notebook:
+        config = Config()
+        config.HistoryManager.enabled = False
+        shell = interactive.InteractiveShell(config=config)
+        shells.append(shell)
+        msq_jupyter.load_ipython_extension(shell)
+        sys.modules["__main__"] = main
+        return Notebook(shell)
+
+    yield open_notebook
+    for shell in reversed(shells):
+        msq_jupyter.unload_ipython_extension(shell)
+        shell.restore_sys_module_state()
+    sys.modules["__main__"] = main
+    linecache.checkcache, sys.displayhook = check, hook
+
+
+async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(limit_s):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens on other threads
+            await asyncio.sleep(0.005)
