@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from msq_jupyter import archive_command, check_command, lint_command
+from msq_jupyter import archive_command, check_command, doctor_command, lint_command
 from msq_jupyter.errors import ArgumentError, MsqError, StorageInUse
 from msq_jupyter.local_registry import default_data_directory
 
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     lint_command.add_parser(commands)
     check_command.add_parser(commands)
     archive_command.add_parsers(commands)
+    doctor_command.add_parser(commands)
     return parser
 
 

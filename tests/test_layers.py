@@ -25,7 +25,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "definitions": {"errors", "lint_command", "persistence", "runtime"},
     "check_command": {"errors", "stable", "persistence", "runtime", "session", "definitions"},
     "archive_command": {"errors", "persistence", "session"},
-    "cli": {"errors", "local_registry", "synchronizer", "lint_command", "check_command", "archive_command"},
+    "doctor_command": {"session"},
+    "cli": {
+        *("errors", "local_registry", "synchronizer"),
+        *("lint_command", "check_command", "archive_command", "doctor_command"),
+    },
     "__init__": {"runtime", "widgets", "jupyter"},
     "testing": {"errors", "stable", "protocol", "runtime", "persistence", "session", "synchronizer"},
 }

@@ -5,6 +5,7 @@
   leave a ghost behind.
 * A model that replicas would not agree about gets a line under its cell (`lint_line`).
 * A cell that edits the code of a live session makes the session try the new code out, or follow it (`edit_line`).
+* `%msq` is there (`magics`).
 * A cell that runs again replaces what it made before, and gets the session it joined before (`session.cells`).
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 
 from msq_jupyter.jupyter.edit_line import EditLine
 from msq_jupyter.jupyter.lint_line import LintLine
+from msq_jupyter.jupyter.magics import Magics
 from msq_jupyter.runtime.codehash import capture_sources
 from msq_jupyter.session.cells import Cells, enter
 from msq_jupyter.session.session import SessionCore
@@ -38,6 +40,7 @@ class CellWatcher:
         self._cells = Cells()
         self._lint_line = LintLine(shell.user_ns)
         self._edit_line = EditLine(shell)
+        self._magics = Magics(shell)
         shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
 
@@ -46,6 +49,7 @@ class CellWatcher:
         self._shell.events.unregister("pre_run_cell", self._before_cell)
         self._shell.events.unregister("post_run_cell", self._after_cell)
         self._stop_capturing()
+        self._magics.stop()
 
     def _before_cell(self, info: Any) -> None:
         enter(self._cells)

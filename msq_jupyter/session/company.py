@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from msq_jupyter.errors import ArgumentError
 from msq_jupyter.persistence.diff import SourceDifference, source_difference
-from msq_jupyter.session.arguments import Participant
+from msq_jupyter.session.arguments import DEBUG_WORDS, JoinArguments, Participant
+from msq_jupyter.session.discovery import Place
+from msq_jupyter.session.invitation import Invitation
+from msq_jupyter.session.mistakes import Mistakes, hide_log, show_log
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.versions import VersionSealer
@@ -12,7 +18,10 @@ from msq_jupyter.session.versions import VersionSealer
 class Company:
     """The part of `SessionCore` that looks at others."""
 
+    given: JoinArguments
     _peers: Peers
+    _place: Place
+    _mistakes: Mistakes
     _sealer: VersionSealer
 
     def require_open(self) -> None:
@@ -57,3 +66,41 @@ class Company:
         self.require_open()
         label, source = await self._peers.neighbours.source_of(other, self.participants)
         return source_difference(self._sealer.source, source, old_name="yours", new_name=f"that of {label}")
+
+    def invite(self, *, password: bool = False) -> Invitation:
+        """What others need to join: a line to paste, a link, a QR code.
+
+        Args:
+            password: whether the password, and the synchronizer's token, are in there. What a cell shows is stored in
+                the notebook.
+        """
+        address = self._place.address
+        return Invitation(
+            self.given.app_id,
+            self.given.name,
+            "" if address is None else address.url,
+            self.given.password is not None,
+            (self.given.password or "") if password else "",
+            address.token if password and address is not None else "",
+        )
+
+    @property
+    def synchronizer(self) -> str:
+        """Which synchronizer orders the events of this session: its URL, or that it is the local one."""
+        return self._place.name
+
+    def debug(self, words: Iterable[str]) -> None:
+        """Turn help for authors on and off, as `debug=` of `join` does.
+
+        Args:
+            words: "session" shows what is logged about sessions, in this kernel; "state" checks the models after every
+                event. What is not named is turned off.
+
+        Raises:
+            ArgumentError: an unknown word.
+        """
+        wanted = set(words)
+        if not wanted <= DEBUG_WORDS.keys():
+            raise ArgumentError(f"debug: expected words of {sorted(DEBUG_WORDS)}, got {sorted(wanted)}")
+        (show_log if "session" in wanted else hide_log)()
+        self._mistakes.always_check = "state" in wanted

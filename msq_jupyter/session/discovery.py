@@ -35,11 +35,13 @@ class Place:
         locate: says where it is now, and starts a local one that has ended; it may block for seconds.
         is_local: whether only this machine can reach it.
         name: for messages.
+        address: where it always is; None for the local one of this user, which may be somewhere else each time.
     """
 
     locate: Callable[[], Address]
     is_local: bool
     name: str
+    address: Address | None = None
 
     def check_password(self, password: str | None) -> None:
         """Refuse a name without password that others than this machine could reach; raises ArgumentError."""
@@ -71,7 +73,7 @@ def find_place(synchronizer: str | None) -> Place:
 
 
 def _fixed(address: Address) -> Place:
-    return Place(lambda: address, _is_loopback(address.url), address.url)
+    return Place(lambda: address, _is_loopback(address.url), address.url, address)
 
 
 def _local() -> Address:

@@ -19,6 +19,7 @@ CHECK_SHARE = 0.02
 REPEAT_S = 1.0
 #: A method that runs this long without a pause is told of.
 ENDLESS_S = 5.0
+_SHOWN_LOG = "msq_jupyter session log"
 #: Why replicas may differ after an error that depends on the kernel.
 _OF_THIS_KERNEL = {
     RecursionError: "; how deep it got may differ between kernels",
@@ -34,11 +35,12 @@ class Mistakes:
 
     Attributes:
         notice: the last mistake in one line, or "".
+        always_check: as given; may be changed.
     """
 
     def __init__(self, *, always_check: bool) -> None:
         self.notice = ""
-        self._always_check = always_check
+        self.always_check = always_check
         self._told_endless = False
         self._known: set[str] = set()
         self._told_s: dict[str, float] = {}
@@ -99,7 +101,7 @@ class Mistakes:
     def check_state(self, replica: Replica) -> None:
         """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""
         now_s = time.monotonic()
-        if self._checked_moves == replica.moves or (now_s < self._check_after_s and not self._always_check):
+        if self._checked_moves == replica.moves or (now_s < self._check_after_s and not self.always_check):
             return
         self._checked_moves = replica.moves
         try:
@@ -115,5 +117,13 @@ def show_log() -> None:
     logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
     if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
         handler = logging.StreamHandler()
+        handler.set_name(_SHOWN_LOG)
         handler.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(handler)
+
+
+def hide_log() -> None:
+    """Print it no more."""
+    for handler in list(logger.handlers):
+        if handler.get_name() == _SHOWN_LOG:
+            logger.removeHandler(handler)

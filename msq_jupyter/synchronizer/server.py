@@ -26,6 +26,7 @@ from websockets.http11 import Request, Response
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
 from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
+from msq_jupyter.synchronizer import invitation_page
 from msq_jupyter.synchronizer.archives import answer, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
@@ -144,7 +145,7 @@ class Synchronizer:
                 self._port,
                 # A browser names the page's origin; participants are kernels and name none.
                 origins=[None],
-                process_request=self._check_token,
+                process_request=self._look_at_request,
                 # Sealed payloads do not shrink; trying doubles the cost.
                 compression=None,
                 max_size=protocol.FRAME_BYTES_MAX,
@@ -161,6 +162,14 @@ class Synchronizer:
                 f"expected port {self._port} of {self._host} to be free, but another program listens there: "
                 "end it, or let the system choose with --port 0"
             ) from error
+
+    def _look_at_request(self, socket: ServerConnection, request: Request) -> Response | None:
+        if request.path.partition("?")[0] == invitation_page.PATH and "Upgrade" not in request.headers:
+            response = socket.respond(HTTPStatus.OK, invitation_page.PAGE)
+            del response.headers["Content-Type"]
+            response.headers.update(invitation_page.HEADERS)
+            return response
+        return self._check_token(socket, request)
 
     def _check_token(self, socket: ServerConnection, request: Request) -> Response | None:
         if self._token:
