@@ -13,10 +13,19 @@ export interface BadgeViewProps {
   /** How long ago the last save was, in words. */
   readonly ago: string;
   readonly spoken: Spoken;
+  readonly isOpen: boolean;
+  /** Called when the details are to be opened or closed. */
+  readonly onToggle: () => void;
+  /** Called when the session is to go on with edited code. */
+  readonly onFollow: () => void;
+  /** The details, and the id of their element. */
+  readonly details: ComponentChildren;
+  readonly detailsId: string;
 }
 
 /** The badge as a function of its values: no state, no effects, no clock. */
-export function BadgeView({ badge, state, ago, spoken }: BadgeViewProps): JSX.Element {
+export function BadgeView(props: BadgeViewProps): JSX.Element {
+  const { badge, state, ago, spoken, isOpen, onToggle, onFollow, details, detailsId } = props;
   const { name, app_id, people, waiting_ms, saved_state, saved_number } = badge;
   const isHeld = isHeldByCell(state, waiting_ms);
   return (
@@ -47,13 +56,28 @@ export function BadgeView({ badge, state, ago, spoken }: BadgeViewProps): JSX.El
         </span>
         <People people={people} />
         <Saved badge={badge} ago={ago} />
+        <button
+          type="button"
+          class="msq-badge-toggle"
+          data-testid="msq-toggle"
+          aria-expanded={isOpen}
+          aria-controls={detailsId}
+          aria-label={`People, invitation and code of ${name}`}
+          onClick={onToggle}
+        >
+          <svg viewBox="0 0 12 12" aria-hidden="true">
+            <path d={isOpen ? "M2.5 7.5 L6 4 L9.5 7.5" : "M2.5 4.5 L6 8 L9.5 4.5"} />
+          </svg>
+        </button>
       </div>
+      <Edit badge={badge} onFollow={onFollow} />
       {saved_state === "failed" && badge.saved_error !== "" && (
         <Message testId="msq-saved-error" isError>
           {badge.saved_error}
         </Message>
       )}
       {badge.notice !== "" && <Message testId="msq-notice">{badge.notice}</Message>}
+      {isOpen && details}
       <span class="msq-badge-spoken" role="status" aria-live="polite">
         {spoken.polite}
       </span>
@@ -128,6 +152,25 @@ function Saved({ badge, ago }: { readonly badge: BadgeTraits; readonly ago: stri
       {author !== "" && <span class="msq-badge-author">{author}</span>}
       {version}
     </span>
+  );
+}
+
+function Edit({ badge, onFollow }: { readonly badge: BadgeTraits; readonly onFollow: () => void }): JSX.Element | null {
+  const { edit_state, edit_title } = badge.details;
+  if (edit_state === "") {
+    return null;
+  }
+  return (
+    <div class="msq-badge-edit" data-testid="msq-edit" data-edit={edit_state}>
+      <Message testId="msq-edit-title" isError={edit_state === "refused"}>
+        {edit_title}
+      </Message>
+      {edit_state === "ready" && (
+        <button type="button" data-testid="msq-follow" onClick={onFollow}>
+          Use the new code
+        </button>
+      )}
+    </div>
   );
 }
 

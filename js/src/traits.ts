@@ -13,6 +13,24 @@ export interface Person {
   readonly is_me: boolean;
 }
 
+/** Somebody under the same app and name who runs other code. */
+export interface Other {
+  readonly view_id: string;
+  readonly label: string;
+  readonly is_newer: boolean;
+}
+
+/** What a click on the badge opens, and what it says of edited code. */
+export interface BadgeDetails {
+  readonly synchronizer: string;
+  /** Round trip in whole milliseconds; -1 while it is not known. */
+  readonly latency_ms: number;
+  readonly others: readonly Other[];
+  /** Edited code that the session does not run: how far it is, and a line about it; "" when there is none. */
+  readonly edit_state: "" | "checking" | "ready" | "refused" | "moving";
+  readonly edit_title: string;
+}
+
 export interface BadgeTraits {
   readonly name: string;
   readonly app_id: string;
@@ -29,6 +47,7 @@ export interface BadgeTraits {
   readonly waiting_ms: number;
   /** The last message for the user, one line; "" when there is none. */
   readonly notice: string;
+  readonly details: BadgeDetails;
 }
 
 export const BADGE_TRAITS = [
@@ -43,4 +62,5 @@ export const BADGE_TRAITS = [
   "saved_error",
   "waiting_ms",
   "notice",
+  "details",
 ] as const satisfies readonly (keyof BadgeTraits)[];

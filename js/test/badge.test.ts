@@ -201,7 +201,7 @@ describe("taking the badge down", () => {
 
   it("ends every listener and timer, however often it is asked", async () => {
     const { model, unmount } = await show(saved);
-    expect(model.listenerCount).toBe(12);
+    expect(model.listenerCount).toBe(14);
     unmount();
     unmount();
     await settle();

@@ -1,4 +1,4 @@
-import type { ReadableModel } from "../src/model.ts";
+import type { AskableModel, Request } from "../src/asking.ts";
 import type { BadgeTraits } from "../src/traits.ts";
 
 const LIVE: BadgeTraits = {
@@ -16,6 +16,7 @@ const LIVE: BadgeTraits = {
   saved_error: "",
   waiting_ms: 0,
   notice: "",
+  details: { synchronizer: "wss://sync", latency_ms: 12, others: [], edit_state: "", edit_title: "" },
 };
 
 /** The values of a live session with two people, apart from those given. */
@@ -24,9 +25,11 @@ export function badgeWith(values: Partial<BadgeTraits> = {}): BadgeTraits {
 }
 
 /** A model as anywidget gives it to a view, with a kernel that the test plays. */
-export class FakeModel implements ReadableModel<BadgeTraits> {
+export class FakeModel implements AskableModel<BadgeTraits> {
+  /** What the view asked for. */
+  readonly asked: Request[] = [];
   #values: BadgeTraits;
-  readonly #listeners = new Map<string, Set<(this: unknown) => void>>();
+  readonly #listeners = new Map<string, Set<(this: unknown, content?: unknown) => void>>();
 
   constructor(values: Partial<BadgeTraits> = {}) {
     this.#values = badgeWith(values);
@@ -36,12 +39,12 @@ export class FakeModel implements ReadableModel<BadgeTraits> {
     return this.#values[key];
   }
 
-  on(event: string, callback: (this: unknown) => void): void {
+  on(event: string, callback: (this: unknown, content?: unknown) => void): void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(callback));
   }
 
-  off(event: string, callback: (this: unknown) => void): void {
+  off(event: string, callback: (this: unknown, content?: unknown) => void): void {
     this.#listeners.get(event)?.delete(callback);
   }
 
@@ -57,6 +60,17 @@ export class FakeModel implements ReadableModel<BadgeTraits> {
   fire(event: string, hostView?: unknown): void {
     for (const callback of this.#listeners.get(event) ?? []) {
       callback.call(hostView);
+    }
+  }
+
+  send(content: Request): void {
+    this.asked.push(content);
+  }
+
+  /** What an answer of the kernel does. */
+  answer(content: unknown): void {
+    for (const callback of this.#listeners.get("msg:custom") ?? []) {
+      callback(content);
     }
   }
 

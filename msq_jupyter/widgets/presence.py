@@ -21,6 +21,14 @@ from msq_jupyter.session.saving import SavedState
 LINK_STATES: tuple[str, ...] = get_args(LinkState)
 SAVED_STATES: tuple[str, ...] = get_args(SavedState)
 
+NO_DETAILS: dict[str, Any] = {
+    "synchronizer": "",
+    "latency_ms": -1,
+    "others": [],
+    "edit_state": "",
+    "edit_title": "",
+}
+
 
 def _built(name: str) -> Path:
     path = Path(__file__).parent / "static" / name
@@ -48,6 +56,8 @@ class Badge(anywidget.AnyWidget):
         saved_error: Why the last save failed, one line; shown while `saved_state` is "failed".
         waiting_ms: For how many milliseconds a running cell has kept the replica from catching up; 0 when it does not.
         notice: The last message for the user, one line; "" for none.
+        details: What a click opens: `{"synchronizer": str, "latency_ms": int (-1 while unknown), "others": [{"view_id":
+            str, "label": str, "is_newer": bool}], "edit_state": str, "edit_title": str}`; the edit's are "" for none.
     """
 
     _esm = _built("badge.js")
@@ -64,6 +74,7 @@ class Badge(anywidget.AnyWidget):
     saved_error = traitlets.Unicode("").tag(sync=True)
     waiting_ms = traitlets.Int(0, min=0).tag(sync=True)
     notice = traitlets.Unicode("").tag(sync=True)
+    details = traitlets.Dict(NO_DETAILS).tag(sync=True)
 
     def set_state(self, sync_data: dict[str, Any]) -> None:
         """Ignore what a browser writes.

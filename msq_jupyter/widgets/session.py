@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.widgets.badge_requests import BadgeRequests, details_of
 from msq_jupyter.widgets.bindings import Link, link
 from msq_jupyter.widgets.presence import Badge
 
@@ -29,6 +30,7 @@ class Session(SessionCore):
         """The line that says how the session is doing: name, link, people, saved state. The same one each time."""
         if self._badge is None:
             self._badge = Badge(name=self.name, app_id=self.app_id)
+            BadgeRequests(self, self._badge)
             writer = _BadgeWriter(self, self._badge)
             self.frame_hooks.append(writer.write)
             self.watch_hooks.append(writer.write_if_waiting)
@@ -66,9 +68,10 @@ class Session(SessionCore):
 
 
 _FOR_USERS = {
-    *("app_id", "badge", "check", "code_hash", "diff", "explain_code", "id", "is_live", "join", "latency_ms", "leave"),
-    *("link", "model", "name", "others", "participants", "persistent_id", "publish", "restore", "saved", "status"),
-    *("step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
+    *("app_id", "badge", "check", "code_hash", "debug", "diff", "edit", "explain_code", "follow", "id", "invite"),
+    *("is_live", "join", "latency_ms", "leave", "link", "model", "name", "others", "participants", "persistent_id"),
+    *("publish", "restore", "saved", "source_diff", "status", "step", "subscribe", "synced", "synchronizer"),
+    *("unsubscribe", "versions", "view", "view_id"),
 }
 
 
@@ -99,6 +102,7 @@ class _BadgeWriter:
             saved_error=status.save_error,
             waiting_ms=0,
             notice=self._session.notice,
+            details=details_of(self._session),
         )
 
     def write_if_waiting(self) -> None:

@@ -48,6 +48,7 @@ def test_every_trait_is_synced_and_starts_empty(badge):
         "saved_error": "",
         "waiting_ms": 0,
         "notice": "",
+        "details": presence.NO_DETAILS,
     }
 
 

@@ -1,0 +1,103 @@
+"""What a click on the badge does in the kernel, with a browser that the test plays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from msq_jupyter import Session
+from tests.conftest import SynchronizerThread
+from tests.session import models
+from tests.session.models import Counter, EditedCounter, Picky
+from tests.session.test_session import until
+
+
+@pytest.fixture
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
+    """Join a session that has a badge; all are left at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def join(model: type = Counter, **arguments: Any) -> Session:
+            given = {"app_id": "test", "name": "room", "password": "pw!", "synchronizer": synchronizer.url, **arguments}
+            return await stack.enter_async_context(await Session.join(model=model, **given))
+
+        yield join
+
+
+def clicks(session: Session, **content: Any) -> list[Any]:
+    """A message of the browser, on another thread as JupyterLab's are; what the kernel sends comes into the list."""
+    badge, sent = session.badge(), []
+    badge.send = lambda answer, buffers=None: sent.append(answer)
+    thread = threading.Thread(target=badge._msg_callbacks, args=(badge, content, []))
+    thread.start()
+    thread.join()
+    return sent
+
+
+@pytest.mark.parametrize("with_password", [False, True])
+async def test_8_1_an_invitation_has_the_password_only_when_asked_and_is_in_no_trait(join, with_password):
+    ada = await join()
+    sent = clicks(ada, kind="invite", with_password=with_password)
+    await until(lambda: sent)
+    (answer,) = sent
+    assert answer["kind"] == "invitation"
+    assert answer["qr"].startswith("<svg")
+    assert ("pw!" in str(answer)) is with_password
+    assert "pw!" not in str(ada.badge().get_state())
+
+
+async def test_the_difference_to_somebodys_code_is_told(join):
+    ada, ben = await join(), await join(EditedCounter, view_data={"name": "Ben"})
+    await until(lambda: ada.others)
+    await until(lambda: ada.badge().details["others"])
+    (other,) = ada.badge().details["others"]
+    assert other == {"view_id": ben.view_id, "label": "Ben", "is_newer": False}
+    sent = clicks(ada, kind="difference", view_id=other["view_id"])
+    await until(lambda: sent)
+    assert "+class EditedCounter(Model):" in sent[0]["lines"]
+    sent = clicks(ada, kind="difference", view_id="ghost")
+    await until(lambda: sent)
+    assert sent == [
+        {
+            "kind": "difference",
+            "title": "'ghost': expected somebody who is here with other code; there is 'Ben'",
+            "lines": [],
+        }
+    ]
+
+
+async def test_a_click_follows_an_edit_and_the_badge_says_how_far_it_is(join, monkeypatch):
+    ada = await join()
+    assert ada.badge().details["edit_state"] == ""
+    monkeypatch.setattr(models, "Counter", EditedCounter)
+    ada.look_for_edit({})
+    assert ada.badge().details["edit_state"] == "checking"
+    await ada.try_out()
+    assert ada.badge().details["edit_state"] == "ready"
+    clicks(ada, kind="follow")
+    await until(lambda: hasattr(ada.model, "additions") and ada.is_live)
+    await until(lambda: ada.badge().details["edit_state"] == "")
+
+
+async def test_a_refused_edit_says_why_on_the_badge(join, monkeypatch):
+    ada = await join()
+    ada.publish("counter", "add", 1)
+    await ada.saved()
+    monkeypatch.setattr(models, "Counter", Picky)
+    ada.look_for_edit({})
+    await ada.try_out()
+    assert ada.badge().details["edit_state"] == "refused"
+    assert "the data there is now cannot be loaded" in ada.badge().details["edit_title"]
+
+
+@pytest.mark.parametrize("content", [{}, {"kind": 3}, {"kind": "nothing"}, {"kind": "follow"}, {"kind": "difference"}])
+async def test_a_message_that_makes_no_sense_does_nothing(join, caplog, content):
+    ada = await join()
+    clicks(ada, **content)
+    await ada.synced()
+    assert ada.is_live
+    assert caplog.text == ""
