@@ -61,7 +61,8 @@ class EditLine:
         try:
             if session.given.on_code_edit == "follow":
                 report = await session.follow(edit.model, edit.view)
-                change(f"{session.name}: goes on with the edited {edit.model.__qualname__}; {report.title}")
+                name = edit.model.__qualname__
+                change(f"{session.name}: goes on with the edited {name}, which loads {report.what_loads}")
                 return
             await session.try_out()
             tried = session.edit
@@ -70,9 +71,7 @@ class EditLine:
             elif tried.state == "refused":
                 change(f"{session.name}: {tried.title}")
             else:
-                change(
-                    f"{session.name}: {tried.title}. Until you click on the badge, or run %msq follow, the old goes on"
-                )
+                change(f"{session.name}: {tried.title}; a click on the badge, or %msq follow, goes on with it")
         except CodeEditRefused as error:
             change(f"{session.name}: {error}")
         except MsqError as error:

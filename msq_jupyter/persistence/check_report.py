@@ -67,17 +67,19 @@ class CheckReport(list[CheckedVersion]):
     def title(self) -> str:
         """`Notes loads 9 of 10 versions`."""
         name = shortened(self.model_name, 80)
+        return f"{name} loads {self.what_loads}" if self else f"no versions to load with {name}"
+
+    @property
+    def what_loads(self) -> str:
+        """`the data there is now and 9 of 10 versions`; "" when nothing was checked."""
         versions = [row for row in self if row.number]
         loaded = sum(row.ok for row in versions)
-        now = [("" if row.ok else "not ") + "the data there is now" for row in self if not row.number]
-        if not self:
-            return f"no versions to load with {name}"
-        parts = list(now)
+        parts = [("" if row.ok else "not ") + "the data there is now" for row in self if not row.number]
         if versions and loaded == len(versions):
             parts.append("the one version" if loaded == 1 else f"all {loaded:,} versions")
         elif versions:
             parts.append(f"{loaded:,} of {len(versions):,} version{'s' * (len(versions) != 1)}")
-        return f"{name} loads {' and '.join(parts)}"
+        return " and ".join(parts)
 
     def as_data(self) -> dict[str, Any]:
         """All of it as JSON data: {"model", "ok", "versions": [{"number", "ok", ...}]}."""

@@ -69,7 +69,7 @@ class CodeEdit:
             return f"{name} was edited: changing over to the new code"
         if self.report is None:
             return f"{name} was edited: trying the new code out"
-        return f"{name} was edited: {self.report.title}"
+        return f"{name} was edited: the new code loads {self.report.what_loads}"
 
 
 class CodeEdits(History):

@@ -1,4 +1,4 @@
-"""What a click on the badge asks of the kernel. Answers are messages, so what is secret is not stored in the notebook."""
+"""What a click on the badge asks of the kernel. Answers are messages: what is secret is not stored in the notebook."""
 
 from __future__ import annotations
 

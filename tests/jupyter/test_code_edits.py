@@ -76,7 +76,7 @@ async def test_an_edit_is_tried_out_and_waits_until_it_is_followed(opened, capsy
     await ada.run(EDITED, "model")
     assert capsys.readouterr().out == "room: Counter was edited: trying the new code out …\n"
     await until(lambda: session.edit.state == "ready")
-    await until(lambda: "run %msq follow" in capsys.readouterr().out)
+    await until(lambda: "%msq follow, goes on with it" in capsys.readouterr().out)
     assert session.id == old_id
     await session.follow()
     assert ada["session"] is session
@@ -94,7 +94,7 @@ async def test_with_follow_it_is_followed_at_once(opened, capsys):
     await ada.run('session.subscribe("counter", "changed", heard.append)')
     await ada.run(EDITED, "model")
     await until(lambda: session.id != old_id and session.is_live)
-    await until(lambda: "goes on with the edited Counter; Counter loads the data" in capsys.readouterr().out)
+    await until(lambda: "goes on with the edited Counter, which loads the data" in capsys.readouterr().out)
     await ada.run('session.publish("counter", "add", 2)\nawait session.synced()')
     await until(lambda: heard == [20])
 

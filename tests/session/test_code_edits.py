@@ -326,7 +326,7 @@ async def test_an_edit_is_noticed_once_tried_out_and_forgotten_when_undone(join,
     assert ada.look_for_edit({}) is None
     await ada.try_out()
     assert ada.edit.state == "ready"
-    assert ada.edit.title == "EditedCounter was edited: EditedCounter loads the data there is now and the one version"
+    assert ada.edit.title == "EditedCounter was edited: the new code loads the data there is now and the one version"
     monkeypatch.setattr(models, "Counter", Counter)
     assert ada.look_for_edit({}) is None
     assert ada.edit is None
