@@ -50,7 +50,8 @@ class EditLine:
                 continue
             if news is not None:
                 change = self._show(f"{session.name}: {news.title} …")
-                task = asyncio.ensure_future(self._handle(session, change))
+                # Its loop, because in a terminal none runs between cells.
+                task = session.loop.create_task(self._handle(session, change))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 

@@ -25,6 +25,7 @@ from msq_jupyter.runtime.view import View
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.session.history import History
+from msq_jupyter.session.mistakes import Mistakes
 
 logger = logging.getLogger("msq_jupyter")
 
@@ -82,6 +83,7 @@ class CodeEdits(History):
     #: Edited code that the session does not run, None when there is none.
     edit: CodeEdit | None = None
     _identity: CodeIdentity
+    _mistakes: Mistakes
     _changing: asyncio.Lock
 
     def look_for_edit(self, namespace: Mapping[str, Any]) -> CodeEdit | None:
@@ -216,8 +218,8 @@ class CodeEdits(History):
         return content
 
     async def _follow(self, edit: CodeEdit, arguments: JoinArguments, identity: CodeIdentity) -> CheckReport:
-        code = link(identity)
         try:
+            code = link(identity)
             report = await self._tried(edit.model)
             refusal = _refusal(report)
             if refusal:
@@ -231,7 +233,27 @@ class CodeEdits(History):
             self._note_edit(replace(edit, state="refused", error=str(error)))
             raise CodeEditRefused(f"{edit.model.__qualname__} was edited, and {error}") from error
         self._note_edit(None)
+        await self._look_for_newer_data()
         return report
+
+    async def _look_for_newer_data(self) -> None:
+        """Say it when the session that was joined is one that goes on, beside data that is newer than its own.
+
+        That is so when an edit is undone while others never had it: their session is as they left it.
+        """
+        replica = self._follower.replica
+        try:
+            versions = await self.versions()
+        except MsqError:
+            return
+        last = replica.last_save.number if replica is not None and replica.last_save is not None else 0
+        newer = [version.number for version in versions if version.number > last and version.session_id != self.id]
+        if newer:
+            self._mistakes.notice = (
+                f"version {newer[-1]} was saved with other code, and is newer than what is here: "
+                f"session.restore({newer[-1]}) brings it here, for everybody"
+            )
+            self._note_edit(None)
 
     async def _change_over(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         before = (self._arguments, self._identity, self._blueprint.code)

@@ -159,6 +159,36 @@ async def test_5_7_undoing_brings_everybody_back_to_the_newest_data(join):
     await until(lambda: ada.model.count == 7)
 
 
+async def test_5_7_undoing_while_others_never_had_the_edit_joins_them_and_says_what_is_newer(join):
+    ada, ben = await counted(join, 5), await counted(join)
+    await ada.follow(EditedCounter)
+    ada.publish("counter", "add", 1)
+    await ada.saved()
+    await ada.follow(Counter)
+    assert ada.id == ben.id
+    assert ada.model.count == ben.model.count == 5
+    assert ada.notice == (
+        "version 2 was saved with other code, and is newer than what is here: "
+        "session.restore(2) brings it here, for everybody"
+    )
+    await ada.restore(2)
+    await until(lambda: ben.model.count == 6)
+
+
+async def test_code_that_cannot_be_linked_is_refused(join):
+    ada = await join()
+    with pytest.raises(CodeEditRefused, match="Keeps was edited, and"):
+        await ada.follow(Keeps)
+    assert ada.edit.state == "refused"
+    assert ada.is_live
+
+
+class Keeps(Model):
+    def init(self, options, persisted=None):
+        global KEPT
+        KEPT = 1
+
+
 async def test_a_view_is_made_again_for_the_new_models(join):
     ada = await counted(join, 2, view=Watcher)
     first = ada.view
