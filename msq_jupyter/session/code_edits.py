@@ -232,9 +232,16 @@ class CodeEdits(History):
         except MsqError as error:
             self._note_edit(replace(edit, state="refused", error=str(error)))
             raise CodeEditRefused(f"{edit.model.__qualname__} was edited, and {error}") from error
+        lost = self._reattach()
+        if lost:
+            self._mistakes.notice = "; ".join(lost)
         self._note_edit(None)
         await self._look_for_newer_data()
         return report
+
+    def _reattach(self) -> list[str]:
+        """Let what shows the model go on with the new one; a sentence for each thing that cannot."""
+        return []
 
     async def _look_for_newer_data(self) -> None:
         """Say it when the session that was joined is one that goes on, beside data that is newer than its own.

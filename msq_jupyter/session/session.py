@@ -33,7 +33,7 @@ from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
-from msq_jupyter.runtime.view import Handling, View, ViewEvents
+from msq_jupyter.runtime.view import View, ViewEvents
 from msq_jupyter.session import cells, farewell
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import follower as follower_module
@@ -53,6 +53,7 @@ from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.listening import Listening
 from msq_jupyter.session.mistakes import Mistakes, show_log
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
@@ -73,7 +74,7 @@ logger = logging.getLogger("msq_jupyter")
 LEAVE_S = 5.0
 
 
-class SessionCore(Waiting, CodeEdits, Company):
+class SessionCore(Listening, Waiting, CodeEdits, Company):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -377,24 +378,6 @@ class SessionCore(Waiting, CodeEdits, Company):
         check_assignable(self.model, attribute)
         payload = replica.encode_assignment(replica.root.id, attribute, value)
         return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
-
-    def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
-        """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
-
-        A cell that runs again replaces the subscriptions it made before.
-
-        Args:
-            scope: any name without ":", or "*" for all.
-            event: any name, or "*" for all.
-            handler: what to call, on the main loop.
-            handling: "queued" for every one, "once_per_frame" for the last one of a frame, "immediate" in the middle
-                of the model's event.
-        """
-        cells.make(lambda: self.view_events.subscribe("session", scope, event, handler, handling))
-
-    def unsubscribe(self, scope: str, event: str, handler: Callable[..., Any] | None = None) -> None:
-        """End subscriptions of this session on a topic, all or those of one handler."""
-        self.view_events.unsubscribe("session", scope, event, handler)
 
     def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Call something on the socket thread, later; it works while a cell runs."""

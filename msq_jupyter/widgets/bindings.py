@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from msq_jupyter.errors import ArgumentError, MsqError
+from msq_jupyter.errors import ArgumentError, AuthorError, MsqError
 from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.outside import changeable
+from msq_jupyter.session import cells
 
 if TYPE_CHECKING:
     from msq_jupyter.session.session import SessionCore
@@ -55,6 +57,16 @@ class Link:
         if self._refresh in self._session.frame_hooks:
             self._widget.unobserve(self._on_widget, self._trait)
             self._session.frame_hooks.remove(self._refresh)
+
+    def reattach(self) -> str:
+        """The model is another one: go on with it, or end; a sentence that says why, "" when it goes on."""
+        try:
+            check_assignable(self._session.model, self._attribute)
+        except AuthorError as error:
+            self.unlink()
+            return f"{self!r} has ended: {error}"
+        self._refresh()
+        return ""
 
     def __repr__(self) -> str:
         return f"<Link {type(self._widget).__name__}.{self._trait} and model.{self._attribute}>"
@@ -137,4 +149,11 @@ def link(session: SessionCore, source: tuple[traitlets.HasTraits, str], attribut
     if not widget.has_trait(trait):
         raise ArgumentError(f"link: {type(widget).__name__} has no trait {trait!r}")
     check_assignable(session.model, attribute)
-    return Link(session, widget, trait, attribute)
+
+    def make() -> Callable[[], None]:
+        made.append(Link(session, widget, trait, attribute))
+        return made[0].unlink
+
+    made: list[Link] = []
+    cells.make(make)
+    return made[0]

@@ -63,6 +63,10 @@ class Session(SessionCore):
         for hook in list(self.frame_hooks):
             hook()
 
+    def _reattach(self) -> list[str]:
+        owners = [getattr(hook, "__self__", None) for hook in self.frame_hooks]
+        return [lost for owner in owners if isinstance(owner, Link) and (lost := owner.reattach())]
+
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.badge()._repr_mimebundle_(**kwargs)
 

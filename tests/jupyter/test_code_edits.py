@@ -215,6 +215,25 @@ async def test_a_cell_that_runs_again_replaces_its_subscriptions_and_no_others(o
     assert heard == ["other", "second"]
 
 
+async def test_a_cell_that_runs_again_replaces_its_links(opened):
+    ada, _ = await opened()
+    session = ada["session"]
+    cell = (
+        "import traitlets\nclass Slider(traitlets.HasTraits):\n    value = traitlets.Int(0)\n"
+        'slider = Slider()\nlink = session.link((slider, "value"), "count")'
+    )
+    await ada.run(cell, "widgets")
+    hooks = len(session.frame_hooks)
+    first = ada["slider"]
+    for _ in range(20):
+        await ada.run(cell, "widgets")
+    assert len(session.frame_hooks) == hooks
+    ada["slider"].value = 5
+    await session.synced()
+    assert session.model.count == 5
+    assert first.value == 0
+
+
 async def test_a_cell_that_fails_before_it_subscribes_keeps_what_it_had(opened):
     ada, _ = await opened()
     session = ada["session"]

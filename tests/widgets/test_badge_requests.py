@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
+import traitlets
 
 from msq_jupyter import Session
 from tests.conftest import SynchronizerThread
@@ -101,3 +102,25 @@ async def test_a_message_that_makes_no_sense_does_nothing(join, caplog, content)
     await ada.synced()
     assert ada.is_live
     assert caplog.text == ""
+
+
+async def test_links_go_on_with_edited_code_and_one_that_cannot_ends_and_is_told(join):
+    ada = await join()
+    count, speed = Slider(), Slider()
+    ada.link((count, "value"), "count")
+    ada.link((speed, "value"), "speed")
+    await ada.follow(EditedCounter)
+    assert ada.notice == (
+        "<Link Slider.value and model.speed> has ended: "
+        "EditedCounter has no attribute 'speed': set self.speed in init first"
+    )
+    count.value = 7
+    await ada.synced()
+    assert ada.model.count == 7
+    speed.value = 9
+    ada.publish("counter", "add", 1)
+    await until(lambda: count.value == 8)
+
+
+class Slider(traitlets.HasTraits):
+    value = traitlets.Int(0)
