@@ -73,12 +73,31 @@ class EditLine:
                 change(f"{session.name}: {tried.title}")
             else:
                 change(f"{session.name}: {tried.title}; a click on the badge, or %msq follow, goes on with it")
+                self._settle_later(session, tried.code_hash, change)
         except CodeEditRefused as error:
             change(f"{session.name}: {error}")
         except MsqError as error:
             change(f"{session.name}: the edited code was not tried out: {error}")
         except Exception:
             logger.exception("following edited code failed")
+
+    def _settle_later(self, session: SessionCore, code_hash: str, change: Callable[[str], None]) -> None:
+        """Say what became of the edit, when that is known: by then the cell may be far away."""
+
+        def look() -> None:
+            edit = session.edit
+            if edit is not None and edit.code_hash == code_hash:
+                return
+            session.frame_hooks.remove(look)
+            name = session.given.model.__qualname__
+            if session.code_hash == code_hash:
+                change(f"{session.name}: goes on with the edited {name}")
+            elif edit is None:
+                change(f"{session.name}: the edit of {name} was undone")
+            else:
+                change(f"{session.name}: {name} was edited again")
+
+        session.frame_hooks.append(look)
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:

@@ -78,6 +78,7 @@ class Neighbours:
         self._edited_s = edited_s
         self._others: dict[str, tuple[str, str, float]] = {}
         self._announced: set[str] = set()
+        self._announcement = ("", "")
         talk.answers[_CODE] = lambda _, __: (self._code_hash, self._records)
         talk.answers[_SOURCE] = lambda _, __: identity.source
 
@@ -96,6 +97,8 @@ class Neighbours:
         """Somebody came or went."""
         for view_id in news.gone:
             self._others.pop(view_id, None)
+            if self._announcement == (view_id, self._mistakes.notice):
+                self._mistakes.notice = ""  # nobody is there any more whom it is about
         for view_id, session_id, card in news.come[:_OTHERS_MAX]:
             try:
                 label, edited_s = self._shown(view_id, session_id, card)
@@ -167,6 +170,7 @@ class Neighbours:
             self._mistakes.notice = (
                 f'{label} runs {which} code of this model: session.explain_code("{label}") says what differs'
             )
+            self._announcement = (view_id, self._mistakes.notice)
             logger.info("%s", self._mistakes.notice)
 
 

@@ -128,6 +128,9 @@ def test_5_7_undoing_brings_both_back_to_the_newest_data(people: list[Person], a
     for person in people:
         expect(person.badge).to_have_attribute("data-people", "2")
         assert person.kernel_count() == count
+    for person in people:
+        expect(person.badge.get_by_test_id("msq-notice")).to_have_count(0)
+        expect(person.notebook.output("model")).to_contain_text("goes on with the edited Counter")
     ben.plus.click()
     ada.notebook.wait_until(f"session.model.count > {count}")
     look(ada, artifacts, "undone")

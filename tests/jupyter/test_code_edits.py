@@ -78,9 +78,12 @@ async def test_an_edit_is_tried_out_and_waits_until_it_is_followed(opened, capsy
     await until(lambda: session.edit.state == "ready")
     await until(lambda: "%msq follow, goes on with it" in capsys.readouterr().out)
     assert session.id == old_id
+    hooks = len(session.frame_hooks)
     await session.follow()
     assert ada["session"] is session
     assert session.edit is None
+    assert "room: goes on with the edited Counter\n" in capsys.readouterr().out
+    assert len(session.frame_hooks) == hooks - 1
     session.publish("counter", "add", 1)
     await session.synced()
     assert session.model.count == 11
@@ -124,6 +127,17 @@ async def test_code_that_cannot_load_the_data_changes_nothing_and_says_why(opene
     assert session.model.count == 1
     await ada.run(MODEL, "model")
     assert session.edit is None
+
+
+async def test_an_edit_that_is_undone_or_edited_again_says_so(opened, capsys):
+    ada, _ = await opened()
+    session = ada["session"]
+    for cell, said in ((MODEL, "the edit of Counter was undone"), (BROKEN, "Counter was edited again")):
+        await ada.run(EDITED, "model")
+        await until(lambda: "%msq follow, goes on with it" in capsys.readouterr().out)
+        await ada.run(cell, "model")
+        await until(lambda said=said: said in capsys.readouterr().out)
+    await until(lambda: session.edit.state != "checking")
 
 
 async def test_a_helper_and_a_constant_count(opened):

@@ -423,6 +423,10 @@ async def test_others_see_that_newer_code_exists_by_whom_and_the_difference(join
     (old,) = ada.others
     assert not old.is_newer
     assert old.label == "Ben"
+    await until(lambda: ada.notice.startswith("Ben runs other code of this model"))
+    await ben.follow(EditedCounter)
+    await until(lambda: not ada.others)
+    assert ada.notice == ben.notice == ""
 
 
 async def test_an_answer_that_is_no_source_is_refused(join):
