@@ -90,7 +90,8 @@ class Saved(Message, frozen=True, tag="s"):
     """A version is stored: every replica learns it at the same moment.
 
     `time_s` is seconds since 1970, UTC, by the synchronizer's clock, as in `StoredVersion`. `digest` is that of `Save`:
-    a replica that wanted to save something else under this id sees it here.
+    a replica that wanted to save something else under this id sees it here. `is_head` says whether the head moved to
+    this version when it was stored, see `Save`; a version that it did not move to is the tip of a branch.
     """
 
     seq: int
@@ -100,6 +101,7 @@ class Saved(Message, frozen=True, tag="s"):
     view_id: str
     time_s: float
     digest: bytes = b""
+    is_head: bool = True
 
 
 class Audit(Message, frozen=True, tag="a"):
@@ -177,12 +179,19 @@ class Snapshot(Message, frozen=True, tag="Snapshot"):
 class Save(Message, frozen=True, tag="Save"):
     """A version to be stored. `save_id` makes repeating it harmless.
 
-    `parent` is the number of the version this one grew from, 0 for none. `meta` and `content` are sealed
-    apart, so that a list of versions needs no contents. `digest` is a keyed one of the content and the id.
+    `parent` is the number of the version this one grew from, 0 for none: of a member of a session, the one its run
+    saved last, or else started from. `meta` and `content` are sealed apart, so that a list of versions needs no
+    contents. `digest` is a keyed one of the content and the id.
+
+    The head, which is what new sessions start from, moves to this version if `parent` is the head, or if it
+    `takes_head`, or if nobody is in the run that saved the head. Else the version is stored as the tip of a branch.
+    Within its run a save whose `parent` is another than the newest version of that is answered by `SaveFailed`, and
+    held as a draft meanwhile: its sender has not seen that version yet, and sends the save again when it has.
 
     A `draft` waits for its time: it becomes a version when nobody is left who could save it, or when another session
-    is about to start from the newest version. Its id is that of the run, ".", and how many saves the run has wanted;
-    later ones, and the save itself, replace it. Nothing answers it but `SaveFailed`.
+    is about to start from the head. Its id is that of the run, ".", and how many saves the run has wanted;
+    later ones, and the save itself, replace it. Nothing answers it but `SaveFailed`. When the head has moved to another
+    run's version since a draft came, then the draft does not move it any more.
     """
 
     save_id: str
@@ -191,6 +200,7 @@ class Save(Message, frozen=True, tag="Save"):
     content: bytes
     digest: bytes = b""
     draft: bool = False
+    takes_head: bool = False
 
 
 class Report(Message, frozen=True, tag="Report"):
@@ -255,8 +265,8 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     `run` names this run of the session: a session that starts anew from a newer version gets a new one. `after_seq`
     is where the entries that follow begin: it is `have_seq` for a replica that may go on, the snapshot's place when
     `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from. `resumed` says
-    that the replica the participant has may go on. `head` is the number of the newest version, 0 for none.
-    `last_counter` is the view's newest event in this run. When the participant comes from another run of the session,
+    that the replica the participant has may go on. `head` is the number of the version that new sessions start from, 0
+    for none. `last_counter` is the view's newest event in this run. When the participant comes from another run of the session,
     `earlier_counter` is the newest one in that: it has been executed there, and must not be sent to this run again.
     """
 
@@ -273,7 +283,7 @@ class Welcome(Message, frozen=True, tag="Welcome"):
 
 
 class Opened(Message, frozen=True, tag="Opened"):
-    """The answer to `Open`. `head` is the number of the newest version, 0 for none."""
+    """The answer to `Open`. `head` is the number of the version new sessions start from, 0 for none."""
 
     head: int
 
@@ -328,9 +338,10 @@ class Neighbours(Message, frozen=True, tag="Neighbours"):
 
 
 class Versions(Message, frozen=True, tag="Versions"):
-    """Every version of the persistent id, oldest first, with empty `content`."""
+    """Every version of the persistent id, oldest first, with empty `content`; `head` is the number of one of them."""
 
     request_id: int
+    head: int
     versions: list[StoredVersion]
 
 

@@ -55,7 +55,9 @@ async def answer(
     # A version saved just before is among those listed.
     await journal.handed_over()
     if isinstance(query, ListVersions):
-        return protocol.Versions(query.request_id, await journal.call(Storage.list_versions, shelf.persistent_id))
+        return protocol.Versions(
+            query.request_id, shelf.versions.head, await journal.call(Storage.list_versions, shelf.persistent_id)
+        )
     version = None
     if 1 <= query.number <= shelf.versions.head:
         try:

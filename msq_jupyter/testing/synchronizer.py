@@ -193,7 +193,7 @@ class SimulatedSynchronizer:
         answer: protocol.Message
         if isinstance(query, ListVersions):
             bare = [msgspec.structs.replace(version, content=b"") for version in stored]
-            answer = protocol.Versions(query.request_id, bare)
+            answer = protocol.Versions(query.request_id, run.shelf.versions.head, bare)
         else:
             found = [version for version in stored if version.number == query.number]
             answer = protocol.VersionContent(query.request_id, found[0] if found else None)

@@ -287,7 +287,7 @@ def test_8_1_keys_differ_by_password_and_by_name():
         protocol.Verdict(1, []),
         protocol.Told("ben", 1, b""),
         protocol.Neighbours([], []),
-        protocol.Versions(1, []),
+        protocol.Versions(1, 0, []),
     ],
     ids=lambda m: type(m).__name__,
 )
