@@ -266,8 +266,9 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     is where the entries that follow begin: it is `have_seq` for a replica that may go on, the snapshot's place when
     `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from. `resumed` says
     that the replica the participant has may go on. `head` is the number of the version that new sessions start from, 0
-    for none. `last_counter` is the view's newest event in this run. When the participant comes from another run of the session,
-    `earlier_counter` is the newest one in that: it has been executed there, and must not be sent to this run again.
+    for none. `last_counter` is the view's newest event in this run. When the participant comes from another run of the
+    session, `earlier_counter` is the newest one in that: it has been executed there, and must not be sent to this run
+    again.
     """
 
     run: str

@@ -59,7 +59,7 @@ async def answer(
             query.request_id, shelf.versions.head, await journal.call(Storage.list_versions, shelf.persistent_id)
         )
     version = None
-    if 1 <= query.number <= shelf.versions.head:
+    if 1 <= query.number <= shelf.versions.newest:
         try:
             version = await journal.call(Storage.read_version, shelf.persistent_id, query.number)
         except VersionDamaged as error:

@@ -51,14 +51,14 @@ class Shelf:
         rooms: by session id, the newest run of each.
         talk: what everybody in them tells each other.
         archives: how many connections read and append versions without being in a session.
-        drafting: ids of the sessions that have a draft in the storage, and perhaps no room.
+        waking: ids of the sessions that need a room before anybody asks for the head, see `StoredIndex`.
         failed: memory is ahead of the storage: forget it and read it again.
     """
 
     persistent_id: str
     password_check: bytes
     versions: VersionIndex
-    drafting: list[str] = field(default_factory=list)
+    waking: list[str] = field(default_factory=list)
     rooms: dict[str, Room] = field(default_factory=dict)
     talk: Talk = field(default_factory=Talk)
     archives: int = 0

@@ -17,6 +17,8 @@ Exits and joins of a turn become one `Membership`, exits first. It is written be
 
 A draft (see `drafts`) becomes a version with the exit of the last view, and before another session reads the head. That
 does not wait for views that are away: a version more harms nobody, and if they return they find it in the log.
+
+The versions of a run are a line: each grows from the one before. Whether one moves the head is for `head` to say.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ from msq_jupyter.protocol import (
 from msq_jupyter.synchronizer.audits import Audits
 from msq_jupyter.synchronizer.clock import SessionClock
 from msq_jupyter.synchronizer.drafts import Drafts
+from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
 
 #: How long after a restart the views that were in are waited for, at least: they find out, wait, connect again.
@@ -60,19 +63,31 @@ PAYLOAD_BYTES_MAX = protocol.FRAME_BYTES_MAX - 64 * 1024
 class VersionIndex:
     """Which versions a persistent id has; one object, shared by the sequencers of its sessions.
 
+    Args:
+        numbers: version number of each `save_id`.
+        head: which of them is the head.
+
     Attributes:
-        numbers: version number of each `save_id`; numbers are dense and start at 1.
+        numbers: as given; numbers are dense and start at 1.
+        newest: the largest of them, 0 for none.
+        branching: knows where the head is.
     """
 
-    def __init__(self, numbers: dict[str, int] | None = None) -> None:
+    def __init__(self, numbers: dict[str, int] | None = None, head: Head | None = None) -> None:
         self.numbers = dict(numbers or {})
-        self.head = max(self.numbers.values(), default=0)
+        self.newest = max(self.numbers.values(), default=0)
+        self.branching = head or Head()
 
-    def append(self, save_id: str) -> int:
-        """Number the next version."""
-        self.head += 1
-        self.numbers[save_id] = self.head
-        return self.head
+    @property
+    def head(self) -> int:
+        """Number of the version that a session never seen before starts from, 0 for none."""
+        return self.branching.number
+
+    def append(self, save: Save, run: str = "", seen: int | None = None) -> tuple[int, bool]:
+        """Number the next version; its number, and whether the head moved to it. Arguments as in `Head.offer`."""
+        self.newest += 1
+        self.numbers[save.save_id] = self.newest
+        return self.newest, self.branching.offer(self.newest, save, run, seen)
 
     def why_unsaveable(self, save: Save) -> str:
         """What is wrong with a version that somebody wants to append, "" for nothing."""
@@ -81,8 +96,8 @@ class VersionIndex:
         size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
         if size_bytes > PAYLOAD_BYTES_MAX:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
-        if not 0 <= save.parent <= self.head:
-            return f"expected a parent from 0 to {self.head}, the newest version, got {save.parent}"
+        if not 0 <= save.parent <= self.newest:
+            return f"expected a parent from 0 to {self.newest}, the newest version, got {save.parent}"
         return ""
 
 
@@ -143,6 +158,7 @@ class Sequencer:
         self._is_over = False
         self._begin_turn()
         if self._away:
+            versions.branching.occupy(self.record.run)
             self._clock.start(now_ms)
 
     @classmethod
@@ -161,8 +177,14 @@ class Sequencer:
 
     @property
     def newest_version(self) -> int:
-        """Number of the newest version that this run saved, or that was there when it started; 0 for none."""
-        return max(self.record.head, max(self._saves, default=0))
+        """Number of the version that this run saved last, or else started from; 0 for none."""
+        return max(self._saves, default=self.record.origin)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the head has moved, to what another run saved, since this one started or saved last."""
+        head = self._versions.head
+        return head != self.record.head and head not in self._saves
 
     @property
     def last_seq(self) -> int:
@@ -207,6 +229,7 @@ class Sequencer:
         if not self._connected:
             self._tick_due_ms = now_ms + self._tick_interval_ms
         self._connected[connection] = view_id
+        self._versions.branching.occupy(self.record.run)
         self._changed.add(view_id)
         self._clock.start(now_ms)
         welcome = self._arrivals[connection] = self._welcome(join, view, now_ms)
@@ -260,7 +283,7 @@ class Sequencer:
         draft = self._drafts.held
         if draft is None or self._is_over:
             return False
-        self._store(draft.view_id, draft.save, now_ms, draft.time_s)
+        self._store(draft.view_id, draft.save, now_ms, draft.time_s, draft.head)
         return True
 
     def stop(self, now_ms: float) -> None:
@@ -342,21 +365,31 @@ class Sequencer:
     def _save(self, connection: int, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
         is_stored = save.save_id in self._versions.numbers
         reason = "" if is_stored else self._why_unsaveable(view_id, save)
+        if not reason and not is_stored and not save.draft and save.parent != self.newest_version:
+            # It must be neither lost nor older than it looks. Its sender hears of the other version before this.
+            reason = f"expected parent {self.newest_version}, which this run saved meanwhile, got {save.parent}"
+            self._hold(view_id, msgspec.structs.replace(save, draft=True), time_s)
         if reason:
             self._replies.append((connection, SaveFailed(save.save_id, reason)))
         elif not save.draft:
             self._store(view_id, save, now_ms, time_s)
         elif not is_stored:
-            draft = Draft(view_id, time_s, save)
-            if self._drafts.offer(draft):
-                self._writes.draft = draft
+            self._hold(view_id, save, time_s)
 
-    def _store(self, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
-        """Append a version, if it is not there, and its `Saved`, if this run has none."""
+    def _hold(self, view_id: str, save: Save, time_s: float) -> None:
+        draft = Draft(view_id, time_s, save, self._versions.head)
+        if self._drafts.offer(draft):
+            self._writes.draft = draft
+
+    def _store(self, view_id: str, save: Save, now_ms: float, time_s: float, seen: int | None = None) -> None:
+        """Append a version, if it is not there, and its `Saved`, if this run has none; `seen` as in `Head.offer`."""
         number = self._versions.numbers.get(save.save_id)
+        is_head = number == self._versions.head
         if number is None:
-            number = self._versions.append(save.save_id)
+            number, is_head = self._versions.append(save, self.record.run, seen)
             self._writes.versions.append((number, time_s, save))
+            if is_head:
+                self._writes.head = number
         if self._drafts.stored(save.save_id):
             self._writes.draft = None
         if number in self._saves:
@@ -365,7 +398,8 @@ class Sequencer:
         self._saves.add(number)
         self._writes.saves.append(number)
         time_ms = self._clock.read(now_ms)
-        self._append(Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest), now_ms)
+        saved = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest, is_head)
+        self._append(saved, now_ms)
 
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):
@@ -397,6 +431,7 @@ class Sequencer:
         self._audits.left(view_id)
         if self.is_empty:
             self.promote_draft(now_ms)
+            self._versions.branching.vacate(self.record.run)
             self._clock.stop(now_ms)
 
     def _view_record(self, view_id: str) -> ViewRecord:

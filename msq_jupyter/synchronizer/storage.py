@@ -56,9 +56,24 @@ CREATE TABLE drafts (
     position INTEGER PRIMARY KEY, view_id TEXT NOT NULL, time_s REAL NOT NULL, digest BLOB NOT NULL,
     save BLOB NOT NULL);
 """
+# The newest version was the head until then, and drafts waited to take its place.
+_HEADS = """
+ALTER TABLE persistent_ids ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE persistent_ids ADD COLUMN head_run TEXT NOT NULL DEFAULT '';
+UPDATE persistent_ids SET head =
+    (SELECT coalesce(max(number), 0) FROM versions WHERE versions.persistent_id = persistent_ids.persistent_id);
+UPDATE persistent_ids SET head_run = coalesce(
+    (SELECT run FROM saves JOIN runs USING (position)
+     WHERE runs.persistent_id = persistent_ids.persistent_id AND number = persistent_ids.head
+     ORDER BY position DESC LIMIT 1), '');
+ALTER TABLE drafts ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+UPDATE drafts SET head =
+    (SELECT persistent_ids.head FROM runs JOIN persistent_ids USING (persistent_id)
+     WHERE runs.position = drafts.position);
+"""
 
 #: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
-SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS)
+SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _HEADS)
 SCHEMA_VERSION = len(SCHEMA_STEPS)
 
 _SETTINGS = """
@@ -121,6 +136,8 @@ class Storage:
             for append in appends:
                 self._open_name(append.persistent_id, append.password_check)
                 self._write_version(append.persistent_id, append.number, append.time_s, append.save)
+                if append.is_head:
+                    self._move_head(append.persistent_id, append.number, "")
 
     def _write(self, writes: Writes) -> None:
         execute, execute_many = self._database.execute, self._database.executemany
@@ -147,12 +164,24 @@ class Storage:
             self._write_snapshot(position, writes.snapshot)
         for number, time_s, save in writes.versions:
             self._write_version(persistent_id, number, time_s, save)
+        if writes.head:
+            self._move_head(persistent_id, writes.head, writes.run)
         execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
         if writes.draft is not msgspec.UNSET:
             self._write_draft(position, writes.draft)
 
     def _open_name(self, persistent_id: str, password_check: bytes) -> None:
-        self._database.execute("INSERT OR IGNORE INTO persistent_ids VALUES (?, ?)", (persistent_id, password_check))
+        self._database.execute(
+            "INSERT OR IGNORE INTO persistent_ids (persistent_id, password_check) VALUES (?, ?)",
+            (persistent_id, password_check),
+        )
+
+    def _move_head(self, persistent_id: str, number: int, run: str) -> None:
+        # It moves to larger numbers only, so the order of turns and appends in a batch does not matter.
+        self._database.execute(
+            "UPDATE persistent_ids SET head = ?, head_run = ? WHERE persistent_id = ? AND head < ?",
+            (number, run, persistent_id, number),
+        )
 
     def _write_snapshot(self, position: int, snapshot: Snapshot) -> None:
         self._database.execute(
@@ -168,8 +197,8 @@ class Storage:
         self._database.execute("DELETE FROM drafts WHERE position = ?", (position,))
         if draft:
             save = encode(draft.save)
-            row = (position, draft.view_id, draft.time_s, _digest(b"", save), save)
-            self._database.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?)", row)
+            row = (position, draft.view_id, draft.time_s, _digest(b"", save), save, draft.head)
+            self._database.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _write_version(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
         digest = _digest(save.meta, save.content)
@@ -183,18 +212,20 @@ class Storage:
     def load_index(self, persistent_id: str) -> StoredIndex | None:
         """What is known of a persistent id, or None when it was never used."""
         row = self._database.execute(
-            "SELECT password_check FROM persistent_ids WHERE persistent_id = ?", (persistent_id,)
+            "SELECT password_check, head, head_run FROM persistent_ids WHERE persistent_id = ?", (persistent_id,)
         ).fetchone()
         if row is None:
             return None
+        password_check, head, head_run = row
         numbers = self._database.execute(
             "SELECT save_id, number FROM versions WHERE persistent_id = ?", (persistent_id,)
         ).fetchall()
-        drafting = self._database.execute(
-            "SELECT session_id FROM drafts JOIN runs USING (position) WHERE persistent_id = ? ORDER BY position",
-            (persistent_id,),
-        )
-        return StoredIndex(row[0], dict(numbers), [session_id for (session_id,) in drafting])
+        waking = self._database.execute(
+            "SELECT session_id FROM runs WHERE persistent_id = ? AND (position IN (SELECT position FROM drafts) "
+            "OR (run = ? AND position IN (SELECT position FROM views WHERE present))) ORDER BY position",
+            (persistent_id, head_run),
+        ).fetchall()
+        return StoredIndex(password_check, dict(numbers), head, head_run, [session_id for (session_id,) in waking])
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
@@ -230,16 +261,16 @@ class Storage:
 
     def _read_draft(self, position: int) -> Draft | None:
         row = self._database.execute(
-            "SELECT view_id, time_s, digest, save FROM drafts WHERE position = ?", (position,)
+            "SELECT view_id, time_s, digest, save, head FROM drafts WHERE position = ?", (position,)
         ).fetchone()
         if row is None:
             return None
-        view_id, time_s, digest, save = row
+        view_id, time_s, digest, save, head = row
         if digest != _digest(b"", save):
             # It is not a version yet: without it there is the one before, with it one that nobody could read.
             logger.error("a draft of view %s is damaged in the data directory, and is left out", view_id)
             return None
-        return Draft(view_id, time_s, msgspec.msgpack.decode(save, type=Save))
+        return Draft(view_id, time_s, msgspec.msgpack.decode(save, type=Save), head)
 
     def read_entries(self, run: str, after_seq: int, until_seq: int, size_bytes: int) -> list[bytes]:
         """Encoded entries from `after_seq` (without) on, in order.

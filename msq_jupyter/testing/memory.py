@@ -90,7 +90,7 @@ class Shelf:
     persistent_id: str
     password_check: bytes
     versions: VersionIndex
-    drafting: list[str] = field(default_factory=list)
+    waking: list[str] = field(default_factory=list)
     rooms: dict[str, LiveRun] = field(default_factory=dict)
     talk: Talk = field(default_factory=Talk)
     failed: bool = False

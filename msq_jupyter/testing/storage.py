@@ -32,6 +32,7 @@ class MemoryStorage:
         self._password_checks: dict[str, bytes] = {}
         self._runs: dict[str, RunRows] = {}
         self._versions: dict[str, list[StoredVersion]] = {}
+        self._heads: dict[str, tuple[int, str]] = {}
 
     def commit(self, batch: Sequence[Writes]) -> None:
         """Store everything in the batch.
@@ -69,6 +70,8 @@ class MemoryStorage:
             versions.append(
                 StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content)
             )
+        if writes.head > self.head(rows.record.persistent_id):
+            self._heads[rows.record.persistent_id] = (writes.head, writes.run)
         rows.saves += writes.saves
         if writes.draft is not msgspec.UNSET:
             rows.draft = writes.draft
@@ -80,9 +83,18 @@ class MemoryStorage:
             return None
         versions = self._versions.get(persistent_id, [])
         numbers = {version.save_id: version.number for version in versions}
-        records = [rows.record for rows in self._runs.values() if rows.draft]
-        drafting = [record.session_id for record in records if record.persistent_id == persistent_id]
-        return StoredIndex(password_check, numbers, drafting)
+        head, head_run = self._heads.get(persistent_id, (0, ""))
+        waking = [
+            rows.record.session_id
+            for rows in self._runs.values()
+            if rows.record.persistent_id == persistent_id
+            and (rows.draft or (rows.record.run == head_run and any(view.present for view in rows.views.values())))
+        ]
+        return StoredIndex(password_check, numbers, head, head_run, waking)
+
+    def head(self, persistent_id: str) -> int:
+        """Number of the version that is the head, 0 for none."""
+        return self._heads.get(persistent_id, (0, ""))[0]
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""

@@ -15,6 +15,7 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
+from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -242,14 +243,14 @@ class SimulatedSynchronizer:
         shelf = self._shelves.get(join.persistent_id)
         if shelf is None:
             index = self.storage.load_index(join.persistent_id) or StoredIndex(join.password_check, {})
-            versions = VersionIndex(index.numbers)
-            shelf = Shelf(join.persistent_id, index.password_check, versions, index.drafting)
+            versions = VersionIndex(index.numbers, Head(index.head, index.head_run))
+            shelf = Shelf(join.persistent_id, index.password_check, versions, index.waking)
             self._shelves[join.persistent_id] = shelf
         return shelf
 
     def _promote_drafts(self, shelf: Shelf, session_id: str) -> bool:
-        while shelf.drafting:
-            self._newest_run(shelf, shelf.drafting.pop())
+        while shelf.waking:
+            self._newest_run(shelf, shelf.waking.pop())
         own = shelf.rooms.get(session_id)
         if own is not None:
             own.sequencer.advance(self._timeline.now_ms)
@@ -279,8 +280,7 @@ class SimulatedSynchronizer:
         if run is not None:
             run.sequencer.advance(self._timeline.now_ms)
             self._touch(run)
-            outdated = shelf.versions.head > run.sequencer.newest_version
-            if not (outdated and run.sequencer.is_empty):
+            if not (run.sequencer.is_outdated and run.sequencer.is_empty):
                 return run
             self._ledger.counters["outdated runs"] += 1
         return self._start(shelf, join)
@@ -288,8 +288,9 @@ class SimulatedSynchronizer:
     def _start(self, shelf: Shelf, join: Join) -> LiveRun | Refused:
         head = shelf.versions.head
         origin = join.persisted if isinstance(join.persisted, int) else head if join.persisted == "latest" else 0
-        if isinstance(join.persisted, int) and not 1 <= origin <= head:
-            return Refused("no_such_version", f"expected persisted to be a version from 1 to {head}, got {origin}")
+        newest = shelf.versions.newest
+        if isinstance(join.persisted, int) and not 1 <= origin <= newest:
+            return Refused("no_such_version", f"expected persisted to be a version from 1 to {newest}, got {origin}")
         self._runs_opened += 1
         name = f"run{self._runs_opened}"
         record = RunRecord(name, join.session_id, join.persistent_id, origin, head, join.tick_rate)

@@ -13,6 +13,7 @@ from msq_jupyter.protocol import Audit, Event, Join, Leave, Membership, Report, 
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.audits import AUDIT_WAIT_MS
 from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
+from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, Turn, VersionIndex
 
@@ -41,6 +42,7 @@ class Disk:
     snapshot_seq: int = 0
     saves: list[int] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    head: int = 0
     draft: Draft | None = None
 
     def write(self, writes: Writes) -> None:
@@ -51,6 +53,7 @@ class Disk:
         self.snapshot_seq = writes.snapshot.seq if writes.snapshot else self.snapshot_seq
         self.saves += writes.saves
         self.numbers.update((save.save_id, number) for number, _, save in writes.versions)
+        self.head = max(self.head, writes.head)
         self.draft = self.draft if writes.draft is msgspec.UNSET else writes.draft
 
     def stored(self) -> StoredRun:
@@ -109,7 +112,8 @@ class Play:
     def crash(self, after_ms: float = 0.0) -> None:
         """Lose what was not written, and restore the rest."""
         self.now_ms += after_ms
-        self.sequencer = Sequencer(self.disk.stored(), VersionIndex(self.disk.numbers), self.now_ms, self.now_ms)
+        versions = VersionIndex(self.disk.numbers, Head(self.disk.head, RECORD.run if self.disk.head else ""))
+        self.sequencer = Sequencer(self.disk.stored(), versions, self.now_ms, self.now_ms)
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ def test_the_file_of_a_newer_program_is_refused(storage: Storage, directory: Pat
     other = sqlite3.connect(directory / "synchronizer.sqlite")
     other.execute("PRAGMA user_version = 99")
     other.close()
-    with pytest.raises(StorageUnreadable, match="with schema 2 or older, got 99: a newer msq_jupyter wrote it"):
+    with pytest.raises(StorageUnreadable, match="with schema 3 or older, got 99: a newer msq_jupyter wrote it"):
         Storage(directory)
 
 
