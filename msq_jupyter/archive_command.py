@@ -241,11 +241,10 @@ async def _verify(options: argparse.Namespace) -> int:
 async def _resolved(archive: Archive, number: int | str) -> int:
     if isinstance(number, int):
         return number
-    versions = await archive.versions()
-    newest = max([*(version.number for version in versions), *versions.damaged], default=0)
-    if not newest:
+    head = (await archive.versions()).head
+    if not head:
         raise NameMissing(f"expected a saved version of {archive.name!r}, and there is none yet")
-    return newest
+    return head
 
 
 @contextlib.contextmanager
@@ -262,7 +261,17 @@ def _input(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def _row(version: Version) -> dict[str, Any]:
-    names = ("number", "parent", "author", "label", "session_id", "code_hash", "schema_version", "size_bytes")
+    names = (
+        "number",
+        "parent",
+        "is_head",
+        "author",
+        "label",
+        "session_id",
+        "code_hash",
+        "schema_version",
+        "size_bytes",
+    )
     return {**{name: getattr(version, name) for name in names}, "time": version.time.isoformat()}
 
 
@@ -270,7 +279,11 @@ def _described(version: Version) -> Iterator[str]:
     from msq_jupyter.persistence.harmless import shortened
     from msq_jupyter.persistence.records import size_text
 
-    yield f"version  {version.number}" + (f", from version {version.parent}" if version.parent else "")
+    yield (
+        f"version  {version.number}"
+        + (f", from version {version.parent}" if version.parent else "")
+        + (", the head" if version.is_head else "")
+    )
     yield f"saved    {version.time.astimezone():%Y-%m-%d %H:%M:%S %z} by {shortened(version.author)}"
     for name, value in (("label", version.label), ("schema", version.schema_version), ("code", version.code_hash)):
         if value not in ("", None):

@@ -185,8 +185,8 @@ class Save(Message, frozen=True, tag="Save"):
 
     The head, which is what new sessions start from, moves to this version if `parent` is the head, or if it
     `takes_head`, or if nobody is in the run that saved the head. Else the version is stored as the tip of a branch.
-    Within its run a save whose `parent` is another than the newest version of that is answered by `SaveFailed`, and
-    held as a draft meanwhile: its sender has not seen that version yet, and sends the save again when it has.
+    The versions of a run are a line. A save that grew from an older one of it than the newest is held as a draft: its
+    sender has not seen that version yet, hears of it by `Saved`, and sends the save again.
 
     A `draft` waits for its time: it becomes a version when nobody is left who could save it, or when another session
     is about to start from the head. Its id is that of the run, ".", and how many saves the run has wanted;

@@ -57,6 +57,7 @@ class Version:
         schema_version: the data's own "version", None when it has none.
         size_bytes: size of the data.
         source: the model's source that saved it.
+        is_head: whether a session never seen before starts from it.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Version:
     schema_version: int | str | None
     size_bytes: int
     source: str = field(repr=False)
+    is_head: bool = False
 
 
 class VersionList(list[Version]):
@@ -76,18 +78,39 @@ class VersionList(list[Version]):
 
     Attributes:
         damaged: versions of which nothing can be told: by number, why.
+        head: number of the version that a session never seen before starts from, 0 for none.
     """
 
-    def __init__(self, versions: Iterable[Version] = (), damaged: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self, versions: Iterable[Version] = (), damaged: Mapping[int, str] | None = None, head: int = 0
+    ) -> None:
         super().__init__(versions)
         self.damaged: dict[int, str] = dict(damaged or {})
+        self.head = head
 
-    _COLUMNS = ("version", "saved", "by", "label", "schema", "size", "code")
+    _COLUMNS = ("version", "line", "saved", "by", "label", "schema", "size", "code")
+
+    def lines(self) -> dict[int, str]:
+        """Where each version stands, in words: "head", "branch" for the end of another line, "from v3" for a fork.
+
+        Nothing is said of a version that grew from the one before it in the list, and that others grew from.
+        """
+        grown_from = {v.parent for v in self}
+        places = {}
+        before = 0
+        for v in self:
+            end = "head" if v.is_head else "" if v.number in grown_from else "branch"
+            fork = "" if v.parent == before else f"from v{v.parent}" if v.parent else "from nothing"
+            places[v.number] = ", ".join(filter(None, (end, fork)))
+            before = v.number
+        return places
 
     def _rows(self) -> list[tuple[str, ...]]:
+        lines = self.lines()
         return [
             (
                 f"v{v.number}",
+                lines[v.number],
                 v.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
                 shortened(v.author),
                 shortened(v.label),

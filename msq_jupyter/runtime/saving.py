@@ -26,6 +26,7 @@ def run_saved(replica: Replica, entry: protocol.Saved) -> None:
             # now, so what they have in common becomes the next version.
             replica.saves.insert(place, msgspec.structs.replace(pending, save_id=replica.next_save_id()))
             replica.happenings.append(SaveDiffers(entry.number))
-    replica.last_save = LastSave(entry.number, author, entry.time_s)
+    if replica.last_save is None or entry.number > replica.last_save.number:
+        replica.last_save = LastSave(entry.number, author, entry.time_s, entry.is_head)
     replica.tell_views(replica.session_id, "persisted", {"version": entry.number, "time_s": entry.time_s})
     replica.happenings.append(SaveStored(entry.number))

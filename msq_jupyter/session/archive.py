@@ -66,7 +66,7 @@ class Archive:
     Attributes:
         app_id: as given to `open`.
         name: as given to `open`.
-        head: number of the newest version when it was opened, 0 for none.
+        head: number of the version that new sessions start from, 0 for none, when it was asked for last.
     """
 
     def __init__(self, app_id: str, name: str, keys: Keys, socket: ClientConnection, place: Place, head: int) -> None:
@@ -132,8 +132,9 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        found = VersionList()
-        for stored in await self._stored_versions():
+        stored_versions = await self._stored_versions()
+        found = VersionList(head=self.head)
+        for stored in stored_versions:
             try:
                 found.append(self._described(stored)[0])
             except SealBroken as error:
@@ -210,7 +211,7 @@ class Archive:
                     left_out[number] = str(error)
 
         def write() -> None:
-            for line in write_export(Manifest(app_id=self.app_id, name=self.name), whole()):
+            for line in write_export(Manifest(app_id=self.app_id, name=self.name, head=self.head), whole()):
                 stream.write(line)
             stream.flush()
 
@@ -222,7 +223,8 @@ class Archive:
 
         The file is checked from its first to its last byte before anything is stored. Versions get new numbers, and
         their parents with them; what is here already (same time, author, session, code and content) is not stored
-        again. The newest one of what is stored is what sessions load next.
+        again. If the version that was the head there is new here, it is the head here: what new sessions start from. A
+        session that is live meanwhile does not hear of it, and its next save takes the head back.
 
         Args:
             stream: the file; it is read on a thread.
@@ -245,11 +247,12 @@ class Archive:
         query = protocol.ListVersions(self._requests)
         answer = await self._ask(query, protocol.Versions, lambda a: a.request_id == query.request_id)
         versions: list[protocol.StoredVersion] = answer.versions
+        self.head = answer.head
         return versions
 
     def _described(self, stored: protocol.StoredVersion) -> tuple[Version, VersionMeta]:
         meta = open_meta(self._keys, stored)
-        return version_of(stored, meta), meta
+        return version_of(stored, meta, self.head), meta
 
     async def _exported(self, number: int) -> ExportedVersion:
         version, content = await self.read(number)

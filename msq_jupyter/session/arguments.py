@@ -54,6 +54,7 @@ class Status:
         saved_at_s: when it was saved, in seconds since 1970 by the synchronizer's clock, 0 for never.
         saved_by: name of the participant who caused it.
         save_error: why the last upload failed, or "".
+        on_branch: what is saved here is kept beside what new sessions start from, because others moved the head.
         waiting_ms: how long a running cell has kept the replica from catching up, 0 if it does not.
     """
 
@@ -63,6 +64,7 @@ class Status:
     saved_at_s: float
     saved_by: str
     save_error: str
+    on_branch: bool
     waiting_ms: int
 
 
@@ -155,6 +157,7 @@ def status_of(link_state: LinkState, waiting_ms: int, saver: Saver, replica: Rep
         saved_at_s=last.time_s if last else 0.0,
         saved_by=last.author if last else "",
         save_error=saver.error,
+        on_branch=last is not None and not last.is_head,
         waiting_ms=waiting_ms,
     )
 

@@ -44,7 +44,7 @@ class History:
         """
         self.require_open()
         answer = await self._questions.ask(protocol.ListVersions)
-        return VersionList(map(self._sealer.open, answer.versions))
+        return VersionList((self._sealer.open(stored, answer.head) for stored in answer.versions), head=answer.head)
 
     async def diff(self, a: int | Literal["now"], b: int | Literal["now"] = "now") -> Difference:
         """How the data of one version became another's, and the code that saved it.

@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+import msgspec
+
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentTooLarge, SynchronizerRefused
 from msq_jupyter.persistence.export import ExportedVersion, ExportReader, Manifest
@@ -65,7 +67,7 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
     without_parent: list[int] = []
     unpinned: list[int] = []
     with tempfile.SpooledTemporaryFile(HELD_BYTES_MAX) as checked:
-        await asyncio.to_thread(_check, stream, checked)
+        head = await asyncio.to_thread(_check, stream, checked)
         checked.seek(0)
         reader = ExportReader(checked)  # type: ignore[arg-type]
         versions = iter(reader)
@@ -78,7 +80,7 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
             identity = _identity(version.time, meta)
             if identity not in known:
                 save = _sealed(keys, identity, numbers.get(version.parent, 0), meta, content)
-                answer = await store(save)
+                answer = await store(msgspec.structs.replace(save, takes_head=version.number == head))
                 if isinstance(answer, protocol.SaveFailed):
                     raise SynchronizerRefused(
                         f"version {version.number} of the file could not be stored: {answer.reason}; the versions "
@@ -109,12 +111,18 @@ class _Copying:
         return data
 
 
-def _check(stream: BinaryIO, copy: Any) -> None:
-    for version in ExportReader(_Copying(stream, copy)):  # type: ignore[arg-type]
+def _check(stream: BinaryIO, copy: Any) -> int:
+    """Read all of it; the number of the version that was the head where the file comes from, or else the newest."""
+    reader = ExportReader(_Copying(stream, copy))  # type: ignore[arg-type]
+    head = number = 0
+    for version in reader:
+        number = version.number
+        head = number if number == reader.manifest.head else head
         meta, content = _parts(version)
         size_bytes = len(content) + len(encode_meta(meta))
         if size_bytes > protocol.CONTENT_BYTES_MAX:
             raise ContentTooLarge(f"version {version.number} of the file", size_bytes, protocol.CONTENT_BYTES_MAX)
+    return head or number
 
 
 def _parts(version: ExportedVersion) -> tuple[VersionMeta, bytes]:

@@ -39,6 +39,7 @@ from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
 from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of, status_of
+from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
@@ -106,6 +107,7 @@ class SessionCore(History):
         self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
+        self._branch_notice = BranchNotice(self.code_hash, self.versions, self._mistakes.warn)
         self.loop = asyncio.get_running_loop()
         self._joined: asyncio.Future[None] = self.loop.create_future()
         self._changed = asyncio.Event()
@@ -449,6 +451,7 @@ class SessionCore(History):
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
             self._upload_if_due()
+            self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
             self.view_events.run_frame()
             if self.view is not None:

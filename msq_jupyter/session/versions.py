@@ -53,6 +53,7 @@ class VersionSealer:
             seal("content", pending.save_id, parent, pending.content),
             self._keys.save_digest(pending.save_id, pending.content_id),
             draft,
+            takes_head=pending.takes_head,
         )
 
     def open_content(self, stored: protocol.StoredVersion) -> bytes:
@@ -63,13 +64,13 @@ class VersionSealer:
         """
         return self._keys.open_version("content", stored.save_id, stored.parent, stored.content)
 
-    def open(self, stored: protocol.StoredVersion) -> Version:
-        """What people read about a version.
+    def open(self, stored: protocol.StoredVersion, head: int = 0) -> Version:
+        """What people read about a version; `head` is the number of the one that is the head.
 
         Raises:
             SealBroken: its description was changed.
         """
-        return version_of(stored, open_meta(self._keys, stored))
+        return version_of(stored, open_meta(self._keys, stored), head)
 
 
 def open_meta(keys: Keys, stored: protocol.StoredVersion) -> VersionMeta:
@@ -89,8 +90,8 @@ def open_content(keys: Keys, stored: protocol.StoredVersion) -> bytes:
     return content
 
 
-def version_of(stored: protocol.StoredVersion, meta: VersionMeta) -> Version:
-    """What people read about a version; raises SealBroken when its time is none."""
+def version_of(stored: protocol.StoredVersion, meta: VersionMeta, head: int = 0) -> Version:
+    """What people read about a version; `head` is the head's number. Raises SealBroken when its time is none."""
     try:
         time = datetime.datetime.fromtimestamp(meta.first_saved_s or stored.time_s, datetime.timezone.utc)
     except (ValueError, OverflowError, OSError) as error:
@@ -106,4 +107,5 @@ def version_of(stored: protocol.StoredVersion, meta: VersionMeta) -> Version:
         schema_version=meta.schema_version,
         size_bytes=meta.content_bytes,
         source=meta.source,
+        is_head=stored.number == head,
     )

@@ -57,7 +57,7 @@ class Head:
         """
         moves = save.parent == self.number or (run != "" and run == self.run)
         if not moves and seen in (None, self.number):
-            moves = save.takes_head or self.run not in self._occupied
+            moves = save.takes_head or (run != "" and self.run not in self._occupied)
         if moves:
             self.number, self.run = number, run
         return moves

@@ -40,7 +40,13 @@ class ViewRecord(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """What a run is about to save: `view_id` uploaded it at `time_s`, in seconds since 1970, when `head` was the head."""
+    """What a run is about to save.
+
+    Attributes:
+        view_id: who uploaded it.
+        time_s: when, in seconds since 1970.
+        head: number of the version that was the head then, 0 for none.
+    """
 
     view_id: str
     time_s: float

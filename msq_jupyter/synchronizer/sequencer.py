@@ -365,16 +365,16 @@ class Sequencer:
     def _save(self, connection: int, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
         is_stored = save.save_id in self._versions.numbers
         reason = "" if is_stored else self._why_unsaveable(view_id, save)
-        if not reason and not is_stored and not save.draft and save.parent != self.newest_version:
-            # It must be neither lost nor older than it looks. Its sender hears of the other version before this.
-            reason = f"expected parent {self.newest_version}, which this run saved meanwhile, got {save.parent}"
-            self._hold(view_id, msgspec.structs.replace(save, draft=True), time_s)
         if reason:
             self._replies.append((connection, SaveFailed(save.save_id, reason)))
-        elif not save.draft:
+        elif is_stored:
+            if not save.draft:
+                self._store(view_id, save, now_ms, time_s)
+        elif save.draft or save.parent != self.newest_version:
+            # What the sender of a save does not know yet is on its way to it; meanwhile nothing must be lost.
+            self._hold(view_id, msgspec.structs.replace(save, draft=True), time_s)
+        else:
             self._store(view_id, save, now_ms, time_s)
-        elif not is_stored:
-            self._hold(view_id, save, time_s)
 
     def _hold(self, view_id: str, save: Save, time_s: float) -> None:
         draft = Draft(view_id, time_s, save, self._versions.head)
@@ -406,7 +406,11 @@ class Sequencer:
             return "this replica differs from those of the others, who save instead; it is being restored"
         if save.draft and (reason := self._drafts.why_not(save.save_id)):
             return reason
-        return self._versions.why_unsaveable(save)
+        if (reason := self._versions.why_unsaveable(save)) or save.draft:
+            return reason
+        if save.parent not in self._saves and save.parent not in (self.record.origin, self.newest_version):
+            return f"expected the parent {self.newest_version}, or an older version of this run, got {save.parent}"
+        return ""
 
     def _drop_draft_of_suspect(self) -> None:
         # Those whose replicas are right upload theirs when they see it missing for too long.
