@@ -7,6 +7,7 @@ It knows what nobody in the simulation knows, and compares:
 * every participant is given a prefix of its run's log, and a time that never shrinks;
 * every replica wants to save the same content under the same id, and that content is what is stored;
 * content that was uploaded as a draft is in the versions, it or what came after it, when nobody is left to save it;
+* a version becomes the head, or the tip of a branch, by the rule of 5.6 (see `heads`);
 * replicas that stand at the same entry and time are equal byte for byte.
 """
 
@@ -28,6 +29,7 @@ from msq_jupyter.stable import bytes_digest
 from msq_jupyter.synchronizer.records import Draft, RunRecord, Writes
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.testing.faults import InvariantBroken, NotConverged
+from msq_jupyter.testing.heads import HeadBook
 
 #: One in so many places of the log at which replicas are compared.
 COMPARED_PLACES = 8
@@ -70,6 +72,7 @@ class Ledger:
         counters: how often what happened; proof that a run was not vacuous.
         published: by view, the payloads it published.
         logged: by view, how many of them are in a log.
+        heads: knows which versions became the head.
     """
 
     def __init__(self) -> None:
@@ -80,6 +83,7 @@ class Ledger:
         self._earlier: dict[tuple[str, str], int] = {}
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._wanted: dict[str, str] = {}
+        self.heads = HeadBook(self.counters)
         self._states: OrderedDict[tuple[str, int, float], tuple[str, bytes]] = OrderedDict()
 
     # --- the synchronizer's side ---------------------------------------------------------------------------------

@@ -351,6 +351,7 @@ class SimulatedSynchronizer:
         self.storage.commit(batch)
         for writes in batch:
             self._ledger.written(writes)
+        self._ledger.heads.written(batch, self.storage.head)
 
     def _fail(self, turns: list[tuple[LiveRun, Turn]]) -> None:
         """Nothing of these turns is stored: everybody out, and whoever returns finds what is stored."""
