@@ -398,7 +398,7 @@ class Sequencer:
         self._saves.add(number)
         self._writes.saves.append(number)
         time_ms = self._clock.read(now_ms)
-        saved = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest, is_head)
+        saved = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest, is_head=is_head)
         self._append(saved, now_ms)
 
     def _why_unsaveable(self, view_id: str, save: Save) -> str:

@@ -57,8 +57,8 @@ class HeadBook:
         Raises:
             InvariantBroken: a head is none by the rule, or is not stored.
         """
-        for run in self._runs.values():
-            run.begin_batch()
+        for known in self._runs.values():
+            known.begin_batch()
         for writes in batch:
             if writes.opened:
                 self._runs[writes.run] = _Run(writes.opened[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
+import io
 import logging
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.runtime.saves import LastSave
+from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.branches import BranchNotice, notice_of
 from msq_jupyter.session.session import SessionCore
+from tests.conftest import SynchronizerThread
 from tests.session.models import Counter, EditedCounter
 from tests.session.test_session import join, until  # noqa: F401  # a fixture
 
@@ -189,3 +192,51 @@ async def test_5_4_leaving_with_two_saves_waiting_stores_both_in_order(join: Any
     versions = await again.versions()
     assert [(v.number, v.parent) for v in versions] == [(n, n - 1) for n in range(1, len(versions) + 1)]
     assert versions.head == len(versions)
+
+
+# --- imported ----------------------------------------------------------------------------------------------------
+
+
+async def imported_into(synchronizer: SynchronizerThread, name: str, file: bytes) -> None:
+    where = {"app_id": "test", "password": "pw", "synchronizer": synchronizer.url}
+    async with Archive.open(name=name, create=True, **where) as archive:
+        await archive.import_(io.BytesIO(file))
+
+
+async def exported(synchronizer: SynchronizerThread, name: str) -> bytes:
+    stream = io.BytesIO()
+    async with Archive.open(app_id="test", name=name, password="pw", synchronizer=synchronizer.url) as archive:
+        await archive.export(stream)
+    return stream.getvalue()
+
+
+async def test_5_6_an_export_takes_its_branches_and_its_head_elsewhere(join: Any, synchronizer: SynchronizerThread):
+    ben = await join(Counter, persist_interval_ms=0)
+    await add(ben, 1)
+    ada = await join(EditedCounter, persist_interval_ms=0)
+    await add(ada, 10)
+    await add(ben, 100)
+    await imported_into(synchronizer, "elsewhere", await exported(synchronizer, "room"))
+    there = await join(Counter, name="elsewhere")
+    assert there.model.count == 11  # the head, and not the newest version
+    versions = await there.versions()
+    assert [(v.number, v.parent, v.is_head) for v in versions] == [(1, 0, False), (2, 1, True), (3, 1, False)]
+
+
+async def test_5_6_what_is_imported_takes_the_head_and_a_live_session_takes_it_back(
+    join: Any, synchronizer: SynchronizerThread
+):
+    source = await join(Counter, name="source", persist_interval_ms=0)
+    await add(source, 5)
+    live = await join(Counter, persist_interval_ms=0)
+    await add(live, 1)
+    file = await exported(synchronizer, "source")
+    await asyncio.gather(*(imported_into(synchronizer, "room", file) for _ in range(2)))  # two at once store it once
+    assert [(v.number, v.parent, v.is_head) for v in await live.versions()] == [(1, 0, False), (2, 0, True)]
+    third = await join(EditedCounter)
+    assert third.model.count == 5
+    await add(live, 1)
+    assert not live.status.on_branch
+    versions = await live.versions()
+    assert [(v.number, v.parent, v.is_head) for v in versions] == [(1, 0, False), (2, 0, False), (3, 1, True)]
+    assert versions.lines()[2] == "branch, from nothing"
