@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from msq_jupyter.protocol import Snapshot, StoredVersion
+from msq_jupyter.protocol import Save, Snapshot, StoredVersion
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.testing.faults import InvariantBroken
 
@@ -42,6 +42,10 @@ class MemoryStorage:
         """
         for writes in batch:
             self._write(writes)
+        # Runs share the numbers, and which of them is written first says nothing about that.
+        versions = [(number, writes, time_s, save) for writes in batch for number, time_s, save in writes.versions]
+        for number, writes, time_s, save in sorted(versions, key=lambda version: version[0]):
+            self._append(self._runs[writes.run].record.persistent_id, number, time_s, save)
 
     def _write(self, writes: Writes) -> None:
         if writes.opened:
@@ -60,21 +64,20 @@ class MemoryStorage:
         if writes.time_ms is not None:
             rows.time_ms = writes.time_ms
         rows.snapshot = writes.snapshot or rows.snapshot
-        versions = self._versions.setdefault(rows.record.persistent_id, [])
-        for number, time_s, save in writes.versions:
-            if number != len(versions) + 1 or any(version.save_id == save.save_id for version in versions):
-                raise InvariantBroken(
-                    f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
-                )
-            size_bytes = len(save.content)
-            versions.append(
-                StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content)
-            )
         if writes.head > self.head(rows.record.persistent_id):
             self._heads[rows.record.persistent_id] = (writes.head, writes.run)
         rows.saves += writes.saves
         if writes.draft is not msgspec.UNSET:
             rows.draft = writes.draft
+
+    def _append(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
+        versions = self._versions.setdefault(persistent_id, [])
+        if number != len(versions) + 1 or any(version.save_id == save.save_id for version in versions):
+            raise InvariantBroken(
+                f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
+            )
+        size_bytes = len(save.content)
+        versions.append(StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content))
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
         """What is known of a persistent id, or None when it was never used."""

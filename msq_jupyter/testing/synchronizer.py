@@ -99,8 +99,8 @@ class SimulatedSynchronizer:
         self._ledger.counters["restarts"] += 1
         if self._writing:
             self._written(self._writing)
+        self._take_turns(self.runs())  # what was touched before is written and sent
         for run in self.runs():
-            self._take_turns([run])  # what was touched before is written and sent
             run.sequencer.stop(self._timeline.now_ms)
             for member in run.listeners.values():
                 member.write(protocol.encode(protocol.Closing(RETRY_AFTER_MS)))
