@@ -58,6 +58,8 @@ DIGEST_BYTES_MAX = 64
 AUDIT_PARTS_MAX = 64
 #: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
 BLOCK_ENTRIES_MAX = 512
+#: Largest description of a version, sealed.
+META_BYTES_MAX = 1024 * 1024
 #: Longest id of a source, in characters.
 SOURCE_ID_LENGTH_MAX = 64
 
@@ -92,8 +94,8 @@ class Saved(Message, frozen=True, tag="s"):
     """A version is stored: every replica learns it at the same moment.
 
     `time_s` is seconds since 1970, UTC, by the synchronizer's clock, as in `StoredVersion`. `digest` is that of `Save`:
-    a replica that wanted to save something else under this id sees it here. `base` is that of `Save`, too: everybody
-    makes the next patches from the newest version that is stored whole.
+    a replica that wanted to save something else under this id sees it here. `is_whole` says that the version is no
+    patch: everybody makes the next ones from this one.
     """
 
     seq: int
@@ -103,7 +105,7 @@ class Saved(Message, frozen=True, tag="s"):
     view_id: str
     time_s: float
     digest: bytes = b""
-    base: int = 0
+    is_whole: bool = True
 
 
 class Audit(Message, frozen=True, tag="a"):
@@ -250,6 +252,8 @@ class Leave(Message, frozen=True, tag="Leave"):
     """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
 
 
+#: What is answered without changing anything.
+Query: TypeAlias = ListVersions | FetchVersion | FetchSource
 Up: TypeAlias = Join | Open | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | FetchSource | Leave
 
 
@@ -259,7 +263,7 @@ Up: TypeAlias = Join | Open | Send | Snapshot | Save | Report | Tell | ListVersi
 class StoredVersion(Message, frozen=True):
     """What the synchronizer knows of a version. `time_s` is seconds since 1970, UTC, by the synchronizer's clock.
 
-    `size_bytes` is that of its sealed content, which may be that of a patch; `base` and `source_id` are those of `Save`.
+    `size_bytes` is that of its sealed content, which may be a patch; `base` and `source_id` are those of `Save`.
     """
 
     number: int
@@ -278,10 +282,11 @@ class Welcome(Message, frozen=True, tag="Welcome"):
 
     `run` names this run of the session: a session that starts anew from a newer version gets a new one. `after_seq`
     is where the entries that follow begin: it is `have_seq` for a replica that may go on, the snapshot's place when
-    `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from, and with
-    `origin_base`, the version of which that is a patch, None when it is whole. `resumed` says that the replica the participant has may go on. `head` is the number of the newest version, 0 for none.
-    `last_counter` is the view's newest event in this run. When the participant comes from another run of the session,
-    `earlier_counter` is the newest one in that: it has been executed there, and must not be sent to this run again.
+    `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from; `origin_base` is
+    the version of which that is a patch, None when it is none. `resumed` says that the replica the participant has may
+    go on. `head` is the number of the newest version, 0 for none. `last_counter` is the view's newest event in this
+    run. When the participant comes from another run of the session, `earlier_counter` is the newest one in that: it
+    has been executed there, and must not be sent to this run again.
     """
 
     run: str

@@ -9,7 +9,7 @@ from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import FetchVersion, ListVersions, Save, SaveFailed, Stored
+from msq_jupyter.protocol import FetchSource, ListVersions, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
 from msq_jupyter.synchronizer.room import Shelf, end
 from msq_jupyter.synchronizer.storage import Storage
@@ -35,18 +35,18 @@ async def serve_archive(socket: ServerConnection, shelf: Shelf, journal: Journal
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
             return
         message = protocol.decode_up(frame)
-        if isinstance(message, ListVersions | FetchVersion):
+        if isinstance(message, Query):
             await socket.send(protocol.encode(await answer(message, shelf, journal)))
         elif isinstance(message, Save):
             await socket.send(protocol.encode(await _append(message, shelf, journal)))
         else:
             kind = type(message).__name__
-            raise ProtocolError(f"expected ListVersions, FetchVersion or Save of an archive, got {kind}")
+            raise ProtocolError(f"expected ListVersions, FetchVersion, FetchSource or Save of an archive, got {kind}")
 
 
 async def answer(
-    query: ListVersions | FetchVersion, shelf: Shelf, journal: Journal
-) -> protocol.Versions | protocol.VersionContent:
+    query: Query, shelf: Shelf, journal: Journal
+) -> protocol.Versions | protocol.VersionContent | protocol.Source:
     """What the storage has; a damaged version counts as none, and the log says so.
 
     Raises:
@@ -55,14 +55,19 @@ async def answer(
     # A version saved just before is among those listed.
     await journal.handed_over()
     if isinstance(query, ListVersions):
-        return protocol.Versions(query.request_id, await journal.call(Storage.list_versions, shelf.persistent_id))
-    version = None
-    if 1 <= query.number <= shelf.versions.head:
-        try:
-            version = await journal.call(Storage.read_version, shelf.persistent_id, query.number)
-        except VersionDamaged as error:
-            logger.error("%s", error)
-    return protocol.VersionContent(query.request_id, version)
+        listing = journal.call(Storage.list_versions, shelf.persistent_id, query.after)
+        return protocol.Versions(query.request_id, *await listing)
+    if isinstance(query, FetchSource):
+        source = await journal.call(Storage.read_source, shelf.persistent_id, query.source_id)
+        return protocol.Source(query.request_id, source)
+    if not 1 <= query.number <= shelf.versions.head:
+        return protocol.VersionContent(query.request_id, None)
+    try:
+        version, base = await journal.call(Storage.read_with_base, shelf.persistent_id, query.number)
+    except VersionDamaged as error:
+        logger.error("%s", error)
+        return protocol.VersionContent(query.request_id, None, damaged=error.damaged)
+    return protocol.VersionContent(query.request_id, version, base)
 
 
 async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFailed:

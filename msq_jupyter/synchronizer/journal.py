@@ -83,7 +83,7 @@ class Journal:
         Raises:
             StorageUnreadable: it was not stored; the shelf is of no use any more.
         """
-        number = shelf.versions.append(save.save_id)
+        number = shelf.versions.append(save)
         append = Append(shelf.persistent_id, shelf.password_check, number, time.time(), save)
         # In one transaction with whatever sessions have numbered until then, so that numbers stay without gap.
         stored = asyncio.get_running_loop().create_future()

@@ -75,11 +75,15 @@ class StoredIndex(msgspec.Struct, frozen=True):
     Attributes:
         numbers: of each version by its `save_id`.
         drafting: ids of the sessions whose newest run has a draft.
+        keyframes: the versions that are stored as a whole: by number, the size of the sealed content in bytes.
+        sources: ids of the sources that are stored.
     """
 
     password_check: bytes
     numbers: dict[str, int]
     drafting: list[str] = []
+    keyframes: dict[int, int] = {}
+    sources: set[str] = set()
 
 
 class Append(msgspec.Struct, frozen=True):

@@ -291,8 +291,8 @@ class Room:
         origin = self.sequencer.record.origin
         if not origin:
             return welcome
-        version = await self._journal.call(Storage.read_version, self.shelf.persistent_id, origin)
-        return msgspec.structs.replace(welcome, origin=version)
+        version, base = await self._journal.call(Storage.read_with_base, self.shelf.persistent_id, origin)
+        return msgspec.structs.replace(welcome, origin=version, origin_base=base)
 
     # --- time ----------------------------------------------------------------------------------------------------
 

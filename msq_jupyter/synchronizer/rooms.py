@@ -115,7 +115,7 @@ class Rooms:
             await self._journal.handed_over()
             stored = await self._journal.call(Storage.load_index, persistent_id)
             if stored is not None:
-                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored.numbers), stored.drafting)
+                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored), stored.drafting)
                 self._shelves[persistent_id] = shelf
         return shelf
 
@@ -163,7 +163,7 @@ class Rooms:
                 return Refused("no_such_version", f"expected persisted to be a version from 1 to {head}, got {origin}")
         if origin:
             try:
-                await self._journal.call(Storage.read_version, shelf.persistent_id, origin)
+                await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin)
             except VersionDamaged as error:
                 return Refused("no_such_version", f'{error}: join with persisted="ignore" or an older number')
         tick_rate = min(max(join.tick_rate, TICK_RATE_MIN), TICK_RATE_MAX)

@@ -44,7 +44,7 @@ from msq_jupyter.protocol import (
 from msq_jupyter.synchronizer.audits import Audits
 from msq_jupyter.synchronizer.clock import SessionClock
 from msq_jupyter.synchronizer.drafts import Drafts
-from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 
 #: How long after a restart the views that were in are waited for, at least: they find out, wait, connect again.
 RESTART_GRACE_MS = 5_000.0
@@ -62,27 +62,57 @@ class VersionIndex:
 
     Attributes:
         numbers: version number of each `save_id`; numbers are dense and start at 1.
+        keyframes: the versions that others may be patches of: by number, the size of the sealed content in bytes.
+        sources: ids of the sources that are stored.
     """
 
-    def __init__(self, numbers: dict[str, int] | None = None) -> None:
-        self.numbers = dict(numbers or {})
+    def __init__(self, stored: StoredIndex | None = None) -> None:
+        self.numbers = dict(stored.numbers if stored else {})
+        self.keyframes = dict(stored.keyframes if stored else {})
+        self.sources = set(stored.sources if stored else ())
         self.head = max(self.numbers.values(), default=0)
 
-    def append(self, save_id: str) -> int:
+    def append(self, save: Save) -> int:
         """Number the next version."""
         self.head += 1
-        self.numbers[save_id] = self.head
+        self.numbers[save.save_id] = self.head
+        if save.base == 0:
+            self.keyframes[self.head] = len(save.content)
+        if save.source:
+            self.sources.add(save.source_id)
         return self.head
 
     def why_unsaveable(self, save: Save) -> str:
         """What is wrong with a version that somebody wants to append, "" for nothing."""
         if len(save.digest) > protocol.DIGEST_BYTES_MAX:
             return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
-        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
+        if len(save.meta) > protocol.META_BYTES_MAX:
+            return f"expected a description of at most {protocol.META_BYTES_MAX:,} bytes, got {len(save.meta):,}"
+        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content) + len(save.source)
         if size_bytes > PAYLOAD_BYTES_MAX:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
         if not 0 <= save.parent <= self.head:
             return f"expected a parent from 0 to {self.head}, the newest version, got {save.parent}"
+        return self._why_unreadable(save) or self._why_sourceless(save)
+
+    def _why_unreadable(self, save: Save) -> str:
+        if save.base == 0:
+            return ""
+        base_bytes = self.keyframes.get(save.base)
+        if base_bytes is None:
+            return f"expected a patch of a version that is stored as a whole, got one of version {save.base}"
+        # Both go down in one frame.
+        if len(save.content) + base_bytes > protocol.CONTENT_BYTES_MAX:
+            limit = f"{protocol.CONTENT_BYTES_MAX:,} bytes together with what it is a patch of"
+            return f"expected at most {limit}, got {len(save.content) + base_bytes:,}"
+        return ""
+
+    def _why_sourceless(self, save: Save) -> str:
+        if len(save.source_id) > protocol.SOURCE_ID_LENGTH_MAX or (save.source and not save.source_id):
+            length = len(save.source_id)
+            return f"expected a source's id of 1 to {protocol.SOURCE_ID_LENGTH_MAX} characters, got {length:,}"
+        if save.source_id and not save.source and save.source_id not in self.sources:
+            return "expected the source of the code that saves, which is not here, got its id alone"
         return ""
 
 
@@ -355,7 +385,7 @@ class Sequencer:
         """Append a version, if it is not there, and its `Saved`, if this run has none."""
         number = self._versions.numbers.get(save.save_id)
         if number is None:
-            number = self._versions.append(save.save_id)
+            number = self._versions.append(save)
             self._writes.versions.append((number, time_s, save))
         if self._drafts.stored(save.save_id):
             self._writes.draft = None
@@ -365,7 +395,9 @@ class Sequencer:
         self._saves.add(number)
         self._writes.saves.append(number)
         time_ms = self._clock.read(now_ms)
-        self._append(Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest), now_ms)
+        entry = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest)
+        is_whole = number in self._versions.keyframes
+        self._append(msgspec.structs.replace(entry, is_whole=is_whole), now_ms)
 
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):

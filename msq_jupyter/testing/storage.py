@@ -32,6 +32,7 @@ class MemoryStorage:
         self._password_checks: dict[str, bytes] = {}
         self._runs: dict[str, RunRows] = {}
         self._versions: dict[str, list[StoredVersion]] = {}
+        self._sources: dict[tuple[str, str], bytes] = {}
 
     def commit(self, batch: Sequence[Writes]) -> None:
         """Store everything in the batch.
@@ -65,10 +66,10 @@ class MemoryStorage:
                 raise InvariantBroken(
                     f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
                 )
-            size_bytes = len(save.content)
-            versions.append(
-                StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content)
-            )
+            sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
+            versions.append(StoredVersion(number, save.parent, save.save_id, time_s, *sealed))
+            if save.source:
+                self._sources[rows.record.persistent_id, save.source_id] = save.source
         rows.saves += writes.saves
         if writes.draft is not msgspec.UNSET:
             rows.draft = writes.draft
@@ -82,7 +83,9 @@ class MemoryStorage:
         numbers = {version.save_id: version.number for version in versions}
         records = [rows.record for rows in self._runs.values() if rows.draft]
         drafting = [record.session_id for record in records if record.persistent_id == persistent_id]
-        return StoredIndex(password_check, numbers, drafting)
+        keyframes = {version.number: version.size_bytes for version in versions if version.base == 0}
+        sources = {source_id for owner, source_id in self._sources if owner == persistent_id}
+        return StoredIndex(password_check, numbers, drafting, keyframes, sources)
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
@@ -116,5 +119,15 @@ class MemoryStorage:
         return self._runs[run].snapshot
 
     def list_versions(self, persistent_id: str) -> list[StoredVersion]:
-        """Every version whole, oldest first."""
+        """Every version with its content, oldest first."""
         return list(self._versions.get(persistent_id, ()))
+
+    def read_with_base(self, persistent_id: str, number: int) -> tuple[StoredVersion | None, StoredVersion | None]:
+        """One version with its content, None when there is no such number; and the one it is a patch of."""
+        versions = self._versions.get(persistent_id, [])
+        version = versions[number - 1] if 1 <= number <= len(versions) else None
+        return version, versions[version.base - 1] if version and version.base else None
+
+    def read_source(self, persistent_id: str, source_id: str) -> bytes | None:
+        """A sealed source, or None when it is not there."""
+        return self._sources.get((persistent_id, source_id))
