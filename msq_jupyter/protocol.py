@@ -396,10 +396,14 @@ class Stored(Message, frozen=True, tag="Stored"):
 
 
 class SaveFailed(Message, frozen=True, tag="SaveFailed"):
-    """The version could not be stored; the participant tries again."""
+    """The version could not be stored; the participant tries again.
+
+    `missing` is "base" or "source" when that is what the save refers to, and not there: then send it whole, or with it.
+    """
 
     save_id: str
     reason: str
+    missing: str = ""
 
 
 class Closing(Message, frozen=True, tag="Closing"):

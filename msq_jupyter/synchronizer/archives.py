@@ -79,7 +79,7 @@ async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFa
         return Stored(save.save_id, number) if number else SaveFailed(save.save_id, "it could not be stored")
     reason = shelf.versions.why_unsaveable(save)
     if reason:
-        return SaveFailed(save.save_id, reason)
+        return SaveFailed(save.save_id, reason, shelf.versions.missing(save))
     try:
         return Stored(save.save_id, await journal.append(shelf, save))
     except StorageUnreadable as error:

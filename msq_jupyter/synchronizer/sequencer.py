@@ -93,26 +93,23 @@ class VersionIndex:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
         if not 0 <= save.parent <= self.head:
             return f"expected a parent from 0 to {self.head}, the newest version, got {save.parent}"
-        return self._why_unreadable(save) or self._why_sourceless(save)
-
-    def _why_unreadable(self, save: Save) -> str:
-        if save.base == 0:
-            return ""
-        base_bytes = self.keyframes.get(save.base)
-        if base_bytes is None:
-            return f"expected a patch of a version that is stored as a whole, got one of version {save.base}"
-        # Both go down in one frame.
-        if len(save.content) + base_bytes > protocol.CONTENT_BYTES_MAX:
-            limit = f"{protocol.CONTENT_BYTES_MAX:,} bytes together with what it is a patch of"
-            return f"expected at most {limit}, got {len(save.content) + base_bytes:,}"
-        return ""
-
-    def _why_sourceless(self, save: Save) -> str:
         if len(save.source_id) > protocol.SOURCE_ID_LENGTH_MAX or (save.source and not save.source_id):
             length = len(save.source_id)
             return f"expected a source's id of 1 to {protocol.SOURCE_ID_LENGTH_MAX} characters, got {length:,}"
+        missing = self.missing(save)
+        if missing == "base":
+            return f"expected a patch of a version that is stored whole and fits beside it, got one of v{save.base}"
+        return "expected the source of the code that saves, which is not here, got its id" if missing else ""
+
+    def missing(self, save: Save) -> str:
+        """Whether a save refers to a "base" or a "source" that is not here, "" for none; see `SaveFailed`."""
+        if save.base:
+            base_bytes = self.keyframes.get(save.base)
+            # The two go down in one frame.
+            if base_bytes is None or len(save.content) + base_bytes > protocol.CONTENT_BYTES_MAX:
+                return "base"
         if save.source_id and not save.source and save.source_id not in self.sources:
-            return "expected the source of the code that saves, which is not here, got its id alone"
+            return "source"
         return ""
 
 
@@ -373,7 +370,7 @@ class Sequencer:
         is_stored = save.save_id in self._versions.numbers
         reason = "" if is_stored else self._why_unsaveable(view_id, save)
         if reason:
-            self._replies.append((connection, SaveFailed(save.save_id, reason)))
+            self._replies.append((connection, SaveFailed(save.save_id, reason, self._versions.missing(save))))
         elif not save.draft:
             self._store(view_id, save, now_ms, time_s)
         elif not is_stored:
