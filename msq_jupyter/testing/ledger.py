@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.persistence.records import decode_meta
 from msq_jupyter.runtime.differences import first_difference, twin_of
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.versions import open_content
 from msq_jupyter.stable import bytes_digest
 from msq_jupyter.synchronizer.records import Draft, RunRecord, Writes
 from msq_jupyter.synchronizer.sequencer import Turn
@@ -80,6 +80,8 @@ class Ledger:
         self._earlier: dict[tuple[str, str], int] = {}
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._wanted: dict[str, str] = {}
+        self._versions: dict[tuple[str, int], protocol.StoredVersion] = {}
+        self._sources: set[tuple[str, str]] = set()
         self._states: OrderedDict[tuple[str, int, float], tuple[str, bytes]] = OrderedDict()
 
     # --- the synchronizer's side ---------------------------------------------------------------------------------
@@ -169,13 +171,21 @@ class Ledger:
         return protocol.Event(entry.seq, entry.time_ms, view_id, entry.counter, plain)
 
     def _check_version(self, book: RunBook, number: int, save: protocol.Save) -> None:
-        content = book.keys.open_version("content", save.save_id, save.parent, save.content)
-        meta = decode_meta(book.keys.open_version("meta", save.save_id, save.parent, save.meta))
-        if bytes_digest(content) == meta.content_id != self._wanted.get(save.save_id) and self.counters["flips"]:
+        persistent_id = book.record.persistent_id
+        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
+        version = protocol.StoredVersion(number, save.parent, save.save_id, 0.0, *sealed)
+        self._versions[persistent_id, number] = version
+        base = self._versions[persistent_id, save.base] if save.base else None
+        content_id = bytes_digest(open_content(book.keys, version, base))
+        if content_id != self._wanted.get(save.save_id):
+            if not self.counters["flips"]:
+                raise InvariantBroken(f"version {number} is not what the replicas wanted to save as {save.save_id}")
             self.counters["versions of a flipped replica"] += 1
-        elif not bytes_digest(content) == meta.content_id == self._wanted.get(save.save_id):
-            raise InvariantBroken(f"version {number} is not what the replicas wanted to save as {save.save_id}")
         self.counters["versions"] += 1
+        self.counters["patches"] += base is not None
+        self._sources |= {(persistent_id, save.source_id)} if save.source else set()
+        if (persistent_id, save.source_id) not in self._sources:
+            raise InvariantBroken(f"version {number} is stored without its source")
 
     def _check_draft(self, book: RunBook, writes: Writes) -> None:
         for view in writes.views:
