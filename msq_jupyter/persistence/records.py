@@ -73,8 +73,8 @@ class Version:
     code_hash: str
     schema_version: int | str | None
     size_bytes: int
-    stored_bytes: int
-    source_id: str = field(repr=False)
+    stored_bytes: int = field(compare=False)
+    source_id: str = field(repr=False, compare=False)
     source: str = field(default="", repr=False)
 
 
