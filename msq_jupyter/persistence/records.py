@@ -141,6 +141,21 @@ def schema_version_of(data: Any) -> int | str | None:
     return version if type(version) is int else None
 
 
+class _Versioned(msgspec.Struct):
+    version: Any = None
+
+
+_versioned_decoder = msgspec.msgpack.Decoder(_Versioned)
+
+
+def schema_version_in(content: bytes) -> int | str | None:
+    """As `schema_version_of`, of canonical bytes: a tenth of the work, because nothing else is decoded."""
+    try:
+        return schema_version_of({"version": _versioned_decoder.decode(content).version})
+    except msgspec.ValidationError:  # no object with keys
+        return None
+
+
 def size_text(size_bytes: int) -> str:
     """A size for people: `980 B`, `1.2 KB`, `3.4 MB`."""
     if size_bytes < 1000:

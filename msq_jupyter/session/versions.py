@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentDamaged, ProtocolError, SealBroken, VersionMissing
 from msq_jupyter.persistence.patches import Packed, Packer, decode_packed, encode_packed, unpack
-from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_of
+from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_in
 from msq_jupyter.runtime.saves import PendingSave
 from msq_jupyter.session.crypto import Keys
-from msq_jupyter.stable import bytes_digest, content_value
+from msq_jupyter.stable import bytes_digest
 
 #: How long a save waits for the content that it can be a patch of.
 KEYFRAME_WAIT_S = 1.0
@@ -68,7 +68,7 @@ class VersionSealer:
             label=pending.label,
             session_id=self._session_id,
             code_hash=self._code_hash,
-            schema_version=schema_version_of(content_value(pending.content)),
+            schema_version=schema_version_in(pending.content),
             content_id=packed.content_id,
             content_bytes=packed.content_bytes,
             source_id=self._source_id,
