@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from msq_jupyter import Model
 
-
 #: Does not compress, and never changes: with it in the data, a version is best stored as a patch of another one.
 BALLAST = "".join(chr(33 + place**3 % 89 + place**2 % 5) for place in range(400))
 
