@@ -84,8 +84,11 @@ class Uploads:
 
     def refused(self, refused: SaveRefused) -> None:
         """The synchronizer could not store a version."""
+        if self._sealer.refused(refused.missing):
+            self.saver.reconnected()
+            logger.info("saving again: %s", refused.reason)
+            return
         self.saver.refused(refused.reason, time.monotonic())
-        self._sealer.refused(refused.missing)
         logger.warning("saving failed, trying again: %s", refused.reason)
 
     def differs(self, number: int) -> None:

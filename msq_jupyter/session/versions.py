@@ -95,13 +95,20 @@ class VersionSealer:
         else:
             self._packer.use(entry.number, content)
 
-    def refused(self, missing: str) -> None:
-        """A save was not stored because of what is missing, see `SaveFailed`: send it whole, or with its source."""
+    def refused(self, missing: str) -> bool:
+        """A save was not stored; whether it is worth to send it again at once, as a whole or with its source.
+
+        Args:
+            missing: see `SaveFailed`.
+        """
+        mended = False
         if missing == "base":
+            mended = self._packer.keyframe != 0
             self._packer.forget()
             self.wait_no_longer()
         elif missing == "source":
-            self._has_stored_source = False
+            mended, self._has_stored_source = self._has_stored_source, False
+        return mended
 
     def welcomed(self, welcome: protocol.Welcome) -> None:
         """We are in; a run that begins with a version goes on with patches of it."""

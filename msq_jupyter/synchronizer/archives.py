@@ -11,7 +11,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import FetchSource, ListVersions, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
-from msq_jupyter.synchronizer.room import Shelf, end
+from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base
 from msq_jupyter.synchronizer.storage import Storage
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
@@ -77,6 +77,7 @@ async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFa
         stored = await journal.call(Storage.load_index, shelf.persistent_id)
         number = stored.numbers.get(save.save_id) if stored else None
         return Stored(save.save_id, number) if number else SaveFailed(save.save_id, "it could not be stored")
+    await forget_unreadable_base(save, shelf, journal)
     reason = shelf.versions.why_unsaveable(save)
     if reason:
         return SaveFailed(save.save_id, reason, shelf.versions.missing(save))

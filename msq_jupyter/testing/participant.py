@@ -395,8 +395,10 @@ class Participant:
             self._world.ledger.counters["saves that differ"] += 1
         elif isinstance(happening, client_module.SaveRefused):
             self._world.ledger.counters["refused saves"] += 1
-            self._saver.refused(happening.reason, self._now_s)
-            self._sealer.refused(happening.missing)
+            if self._sealer.refused(happening.missing):
+                self._saver.reconnected()
+            else:
+                self._saver.refused(happening.reason, self._now_s)
         elif isinstance(happening, SaveStored):
             self._saver.stored()
             self._sealer.stored(happening.entry, happening.content, is_ours=happening.entry.view_id == self.view_id)
