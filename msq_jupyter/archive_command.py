@@ -132,10 +132,7 @@ async def _versions(options: argparse.Namespace) -> int:
         rows += [{"number": number, "damage": damage} for number, damage in versions.damaged.items()]
         _print_json(sorted(rows, key=lambda row: int(row["number"])))
     else:
-        if versions or not versions.damaged:
-            print(versions)
-        for number, damage in versions.damaged.items():
-            print(f"v{number}: damaged: {damage}")
+        print(versions)
     return 1 if versions.damaged else 0
 
 

@@ -106,14 +106,19 @@ class VersionList(list[Version]):
         ]
 
     def __repr__(self) -> str:
-        if not self:
+        if not self and not self.damaged:
             return "no versions yet: a model saves with self.persist_session(...)"
-        return table_text(self._COLUMNS, self._rows())
+        table = [table_text(self._COLUMNS, self._rows())] if self else []
+        return "\n".join([*table, *self._damage()])
+
+    def _damage(self) -> list[str]:
+        return [f"v{number}: damaged: {shortened(why, 300)}" for number, why in self.damaged.items()]
 
     def _repr_html_(self) -> str:
         if not self:
             return f"<p>{escape(repr(self))}</p>"
-        return table_html(self._COLUMNS, self._rows())
+        damage = "".join(f"<p>{escape(line)}</p>" for line in self._damage())
+        return table_html(self._COLUMNS, self._rows()) + damage
 
 
 def encode_meta(meta: VersionMeta) -> bytes:

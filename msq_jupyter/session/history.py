@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ArgumentError, PeerError, VersionDamaged, VersionMissing
+from msq_jupyter.errors import ArgumentError, PeerError, SealBroken, VersionDamaged, VersionMissing
 from msq_jupyter.persistence.check_report import CheckReport
 from msq_jupyter.persistence.diff import Difference, difference, source_difference
 from msq_jupyter.persistence.records import Version, VersionList
@@ -41,15 +41,24 @@ class History:
     async def versions(self) -> VersionList:
         """Every version ever saved under this app and name, oldest first: when, by whom, with which code.
 
+        Its `damaged` says which cannot be read, and why.
+
         Raises:
-            SealBroken: a version's description was changed.
             SessionClosed: the session has been left.
         """
         self.require_open()
         found = VersionList()
         async for portion in portions(lambda after: self._questions.ask(partial(protocol.ListVersions, after=after))):
-            found += map(self._sealer.open, portion.versions)
+            for stored in portion.versions:
+                try:
+                    found.append(self._sealer.open(stored))
+                except SealBroken as error:
+                    found.damaged[stored.number] = str(error)
         return found
+
+    async def _numbers(self) -> list[int]:
+        found = await self.versions()
+        return sorted([*(version.number for version in found), *found.damaged])
 
     async def source_of(self, version: Version | int) -> str:
         """The source of the models that saved a version.
@@ -130,7 +139,7 @@ class History:
         if not 0 < limit_s <= threading.TIMEOUT_MAX:
             raise ArgumentError(f"limit_s: expected seconds above 0, got {limit_s!r}")
         plan = dry_run.plan_for(chosen, dict(self._arguments.options))
-        existing = [version.number for version in await self.versions()]
+        existing = await self._numbers()
         numbers = existing if versions is None else [versions] if isinstance(versions, int) else list(versions)
         for number in numbers:
             if number not in existing:
@@ -170,7 +179,7 @@ class History:
         if answer.damaged:
             raise VersionDamaged(number, answer.damaged)
         if answer.version is None:
-            raise _missing(number, [version.number for version in await self.versions()])
+            raise _missing(number, await self._numbers())
         return answer.version, answer.base
 
 

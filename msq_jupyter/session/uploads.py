@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from functools import partial
@@ -74,6 +75,11 @@ class Uploads:
         logger.debug("uploading %s as %s %s", size_text(len(pending.content)), upload, pending.save_id)
 
     def _fetch(self, number: int) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # the process ends: nobody would hear the answer
+            self._sealer.wait_no_longer()
+            return
         self._questions.ask_for(partial(protocol.FetchVersion, number=number), self._sealer.fetched)
 
     def stored(self, stored: SaveStored) -> None:

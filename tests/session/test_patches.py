@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -383,6 +384,27 @@ async def test_damage_to_a_base_is_told_by_number_and_its_neighbours_load(join, 
     assert await bases(ada) == [0, 1, 1, 0, 4]
     assert ada.status.saved_state == "saved"
     assert (await ada.check(versions=[4, 5])).ok
+
+
+async def test_a_version_whose_description_is_damaged_is_listed_as_such_and_hides_no_other(join, tmp_path):
+    ada = await join()
+    await edit(ada, 1, 2, 3)
+    assert change(tmp_path, "UPDATE versions SET meta = zeroblob(99) WHERE number = 2") == 1
+    versions = await ada.versions()
+    assert ([version.number for version in versions], list(versions.damaged)) == ([1, 3], [2])
+    assert repr(versions).splitlines()[-1].startswith("v2: damaged: the version meta")
+    assert "<p>v2: damaged: the version meta" in versions._repr_html_()
+    assert [(row.number, row.ok) for row in await ada.check()] == [(1, True), (2, False), (3, True)]
+    with pytest.raises(VersionDamaged, match="expected version 2 as it was saved"):
+        await ada.source_of(2)
+
+
+async def test_at_the_end_of_the_process_nobody_waits_for_a_keyframe(join):
+    ada = await join()
+    await edit(ada, 1)
+    ada._sealer._forget_keyframe()
+    await asyncio.to_thread(ada._uploads._fetch, 1)  # there is no loop there, as there is none at the end
+    assert ada._sealer.is_ready(1, 0.0, pytest.fail)
 
 
 async def test_an_import_is_stored_as_patches_and_twice_does_not_hurt(join, synchronizer, tmp_path):

@@ -263,7 +263,9 @@ def test_every_step_makes_a_file_that_the_next_one_takes(tmp_path: Path) -> None
             row = ("persistent", number, number - 1, f"save-{number}", 5.5, digest, meta, content)
             old.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         draft = Draft("ada", 5.5, a_draft(4, parent=3))
-        save = protocol.encode(draft.save)
+        # As it was encoded then: without what came later.
+        save = msgspec.msgpack.encode(["Save", *msgspec.structs.astuple(draft.save)[:6]])
+        assert msgspec.msgpack.decode(save, type=Save) == draft.save
         digest = hashlib.sha256(bytes(8) + save).digest()
         old.execute("INSERT INTO drafts VALUES (1, 'ada', 5.5, ?, ?)", (digest, save))
     storage = Storage(tmp_path)
