@@ -196,6 +196,7 @@ class Ledger:
             self.counters["drafts"] += writes.draft is not None
         promoted = [save.save_id for _, _, save in writes.versions if save.draft]
         self.counters["promoted drafts"] += len(promoted)
+        self.counters["promoted patches"] += sum(save.draft and save.base > 0 for _, _, save in writes.versions)
         self.counters["drafts promoted at the last exit"] += len(promoted) if not book.present else 0
         kept = {_place(save.save_id) for _, _, save in writes.versions}
         if book.draft is not None:

@@ -26,7 +26,7 @@ REQUIRED = (
         "comparisons",
     ),
     *("errors in handlers", "questions", "returns", "branches"),
-    *("drafts", "promoted drafts", "drafts promoted at a join", "drafts promoted at the last exit"),
+    *("drafts", "promoted drafts", "promoted patches", "drafts promoted at a join", "drafts promoted at the last exit"),
     *("deaths with a draft", "deaths of everything"),
 )
 
