@@ -237,8 +237,6 @@ def open_content(keys: Keys, stored: protocol.StoredVersion, base: protocol.Stor
     """
     meta = open_meta(keys, stored)
     plain = keys.open_version("content", stored.save_id, stored.parent, stored.base, stored.content)
-    if stored.base == 0 and bytes_digest(plain) == meta.content_id:
-        return plain  # from before contents were packed
     what = f"the content of version {stored.number}"
     base_content = None
     if stored.base:
@@ -252,6 +250,8 @@ def open_content(keys: Keys, stored: protocol.StoredVersion, base: protocol.Stor
         packed = decode_packed(plain)
         content = unpack(packed, base_content)
     except ContentDamaged as error:
+        if stored.base == 0 and bytes_digest(plain) == meta.content_id:
+            return plain  # from before contents were packed: JSON, which is never taken for something packed
         raise SealBroken(f"{what} is not what was saved: {error}") from error
     if packed.content_id != meta.content_id:
         raise SealBroken(f"{what} is not the one that its description names: refused")
