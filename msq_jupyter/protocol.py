@@ -57,6 +57,8 @@ TELL_BYTES_MAX = 256 * 1024
 DIGEST_BYTES_MAX = 64
 #: Large worlds are audited in at most so many parts, one part at each `Audit`.
 AUDIT_PARTS_MAX = 64
+#: Why `Done` refuses what no `Annotate` and no `Prune` can do anything about.
+NO_SUCH_VERSION = "there is no such version"
 #: What an annotation may say, by the word for its kind, and largest one, sealed.
 ANNOTATION_KINDS = ("label", "pin")
 ANNOTATION_BYTES_MAX = 4 * 1024
@@ -359,9 +361,13 @@ class Welcome(Message, frozen=True, tag="Welcome"):
 
 
 class Opened(Message, frozen=True, tag="Opened"):
-    """The answer to `Open`. `head` is the number of the version new sessions start from, 0 for none."""
+    """The answer to `Open`. `head` is the number of the version new sessions start from, 0 for none.
+
+    `present` is how many participants are connected to sessions under the persistent id.
+    """
 
     head: int
+    present: int = 0
 
 
 class Refused(Message, frozen=True, tag="Refused"):
