@@ -59,9 +59,8 @@ class Curator:
             # Of what cannot be opened nobody knows whether it may go.
             with contextlib.suppress(SealBroken):
                 versions.append(said.version(stored))
-        now = datetime.datetime.now(datetime.timezone.utc)
         # What is a patch of a version that is dropped can be read all the same: the synchronizer keeps those bytes.
-        drop = sorted(prune(map(_kept, versions), retention, now).drop)
+        drop = sorted(prune(map(_kept, versions), retention, _now()).drop)
         if dry_run or not drop:
             return drop
         done: protocol.Done = await self._ask(partial(protocol.Prune, numbers=drop))
@@ -99,6 +98,10 @@ class Curator:
 
     async def _listed(self) -> protocol.Versions:
         return await whole_list(lambda after: self._ask(partial(protocol.ListVersions, after=after)))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 def _kept(version: Version) -> KeptVersion:

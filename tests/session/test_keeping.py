@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -20,6 +21,7 @@ from msq_jupyter.errors import (
     SessionClosed,
     VersionMissing,
 )
+from msq_jupyter.session import curating
 from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
@@ -254,22 +256,21 @@ async def test_what_is_not_there_cannot_be_labelled_and_what_is_left_is_closed(j
 LAST_ONLY = "yearly for a minute"
 
 
-def make_old(tmp_path: Path) -> None:
-    """All versions were stored long ago."""
-    database = sqlite3.connect(tmp_path / "synchronizer" / "synchronizer.sqlite")
-    with database:
-        database.execute("UPDATE versions SET time_s = time_s - 1e8")
-    database.close()
+@pytest.fixture
+def years_later(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on, all versions were stored long ago."""
+    later = curating._now() + datetime.timedelta(days=1000)
+    return lambda: monkeypatch.setattr(curating, "_now", lambda: later)
 
 
-async def test_5_6_pruning_keeps_labels_pins_and_the_head(join, tmp_path: Path):
+async def test_5_6_pruning_keeps_labels_pins_and_the_head(join, years_later):
     ada = await join()
     for number in range(1, 7):
         await write(ada, a=str(number))
     await ada.label(2, "named")
     await ada.pin(4)
     assert await ada.prune("everything for a day") == []
-    make_old(tmp_path)
+    years_later()
     assert await ada.prune(LAST_ONLY, dry_run=True) == [1, 3, 5]
     assert list(await labels(ada)) == [1, 2, 3, 4, 5, 6]
     assert await ada.prune(LAST_ONLY) == [1, 3, 5]
@@ -285,11 +286,11 @@ async def test_5_6_pruning_keeps_labels_pins_and_the_head(join, tmp_path: Path):
         await ada.prune("never")
 
 
-async def test_5_6_a_version_labelled_while_others_prune_stays(join, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_5_6_a_version_labelled_while_others_prune_stays(join, years_later, monkeypatch: pytest.MonkeyPatch):
     ada, ben = await join(), await join()
     for number in range(1, 4):
         await write(ada, a=str(number))
-    make_old(tmp_path)
+    years_later()
     listed = ada._curator._listed
 
     async def listed_then_labelled() -> Any:
@@ -302,11 +303,11 @@ async def test_5_6_a_version_labelled_while_others_prune_stays(join, tmp_path: P
     assert await labels(ben) == {1: "mine", 3: ""}
 
 
-async def test_7_3_what_a_run_may_have_to_begin_with_again_is_not_pruned(join, tmp_path: Path):
+async def test_7_3_what_a_run_may_have_to_begin_with_again_is_not_pruned(join, years_later):
     ada = await join()
     for number in range(1, 4):
         await write(ada, a=str(number))
-    make_old(tmp_path)
+    years_later()
     old = await join(options={"other": "session"}, persisted=1)
     assert documents(old) == {"a": "1"}
     assert await ada.prune(LAST_ONLY) == [2]
@@ -314,14 +315,47 @@ async def test_7_3_what_a_run_may_have_to_begin_with_again_is_not_pruned(join, t
     assert documents(newcomer) == {"a": "1"}
 
 
-async def test_joining_at_a_version_that_was_pruned_says_so(join, tmp_path: Path):
+async def test_joining_at_a_version_that_was_pruned_says_so(join, years_later):
     ada = await join()
     for number in range(1, 4):
         await write(ada, a=str(number))
-    make_old(tmp_path)
+    years_later()
     assert await ada.prune(LAST_ONLY) == [1, 2]
     with pytest.raises(VersionMissing, match="expected persisted to be a version that is kept, got 1"):
         await join(options={"other": "session"}, persisted=1)
+
+
+class Novel(Model):
+    def init(self, options, persisted=None):
+        self.pages = list(persisted["pages"]) if persisted else [f"page {n} {(n + 7919) ** 60}" for n in range(40)]
+        self.subscribe("novel", "write", self.write)
+
+    def write(self, page):
+        self.pages[page] = f"page {page}, once more"
+
+    def save(self):
+        self.persist_session({"pages": self.pages})
+
+
+async def test_5_6_versions_are_read_and_saved_though_what_they_are_patches_of_was_pruned(join, years_later):
+    ada = await join(Novel)
+    for page in range(4):
+        ada.publish("novel", "write", page)
+        await ada.save()
+    await ada.pin(3)
+    years_later()
+    assert (await ada.versions())[2].stored_bytes < (await ada.versions())[0].stored_bytes / 2
+    assert await ada.prune(LAST_ONLY) == [1, 2]
+    assert not await ada.diff(3, 3)
+    assert (await ada.diff(3, 4)).operations[0].path_text == "pages[3]"
+    ada.publish("novel", "write", 7)
+    assert await ada.save() == 5
+    await ada.restore(3)
+    assert ada.model.pages[3] != "page 3, once more"
+    assert "class Novel" in await ada.source_of(3)
+    await ada.leave()
+    again = await join(Novel, options={"another": "session"})
+    assert again.model.pages[2] == "page 2, once more"
 
 
 # --- restoring one path ------------------------------------------------------------------------------------------
@@ -397,13 +431,13 @@ async def test_5_10_a_path_that_init_refuses_changes_nothing(join):
 # --- without a session -------------------------------------------------------------------------------------------
 
 
-async def test_an_archive_labels_and_prunes_and_live_sessions_hear_of_it(join, synchronizer, tmp_path: Path):
+async def test_an_archive_labels_and_prunes_and_live_sessions_hear_of_it(join, synchronizer, years_later):
     ada = await join()
     heard: list[Any] = []
     ada.subscribe(ada.id, "versions-changed", heard.append)
     for number in range(1, 5):
         await write(ada, a=str(number))
-    make_old(tmp_path)
+    years_later()
     where = {"app_id": "test", "name": "shelf", "password": "pw", "synchronizer": synchronizer.url}
     async with Archive.open(**where) as archive:
         assert archive.present == 1

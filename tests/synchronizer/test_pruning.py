@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from msq_jupyter import protocol
 from msq_jupyter.protocol import Annotate, Done, FetchVersion, ListVersions, Prune, Save, SaveFailed, Snapshot, Stored
-from msq_jupyter.synchronizer.records import RunRecord, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, ViewRecord, Writes
 from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
@@ -137,6 +137,37 @@ def test_the_bytes_of_a_dropped_version_leave_the_file(storage: Storage, tmp_pat
     assert b"a dropped annotation" not in after
     assert len(after) < size_before - 3 * 3_000 * len(secret)
     assert storage.read_version("persistent", 6) is not None
+
+
+def test_5_6_bytes_that_patches_need_stay_until_none_does(storage: Storage, tmp_path: Path) -> None:
+    def patch(number: int, base: int, **changes: Any) -> Save:
+        return Save(f"save-{number}", number - 1, b"meta", b"the patch", base=base, source_id="code", **changes)
+
+    whole = Save("save-1", 0, b"meta", b"the keyframe's bytes", source_id="code", source=b"the source")
+    last = Save("save-4", 3, b"meta", b"another keyframe")
+    saves = [whole, patch(2, 1), patch(3, 1), last]
+    versions = [(number, 0.0, save) for number, save in enumerate(saves, 1)]
+    storage.commit([a_run("run"), Writes("run", 1, versions=versions)])
+    storage.annotate("persistent", 3, "pin", True, b"pin")
+    assert storage.prune("persistent", [1, 2], 4) == {}
+    assert numbers(storage) == [3, 4]
+    assert storage.read_version("persistent", 1) is None
+    version, base = storage.read_with_base("persistent", 3)
+    assert (version.content, base.content) == (b"the patch", b"the keyframe's bytes")
+    index = storage.load_index("persistent")
+    assert (index.numbers, set(index.keyframes), index.sources) == ({"save-3": 3, "save-4": 4}, {4}, {"code"})
+    # It can come back under a number of its own meanwhile.
+    storage.commit([Writes("run", 1, versions=[(5, 0.0, whole)], draft=Draft("ada", 0.0, patch(6, 1)))])
+    storage.annotate("persistent", 3, "pin", False, b"no pin")
+    assert storage.prune("persistent", [3, 4], 5) == {4: "it is the newest version of a branch"}
+    assert storage._read_version("bases", "persistent", 1) is not None  # the draft's
+    storage.commit([Writes("run", 1, versions=[(6, 0.0, Save("save-6", 5, b"", b""))], draft=None)])
+    assert storage.prune("persistent", [5], 6) == {}
+    assert storage._read_version("bases", "persistent", 1) is None
+    assert storage.load_index("persistent").sources == set()
+    on_the_disk = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
+    assert b"the keyframe's bytes" not in on_the_disk
+    assert b"the source" not in on_the_disk
 
 
 def test_what_cannot_be_made_smaller_is_dropped_all_the_same(
