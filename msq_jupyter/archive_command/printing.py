@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def version_row(version: Version) -> dict[str, Any]:
     """What is known of a version, for programs."""
-    names = ("number", "parent", "is_head", "author", "label", "pinned")
-    names += ("session_id", "code_hash", "schema_version", "size_bytes")
+    names = ["number", "parent", "is_head", "author", "label", "pinned"]
+    names += ["session_id", "code_hash", "schema_version", "size_bytes"]
     return {**{name: getattr(version, name) for name in names}, "time": version.time.isoformat()}
 
 

@@ -105,6 +105,5 @@ def _now() -> datetime.datetime:
 
 
 def _kept(version: Version) -> KeptVersion:
-    return KeptVersion(
-        version.number, version.time, version.label, version.pinned, is_head=version.is_tip or version.is_head
-    )
+    stays = version.is_tip or version.is_head
+    return KeptVersion(version.number, version.time, version.label, version.pinned, is_head=stays)

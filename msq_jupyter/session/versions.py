@@ -10,6 +10,9 @@ from __future__ import annotations
 import datetime
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
+from typing import Any
+
+import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentDamaged, ProtocolError, SealBroken, VersionMissing
@@ -305,9 +308,9 @@ class Said:
         self._sealed: dict[int, dict[str, bytes]] = {}
         for number, kind, sealed in answer.annotations if answer else ():
             self._sealed.setdefault(number, {})[kind] = sealed
-        is_list = isinstance(answer, protocol.Versions)
-        self._tips = frozenset(answer.tips if is_list else ())
-        self._head = answer.head if is_list else 0
+        self._tips, self._head = frozenset[int](), 0
+        if isinstance(answer, protocol.Versions):
+            self._tips, self._head = frozenset(answer.tips), answer.head
 
     def version(self, stored: protocol.StoredVersion) -> Version:
         """What people read about a version.

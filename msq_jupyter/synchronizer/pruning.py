@@ -23,11 +23,11 @@ logger = logging.getLogger("msq_jupyter.synchronizer")
 # A run without a snapshot begins with `init` and its origin whenever somebody comes to it. Nobody does any more when it
 # is empty and the head has moved on: then the session starts anew.
 _ORIGINS = """
-SELECT DISTINCT origin FROM runs AS run WHERE persistent_id = ? AND origin > 0
+SELECT DISTINCT origin FROM runs AS run WHERE persistent_id = ?1 AND origin > 0
 AND position = (SELECT max(position) FROM runs WHERE persistent_id = run.persistent_id AND session_id = run.session_id)
 AND NOT EXISTS (SELECT 1 FROM snapshots WHERE position = run.position)
 AND (EXISTS (SELECT 1 FROM views WHERE position = run.position AND present)
-    OR max(head, coalesce((SELECT max(number) FROM saves WHERE position = run.position), 0)) >= ?)
+    OR head = ?2 OR EXISTS (SELECT 1 FROM saves WHERE position = run.position AND number = ?2))
 """
 
 
