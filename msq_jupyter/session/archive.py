@@ -178,7 +178,7 @@ class Archive:
             raise missing(number, [stored.number for stored in (await self._listed()).versions])
         if stored.number != number:
             raise ProtocolError(f"expected version {number}, got {stored.number}")
-        version = Said(self._keys, answer).version(stored)
+        version = Said(self._keys, answer, self.head).version(stored)
         return version, content_value(open_content(self._keys, stored, answer.base))
 
     async def source_of(self, version: Version) -> str:

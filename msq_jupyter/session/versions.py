@@ -301,14 +301,17 @@ class Said:
     Args:
         keys: open it.
         answer: the answer; None when nothing is known but the versions.
+        head: number of the head, if it is known and the answer does not say it.
     """
 
-    def __init__(self, keys: Keys, answer: protocol.Versions | protocol.VersionContent | None = None) -> None:
+    def __init__(
+        self, keys: Keys, answer: protocol.Versions | protocol.VersionContent | None = None, head: int = 0
+    ) -> None:
         self._keys = keys
         self._sealed: dict[int, dict[str, bytes]] = {}
         for number, kind, sealed in answer.annotations if answer else ():
             self._sealed.setdefault(number, {})[kind] = sealed
-        self._tips, self._head = frozenset[int](), 0
+        self._tips, self._head = frozenset[int](), head
         if isinstance(answer, protocol.Versions):
             self._tips, self._head = frozenset(answer.tips), answer.head
 

@@ -157,7 +157,7 @@ def test_5_6_bytes_that_patches_need_stay_until_none_does(storage: Storage, tmp_
     index = storage.load_index("persistent")
     assert (index.numbers, set(index.keyframes), index.sources) == ({"save-3": 3, "save-4": 4}, {4}, {"code"})
     # It can come back under a number of its own meanwhile.
-    storage.commit([Writes("run", 1, versions=[(5, 0.0, whole)], draft=Draft("ada", 0.0, patch(6, 1)))])
+    storage.commit([Writes("run", 1, versions=[(5, 0.0, whole)], draft=Draft("ada", 0.0, patch(6, 1), head=5))])
     storage.annotate("persistent", 3, "pin", False, b"no pin")
     assert storage.prune("persistent", [3, 4], 5) == {4: "it is the newest version of a branch"}
     assert storage._read_version("bases", "persistent", 1) is not None  # the draft's
