@@ -269,7 +269,7 @@ async def test_an_import_goes_on_after_answers_that_were_lost(join, synchronizer
 
         # Even when the list of what is there is old, the save ids tell the synchronizer.
         async def stale_list():
-            return protocol.Versions(0, [])
+            return protocol.Versions(0, 0, [])
 
         assert not stale
         monkeypatch.setattr(target, "_listed", stale_list)
