@@ -95,6 +95,27 @@ class PersistenceTypeError(AuthorError, TypeError):
         self.path = path
 
 
+class SaveMethodMissing(AuthorError, TypeError):
+    """The root model has no method `save`, so there is no way to have it collect what it wants saved."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"expected {kind} to have a method save, which collects what is to be saved, got none; write one:\n"
+            "    def save(self):\n"
+            '        self.persist_session(lambda: {"version": 1, "notes": self.notes})'
+        )
+
+
+class NothingCollected(AuthorError):
+    """The root model's `save` ended without a call of `persist_session`."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"{kind}.save ended without self.persist_session(...), so nothing was saved: does it return early, because "
+            "loading failed or goes on?"
+        )
+
+
 class EventTooLarge(AuthorError, ValueError):
     """An event is larger than the synchronizer takes."""
 
@@ -250,14 +271,21 @@ class NameMissing(PeerError, LookupError):
 
 
 class VersionDamaged(PeerError):
-    """A stored version is not what was saved; `number` says which. Its neighbours still load."""
+    """A stored version is not what was saved; `number` says which. Its neighbours still load.
 
-    def __init__(self, number: int) -> None:
+    `damaged` is the number of the version whose bytes are damaged: itself, or the one it is stored as a patch of.
+    """
+
+    def __init__(self, number: int, damaged: int = 0) -> None:
+        self.number = number
+        self.damaged = damaged or number
+        what = f"version {number} as it was saved"
+        if self.damaged != number:
+            what = f"version {self.damaged}, of which version {number} is stored as a patch, as it was saved"
         super().__init__(
-            f"expected version {number} as it was saved, got bytes with another digest: the file is damaged; "
+            f"expected {what}, got bytes with another digest: the file is damaged; "
             "take another version, or restore the data directory from a backup"
         )
-        self.number = number
 
 
 class NoAnswer(PeerError, TimeoutError):

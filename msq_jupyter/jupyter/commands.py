@@ -148,8 +148,13 @@ async def _diff(names: Names, options: argparse.Namespace) -> Any:
     return await _session(names, options).diff(options.a, options.b)
 
 
+async def _save(names: Names, options: argparse.Namespace) -> None:
+    number = await _session(names, options).save(options.label)
+    print(f"saved as version {number}")
+
+
 async def _restore(names: Names, options: argparse.Namespace) -> None:
-    await _session(names, options).restore(options.version)
+    await _session(names, options).restore(options.version, path=options.path)
 
 
 async def _check(names: Names, options: argparse.Namespace) -> Any:
@@ -247,6 +252,12 @@ COMMANDS: dict[str, Command] = {
         Command("leave", "leave the session; what waits to be saved is saved", _leave, (SESSION,)),
         Command("status", "say how the session is doing", _status, (SESSION,)),
         Command("follow", "go on with the model's edited code", _follow, (SESSION,)),
+        Command(
+            "save",
+            "have the model save what is there now",
+            _save,
+            ((("label",), {"nargs": "?", "default": "", "help": "what to call the version"}), SESSION),
+        ),
         Command("versions", "list what was ever saved", _versions, (SESSION,)),
         Command(
             "diff",
@@ -271,7 +282,11 @@ COMMANDS: dict[str, Command] = {
             "restore",
             "go back to a version, for everybody; what is there now is saved before",
             _restore,
-            ((("version",), {"type": _number, "metavar": "N", "help": "its number"}), SESSION),
+            (
+                (("version",), {"type": _number, "metavar": "N", "help": "its number"}),
+                (("--path",), {"help": "only this, as differences print it; the rest stays as it is"}),
+                SESSION,
+            ),
         ),
         Command(
             "check",

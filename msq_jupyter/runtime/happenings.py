@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msq_jupyter import protocol
 from msq_jupyter.runtime.audit import Audited
 
 
@@ -38,10 +39,31 @@ class RootReplaced:
 
 
 @dataclass(frozen=True)
+class SaveCollected:
+    """The root saved because `view_id` asked for it, which calls it `request_id`.
+
+    Attributes:
+        content_id: of what the root collected, "" when it failed.
+        save_id: of what waits to be stored, "" when it is stored already.
+        number: of the version that holds the content already, or 0.
+        error: why it failed, or None.
+    """
+
+    view_id: str
+    request_id: str
+    content_id: str = ""
+    save_id: str = ""
+    number: int = 0
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
 class SaveStored:
-    """A version is stored and acknowledged."""
+    """A version is stored and acknowledged, as `entry` says; `content` is None when this replica does not have it."""
 
     number: int
+    entry: protocol.Saved
+    content: bytes | None
 
 
 @dataclass(frozen=True)
@@ -51,4 +73,4 @@ class SaveDiffers:
     number: int
 
 
-Happening: TypeAlias = HandlerFailed | RestoreFailed | RootReplaced | SaveStored | SaveDiffers | Audited
+Happening: TypeAlias = HandlerFailed | RestoreFailed | RootReplaced | SaveCollected | SaveStored | SaveDiffers | Audited

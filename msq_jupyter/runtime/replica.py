@@ -40,7 +40,7 @@ from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
 from msq_jupyter.runtime.restoring import run_restore
 from msq_jupyter.runtime.saves import LastSave, PartialRestore, PendingSave, SaveQueue
-from msq_jupyter.runtime.saving import run_saved
+from msq_jupyter.runtime.saving import run_save, run_saved
 from msq_jupyter.runtime.schedule import Schedule
 from msq_jupyter.runtime.snapshot import pack, read_value, unpack
 from msq_jupyter.runtime.state import read_state, write_state
@@ -82,6 +82,7 @@ class Replica:
         topics: which method of which model hears what; the owner of a subscription is a model's id.
         content_id: of what was saved or loaded last; saving it again unchanged is skipped.
         saves: what waits to be stored.
+        collected: what `persist_session` collected last, stored already or not; not state, so for one event only.
         last_save: the newest stored version this run knows of.
         options: the session's, packed: a restored version is given to `init` with them.
         restores: what has come of restores that are not whole, by who restores.
@@ -118,6 +119,7 @@ class Replica:
         self.counters: dict[str, int] = {}
         self.options = b""
         self.saves = SaveQueue()
+        self.collected = b""
         self.restores: dict[str, PartialRestore] = {}
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
@@ -344,6 +346,7 @@ class Replica:
         if len(content) > protocol.CONTENT_BYTES_MAX:
             raise ContentTooLarge("the saved data", len(content), protocol.CONTENT_BYTES_MAX)
         content_id = bytes_digest(content)
+        self.collected = content
         if content_id == self.content_id:
             return
         self.want_saved(content, content_id, self.event_view_id)
@@ -511,11 +514,11 @@ class Replica:
             self.views[view_id] = data = read_value(payload, self)
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
 
-    def want_saved(self, content: bytes, content_id: str, view_id: str, label: str = "", kept: bool = False) -> None:
-        """Have content stored that a view's event caused; the rest as in `PendingSave`."""
+    def want_saved(self, content: bytes, content_id: str, view_id: str, **details: Any) -> None:
+        """Have content stored that a view's event caused; `details` are what else `PendingSave` takes."""
         self.content_id = content_id
         author = self.view_label(view_id)
-        self.saves.want(PendingSave(self.next_save_id(), content, content_id, view_id, author, label, kept))
+        self.saves.want(PendingSave(self.next_save_id(), content, content_id, view_id, author, **details))
 
     def next_save_id(self) -> str:
         """The id of one more save."""
@@ -578,6 +581,7 @@ _EVENT_KINDS: dict[str, Callable[..., None]] = {
     "publish": Replica._run_publication,
     "assign": Replica._run_assignment,
     "restore": run_restore,
+    "save": run_save,
 }
 
 

@@ -57,6 +57,7 @@ class Status:
         saved_at_s: when it was saved, in seconds since 1970 by the synchronizer's clock, 0 for never.
         saved_by: name of the participant who caused it.
         save_error: why the last upload failed, or "".
+        on_branch: what is saved here is kept beside what new sessions start from, because others moved the head.
         waiting_ms: how long a running cell has kept the replica from catching up, 0 if it does not.
     """
 
@@ -66,6 +67,7 @@ class Status:
     saved_at_s: float
     saved_by: str
     save_error: str
+    on_branch: bool
     waiting_ms: int
 
 
@@ -131,7 +133,7 @@ class JoinArguments:
         name = self.view_data.get("name") if isinstance(self.view_data, dict) else None
         if isinstance(name, str) and name:
             return name
-        return os.environ.get("JUPYTERHUB_USER") or _user_name()
+        return os.environ.get("JUPYTERHUB_USER") or user_name()
 
 
 def persistent_id_of(app_id: str, name: str, persistent_options: Mapping[str, Any]) -> str:
@@ -162,6 +164,7 @@ def status_of(link_state: LinkState, waiting_ms: int, saver: Saver, replica: Rep
         saved_at_s=last.time_s if last else 0.0,
         saved_by=last.author if last else "",
         save_error=saver.error,
+        on_branch=last is not None and not last.is_head,
         waiting_ms=waiting_ms,
     )
 
@@ -259,7 +262,8 @@ _RULES: tuple[tuple[str, str, Any], ...] = (
 )
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """The user of this machine, for people."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a user database

@@ -73,18 +73,26 @@ class Spoken:
 
 @dataclass(frozen=True)
 class SaveRefused:
-    """A version could not be stored."""
+    """A version could not be stored; `missing` as in `SaveFailed`."""
 
     save_id: str
     reason: str
+    missing: str
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer to a request: `Versions` or `VersionContent`."""
+    """The answer to a request: `Versions`, `VersionContent`, `Source` or `Done`."""
 
     request_id: int
     answer: Any
+
+
+@dataclass(frozen=True)
+class VersionsChanged:
+    """Somebody annotated or dropped versions."""
+
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,9 @@ class Failed:
     error: MsqError
 
 
-Happening: TypeAlias = Welcomed | Received | Ticked | Judged | Spoken | SaveRefused | Answered | StateChanged | Failed
+Happening: TypeAlias = (
+    Welcomed | Received | Ticked | Judged | Spoken | SaveRefused | Answered | VersionsChanged | StateChanged | Failed
+)
 
 
 class Client:
@@ -289,7 +299,7 @@ class Client:
     def _refused(self, refused: protocol.Refused) -> None:
         self.fail(refusal_of(refused))
 
-    def _answered(self, answer: protocol.Versions | protocol.VersionContent) -> None:
+    def _answered(self, answer: protocol.Versions | protocol.VersionContent | protocol.Source | protocol.Done) -> None:
         if self._requests.pop(answer.request_id, None) is not None:
             self.happenings.append(Answered(answer.request_id, answer))
 
@@ -336,6 +346,11 @@ _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.Neighbours: lambda client, neighbours: client.happenings.append(Spoken(neighbours)),
     protocol.Versions: Client._answered,
     protocol.VersionContent: Client._answered,
-    protocol.SaveFailed: lambda client, failed: client.happenings.append(SaveRefused(failed.save_id, failed.reason)),
+    protocol.Source: Client._answered,
+    protocol.Done: Client._answered,
+    protocol.VersionsChanged: lambda client, it: client.happenings.append(VersionsChanged(tuple(it.numbers))),
+    protocol.SaveFailed: lambda client, failed: client.happenings.append(
+        SaveRefused(failed.save_id, failed.reason, failed.missing)
+    ),
     protocol.Closing: Client._closing,
 }

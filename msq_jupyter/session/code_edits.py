@@ -122,7 +122,7 @@ class CodeEdits(History):
         if edit is None:
             return None
         try:
-            report = await self._tried(edit.model)
+            report, refusal = await self._tried(edit.model)
         except (MsqError, KeyboardInterrupt) as error:
             if self.edit is edit:
                 self._note_edit(replace(edit, state="refused", error=str(error) or "interrupted"))
@@ -130,7 +130,6 @@ class CodeEdits(History):
                 raise
             return None
         if self.edit is edit:
-            refusal = _refusal(report)
             self._note_edit(replace(edit, state="refused" if refusal else "ready", report=report, error=refusal))
         return report
 
@@ -195,12 +194,13 @@ class CodeEdits(History):
         changes = source_difference(self._identity.source, identity.source, old_name="running", new_name="edited")
         return CodeEdit(model, view, identity.code_hash, changes)
 
-    async def _tried(self, model: type[Model]) -> CheckReport:
+    async def _tried(self, model: type[Model]) -> tuple[CheckReport, str]:
+        """What came of trying a model out, and why it cannot take over, "" when it can."""
         plan = dry_run.plan_for(model, dict(self._arguments.options))
         now = dry_run.load(plan, dry_run.NOW, await self._content_now())
         report = CheckReport(model.__name__, [now])
         report.extend(await self.check(model))
-        return report
+        return report, _refusal(report, (await self.versions()).head)
 
     async def _content_now(self) -> bytes | None:
         """What the old code would save now; where it cannot, what it saved last has to do."""
@@ -214,14 +214,13 @@ class CodeEdits(History):
         except BaseException as error:  # the edit may be there to mend just this
             logger.debug("what the old code would save now is not known: %r", error)
         if content is None and replica.last_save is not None:
-            content = self._sealer.open_content(await self._fetched(replica.last_save.number))
+            content = self._sealer.open_content(*await self._fetched(replica.last_save.number))
         return content
 
     async def _follow(self, edit: CodeEdit, arguments: JoinArguments, identity: CodeIdentity) -> CheckReport:
         try:
             code = link(identity)
-            report = await self._tried(edit.model)
-            refusal = _refusal(report)
+            report, refusal = await self._tried(edit.model)
             if refusal:
                 self._note_edit(replace(edit, state="refused", report=report, error=refusal))
                 raise CodeEditRefused(f"{edit.model.__qualname__} was edited: {refusal}", report)
@@ -264,6 +263,7 @@ class CodeEdits(History):
 
     async def _change_over(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         before = (self._arguments, self._identity, self._blueprint.code)
+        await self._save_now()
         # Whatever is published from here on waits for the session that comes of it.
         counter = self._hold_events()
         try:
@@ -276,6 +276,15 @@ class CodeEdits(History):
                 raise
         finally:
             self._release_events()
+
+    async def _save_now(self) -> None:
+        """Have the old code save what is there now, if it can; the edit may be there because it cannot."""
+        try:
+            await asyncio.wait_for(self.save(), SAVE_S)
+        except (PeerError, KeyboardInterrupt):
+            raise
+        except Exception as error:
+            logger.debug("the old code did not save once more: %r", error)
 
     async def _go_back(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         """Join the old code's session again, which is as it was, for as long as nobody answers there."""
@@ -321,18 +330,22 @@ class CodeEdits(History):
     def _make_view(self) -> None:
         raise NotImplementedError
 
+    async def save(self, label: str = "") -> int:
+        """Have the root model save what is there now, as a version of its own, and wait until that is stored."""
+        raise NotImplementedError
+
     async def saved(self, counter: int | None = None) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged."""
         raise NotImplementedError
 
 
-def _refusal(report: CheckReport) -> str:
+def _refusal(report: CheckReport, head: int) -> str:
     """Why edited code cannot take over, "" when it can: the new session begins with the data of now.
 
     Older versions that it cannot load are told, but they do not stand in its way.
     """
     for row in report:
-        if row.number == dry_run.NOW or row is report[-1]:
+        if row.number in (dry_run.NOW, head):
             what = "the data there is now" if row.number == dry_run.NOW else f"version {row.number}, the newest"
             if not row.ok:
                 place = f" (in {row.place})" if row.place else ""

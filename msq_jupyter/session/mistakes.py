@@ -93,6 +93,11 @@ class Mistakes:
             self.notice = f"{method() or 'the model'} has been running for {running_s:.0f} s"
             logger.warning("%s, and nothing else can: interrupt the kernel if it should not", self.notice)
 
+    def warn(self, notice: str) -> None:
+        """Tell of something that people should know, and nobody did wrong."""
+        self.notice = notice
+        logger.warning("%s", notice)
+
     def tell(self, error: MsqError) -> None:
         """Tell of something that was found and mended, in one line."""
         self.notice = str(error)
@@ -124,6 +129,7 @@ def show_log() -> None:
 
 def hide_log() -> None:
     """Print it no more."""
+    logger.setLevel(logging.NOTSET)
     for handler in list(logger.handlers):
         if handler.get_name() == _SHOWN_LOG:
             logger.removeHandler(handler)

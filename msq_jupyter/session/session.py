@@ -27,7 +27,14 @@ from msq_jupyter.errors import (
 from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
-from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
+from msq_jupyter.runtime.happenings import (
+    HandlerFailed,
+    RestoreFailed,
+    RootReplaced,
+    SaveCollected,
+    SaveDiffers,
+    SaveStored,
+)
 from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
@@ -46,13 +53,16 @@ from msq_jupyter.session.arguments import (
     participants_of,
     status_of,
 )
+from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.code_edits import CodeEdit, CodeEdits
 from msq_jupyter.session.company import Company
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.keeping import Keeping
 from msq_jupyter.session.listening import Listening
 from msq_jupyter.session.mistakes import Mistakes, show_log
 from msq_jupyter.session.peers import Peers
@@ -74,7 +84,7 @@ logger = logging.getLogger("msq_jupyter")
 LEAVE_S = 5.0
 
 
-class SessionCore(Listening, Waiting, CodeEdits, Company):
+class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -89,6 +99,7 @@ class SessionCore(Listening, Waiting, CodeEdits, Company):
     """
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
+        super().__init__()
         #: As they were given; what applies may differ once the code was edited.
         self.given = arguments
         self.app_id = arguments.app_id
@@ -131,12 +142,17 @@ class SessionCore(Listening, Waiting, CodeEdits, Company):
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
-        self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored)
+        self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored)
+        self._curator = Curator(self._keys, self._questions.ask, arguments.label, self.name)
+        self._asked_saves: dict[str, SaveCollected] = {}
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
+        self._uploads = Uploads(
+            connection, self._client, self._keys, self._sealer, saver, self._questions, self._mistakes
+        )
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         heal = partial(self._begin_anew, self._follower.abandon)
         self._peers = Peers(*links, lambda: self.participants, heal, arguments.edited_s)
+        self._branch_notice = BranchNotice(self.code_hash, self.versions, self._mistakes.warn)
         self._joined: asyncio.Future[None] = self.loop.create_future()
         # Numbers of events go on, so that whoever waits for one of before does not wait for ever.
         self._sent_before = self._sent_counter - len(self._held or [])
@@ -400,22 +416,6 @@ class SessionCore(Listening, Waiting, CodeEdits, Company):
 
     # --- saving --------------------------------------------------------------------------------------------------
 
-    async def restore(self, version: int, *, timeout_s: float = 30) -> None:
-        """Go back to a version, for everybody at the same moment; what is there is saved before, so this can be undone.
-
-        Args:
-            version: its number.
-            timeout_s: how long it may take until it is executed here and the new versions are stored.
-
-        Raises:
-            PersistedDataError: the root model's `init` fails on it; nothing was changed.
-            VersionMissing: there is no such version.
-            RestoreTimeout: not done in time.
-            SessionClosed: the session has been left.
-        """
-        self.require_open()
-        await self._restorer.restore(version, timeout_s)
-
     def _upload_if_due(self, *, at_once: bool = False) -> None:
         if self.link_state == "live":
             self._uploads.save_if_due(self._replica, at_once=at_once)
@@ -436,6 +436,7 @@ class SessionCore(Listening, Waiting, CodeEdits, Company):
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
             self._upload_if_due()
+            self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
             self.view_events.run_frame()
             if self.view is not None:
@@ -478,6 +479,7 @@ class SessionCore(Listening, Waiting, CodeEdits, Company):
     def _on_welcome(self, happening: client_module.Welcomed) -> None:
         self._earlier_events = happening.earlier_events
         self._uploads.saver.reconnected()
+        self._sealer.welcomed(happening.welcome)
         self._peers.neighbours.forget_all()
         if self._replica_or_none is not None:
             self._peers.disputes.on_welcome(happening.welcome, self._replica)
@@ -559,9 +561,11 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
+    SaveCollected: lambda session, collected: session._on_save_collected(collected),
+    client_module.VersionsChanged: lambda session, changed: session._on_versions_changed(changed),
     SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
-    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused.reason),
-    SaveStored: lambda session, stored: session._uploads.stored(stored.number),
+    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
+    SaveStored: lambda session, stored: session._uploads.stored(stored),
     HandlerFailed: SessionCore._on_handler_failed,
     RestoreFailed: SessionCore._on_handler_failed,
     RootReplaced: SessionCore._on_replica,

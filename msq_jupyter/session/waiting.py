@@ -11,6 +11,7 @@ from msq_jupyter.errors import MsqError
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
+from msq_jupyter.session.versions import VersionSealer
 
 logger = logging.getLogger("msq_jupyter")
 
@@ -23,6 +24,7 @@ class Waiting:
     _client: Client
     _connection: Connection
     _changed: asyncio.Event
+    _sealer: VersionSealer
     _sent_counter: int
 
     def require_open(self) -> None:
@@ -112,6 +114,7 @@ class Waiting:
         if self._client.ended:
             return True
         self.step()
+        self._sealer.wait_no_longer()
         self._upload_if_due(at_once=True)
         return not self._has_pending_save and self.executed_counter >= self._sent_counter
 

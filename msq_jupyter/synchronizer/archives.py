@@ -9,44 +9,48 @@ from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import FetchVersion, ListVersions, Save, SaveFailed, Stored
+from msq_jupyter.protocol import Annotate, FetchSource, ListVersions, Prune, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
-from msq_jupyter.synchronizer.room import Shelf, end
+from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base
+from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.storage import Storage
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
 
-async def serve_archive(socket: ServerConnection, shelf: Shelf, journal: Journal) -> None:
+async def serve_archive(socket: ServerConnection, shelf: Shelf, rooms: Rooms, journal: Journal) -> None:
     """Answer an archive connection, one message after the other, until it ends.
 
     Args:
         socket: it has said `Open`, and may.
         shelf: what it opened.
+        rooms: tell their members what changed.
         journal: reads and writes.
 
     Raises:
         ProtocolError: something no correct archive says.
         sqlite3.Error: the data directory cannot be read.
     """
-    await socket.send(protocol.encode(protocol.Opened(shelf.versions.head)))
+    await socket.send(protocol.encode(protocol.Opened(shelf.versions.head, len(shelf.talk))))
     async for frame in socket:
         if shelf.failed:
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
             return
         message = protocol.decode_up(frame)
-        if isinstance(message, ListVersions | FetchVersion):
+        if isinstance(message, Query):
             await socket.send(protocol.encode(await answer(message, shelf, journal)))
         elif isinstance(message, Save):
             await socket.send(protocol.encode(await _append(message, shelf, journal)))
+        elif isinstance(message, Annotate | Prune):
+            await socket.send(protocol.encode(await rooms.change(shelf, message)))
         else:
             kind = type(message).__name__
-            raise ProtocolError(f"expected ListVersions, FetchVersion or Save of an archive, got {kind}")
+            raise ProtocolError(f"expected a question, a Save, an Annotate or a Prune of an archive, got {kind}")
 
 
 async def answer(
-    query: ListVersions | FetchVersion, shelf: Shelf, journal: Journal
-) -> protocol.Versions | protocol.VersionContent:
+    query: Query, shelf: Shelf, journal: Journal
+) -> protocol.Versions | protocol.VersionContent | protocol.Source:
     """What the storage has; a damaged version counts as none, and the log says so.
 
     Raises:
@@ -55,14 +59,23 @@ async def answer(
     # A version saved just before is among those listed.
     await journal.handed_over()
     if isinstance(query, ListVersions):
-        return protocol.Versions(query.request_id, await journal.call(Storage.list_versions, shelf.persistent_id))
-    version = None
-    if 1 <= query.number <= shelf.versions.head:
-        try:
-            version = await journal.call(Storage.read_version, shelf.persistent_id, query.number)
-        except VersionDamaged as error:
-            logger.error("%s", error)
-    return protocol.VersionContent(query.request_id, version)
+        versions, more = await journal.call(Storage.list_versions, shelf.persistent_id, query.after)
+        place = (shelf.persistent_id, query.after + 1, versions[-1].number if versions else query.after)
+        annotations = await journal.call(Storage.read_annotations, *place)
+        tips = await journal.call(Storage.list_tips, *place)
+        return protocol.Versions(query.request_id, shelf.versions.head, versions, more, annotations, tips)
+    if isinstance(query, FetchSource):
+        source = await journal.call(Storage.read_source, shelf.persistent_id, query.source_id)
+        return protocol.Source(query.request_id, source)
+    if not 1 <= query.number <= shelf.versions.newest:
+        return protocol.VersionContent(query.request_id, None)
+    try:
+        version, base = await journal.call(Storage.read_with_base, shelf.persistent_id, query.number)
+    except VersionDamaged as error:
+        logger.error("%s", error)
+        return protocol.VersionContent(query.request_id, None, damaged=error.damaged)
+    annotations = await journal.call(Storage.read_annotations, shelf.persistent_id, query.number, query.number)
+    return protocol.VersionContent(query.request_id, version, base, annotations=annotations)
 
 
 async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFailed:
@@ -72,9 +85,10 @@ async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFa
         stored = await journal.call(Storage.load_index, shelf.persistent_id)
         number = stored.numbers.get(save.save_id) if stored else None
         return Stored(save.save_id, number) if number else SaveFailed(save.save_id, "it could not be stored")
+    await forget_unreadable_base(save, shelf, journal)
     reason = shelf.versions.why_unsaveable(save)
     if reason:
-        return SaveFailed(save.save_id, reason)
+        return SaveFailed(save.save_id, reason, shelf.versions.missing(save))
     try:
         return Stored(save.save_id, await journal.append(shelf, save))
     except StorageUnreadable as error:

@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
+from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Tell
 from msq_jupyter.synchronizer import invitation_page
 from msq_jupyter.synchronizer.archives import answer, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
@@ -234,7 +234,7 @@ class Synchronizer:
             await refuse(socket, shelf)
             return
         try:
-            await serve_archive(socket, shelf, self._journal)
+            await serve_archive(socket, shelf, self._rooms, self._journal)
         finally:
             self._rooms.close(shelf)
 
@@ -243,10 +243,14 @@ class Synchronizer:
             message = protocol.decode_up(frame)
             if isinstance(message, Join | Open):
                 raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
-            if isinstance(message, ListVersions | FetchVersion):
+            if isinstance(message, Query):
                 # `Welcome` comes first.
                 await member.welcomed.wait()
                 await member.socket.send(protocol.encode(await answer(message, room.shelf, self._journal)))
+                continue
+            if isinstance(message, Annotate | Prune):
+                await member.welcomed.wait()
+                await member.socket.send(protocol.encode(await self._rooms.change(room.shelf, message)))
                 continue
             if isinstance(message, Tell):
                 room.tell(member, message)

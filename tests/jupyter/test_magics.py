@@ -222,3 +222,18 @@ async def test_tab_completes_commands_options_and_what_they_take(ada):
     assert offered("%msq status --session s") == ["session"]
     assert offered("%msq join --model C") == ["Counter"]
     assert offered("%msq debug st") == ["state"]
+
+
+async def test_save_saves_what_is_there_under_a_name(notebook, synchronizer, capsys):
+    page = notebook()
+    await page.run(
+        MODEL.replace(
+            "self.persist_session", "self.save()\n    def save(self):\n        self.persist_session", 1
+        ).replace('        self.publish("counter", "changed", self.count)\n', ""),
+        "model",
+    )
+    session = await page.run(f"%msq join --app test --name room --password pw --synchronizer {synchronizer.url}")
+    await page.run("%msq save 'the first'")
+    assert capsys.readouterr().out.endswith("saved as version 1\n")
+    assert [version.label for version in await session.versions()] == ["the first"]
+    await session.leave()

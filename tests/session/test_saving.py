@@ -79,3 +79,19 @@ def test_5_5_the_others_take_over_with_drafts_too_each_one_later(view_id: str, p
     assert saver.begin(pending(3), 1, VIEWS, 10.0 + place * TURN_S) == "draft"
     assert saver.begin(pending(4), 1, VIEWS, 9.99 + 2 * place * TURN_S) == "nothing"
     assert saver.begin(pending(4), 1, VIEWS, 10.0 + 2 * place * TURN_S) == "draft"
+
+
+def test_5_4_leaving_while_a_save_is_in_flight_uploads_a_draft_and_the_save_when_its_parent_has_a_number():
+    saver = Saver("ada", INTERVAL_S)
+    assert saver.begin(pending(1), 0, VIEWS, 0.0) == "save"
+    uploads = [saver.begin(pending(2), 0, VIEWS, now_s, at_once=True) for now_s in (0.1, 0.2, 3 * INTERVAL_S)]
+    assert uploads == ["draft", "nothing", "nothing"]  # nothing is lost, and nothing names a parent that is none
+    saver.stored()
+    assert saver.begin(pending(2), 1, VIEWS, 3 * INTERVAL_S, at_once=True) == "save"
+
+
+@pytest.mark.parametrize("view_id", VIEWS)
+def test_5_6_nobody_uploads_two_saves_at_a_time(view_id: str):
+    saver = Saver(view_id, 0.0)
+    assert saver.begin(pending(1, view_id), 0, VIEWS, 0.0) == "save"
+    assert "save" not in [saver.begin(pending(2), 0, VIEWS, now_s / 10) for now_s in range(200)]

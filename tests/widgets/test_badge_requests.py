@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -101,7 +102,7 @@ async def test_a_message_that_makes_no_sense_does_nothing(join, caplog, content)
     clicks(ada, **content)
     await ada.synced()
     assert ada.is_live
-    assert caplog.text == ""
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_links_go_on_with_edited_code_and_one_that_cannot_ends_and_is_told(join):
