@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 from croquet_vm import CroquetVm
 
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
+from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 
 #: How many models, and how many rounds of that.
@@ -78,19 +78,14 @@ def plain_graph(replica: Replica) -> list[PlainBot]:
     copies = {model: PlainBot() for model in replica.models.values()}
     for model, copy in copies.items():
         for name, value in model.__dict__.items():
-            if name != REPLICA_ATTRIBUTE:
-                twin = copies[value] if isinstance(value, Model) else value
-                copy.__dict__[name] = list(twin) if type(twin) is list else dict(twin) if type(twin) is dict else twin
+            twin = copies[value] if isinstance(value, Model) else value
+            copy.__dict__[name] = list(twin) if type(twin) is list else dict(twin) if type(twin) is dict else twin
     return list(copies.values())
 
 
 def plain_data(replica: Replica) -> list[dict[str, Any]]:
     return [
-        {
-            name: value.id if isinstance(value, Model) else value
-            for name, value in model.__dict__.items()
-            if name != REPLICA_ATTRIBUTE
-        }
+        {name: value.id if isinstance(value, Model) else value for name, value in model.__dict__.items()}
         for model in replica.models.values()
     ]
 

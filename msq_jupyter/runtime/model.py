@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Model")
 
 #: What the first model of a session is well known as.
 ROOT_NAME = "modelRoot"
 
-#: What a replica adds to a model and keeps out of its state.
-REPLICA_ATTRIBUTE = "_msq_replica"
+#: What a replica tells a model of itself: slots, so that the model's `__dict__` is its state and nothing else.
+REPLICA_SLOT, ID_SLOT = "_msq_replica", "_msq_id"
 
 
 class _Running(threading.local):
@@ -79,7 +80,12 @@ class Model:
     * `transient`: names of attributes that are not state. They are absent after a snapshot is restored.
     """
 
+    __slots__ = (REPLICA_SLOT, ID_SLOT, "__dict__", "__weakref__")
+
     transient: ClassVar[tuple[str, ...]] = ()
+
+    _msq_replica: Replica
+    _msq_id: str
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Refuse, and show the line that works."""
@@ -101,8 +107,7 @@ class Model:
     @property
     def id(self) -> str:  # the reference's name for it
         """The model's name in its session: "M1", "M2", ..."""
-        name: str = self.__dict__["id"]
-        return name
+        return self._msq_id
 
     @id.setter
     def id(self, value: object) -> None:
@@ -126,10 +131,9 @@ class Model:
                 f"{cls.__name__}.create() works inside a model's methods only. A cell joins a session with "
                 f"session = await Session.join(..., model={cls.__name__}), which makes the root model"
             )
-        model = object.__new__(cls)
         replica.go_deeper("create", cls.__name__)
         try:
-            replica.register(model)
+            model = replica.new_model(cls)
             call_init(model, options, persisted)
         finally:
             replica.nesting -= 1
@@ -303,24 +307,25 @@ class Model:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _replica(self) -> Replica:
-        replica: Replica = self.__dict__[REPLICA_ATTRIBUTE]
-        return replica
+        return self._msq_replica
 
     def _host(self, name: str) -> Replica:
         """The replica, if it is running this model's code right now."""
-        own = self.__dict__
-        replica: Replica | None = own.get(REPLICA_ATTRIBUTE)  # a facade has none
+        try:
+            replica = self._msq_replica
+        except AttributeError:
+            replica = None  # of a facade
         if replica is None or _running.replica is not replica:
             raise OutsideModelError(
                 f"{type(self).__name__}.{name}() works inside a model's methods only. From a cell, a widget or a view, "
                 "publish an event that a method of the model subscribes to: session.publish(scope, event, data)"
             )
-        if replica.models.get(own["id"]) is not self:
+        if replica.models.get(self._msq_id) is not self:
             raise OutsideModelError(f"{type(self).__name__}.{name}() came too late: the model {self.id} was destroyed")
         return replica
 
     def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.__dict__.get('id', '?')}>"
+        return f"<{type(self).__qualname__} {getattr(self, ID_SLOT, '?')}>"
 
 
 class FutureHandle(msgspec.Struct, eq=False):
@@ -365,6 +370,22 @@ class FutureCall(msgspec.Struct, eq=False):
             return FutureHandle(self._replica, message.handle_id, due_ms)
 
         return schedule
+
+
+def new_model(kind: type[M], replica: Replica, model_id: str) -> M:
+    """A model of a replica, still without a dict of attributes."""
+    model = object.__new__(kind)
+    set_replica(model, replica)
+    set_id(model, model_id)
+    return model
+
+
+# Not `setattr`, which the author's classes may define.
+set_replica: Callable[[Model, Replica], None] = vars(Model)[REPLICA_SLOT].__set__
+set_id: Callable[[Model, str], None] = vars(Model)[ID_SLOT].__set__
+#: Give a model the dict that holds its attributes. One of its own, and not the kind that instances of a class share
+#: the keys of: once anybody looks at such a `__dict__`, model code takes twice as long for each attribute.
+set_attributes: Callable[[Model, dict[str, Any]], None] = vars(Model)["__dict__"].__set__
 
 
 def call_init(model: Model, options: Any, persisted: Any) -> None:

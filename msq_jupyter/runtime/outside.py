@@ -18,7 +18,7 @@ from msq_jupyter.errors import StateError
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_tuple_start, record_start
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
+from msq_jupyter.runtime.model import ID_SLOT, FutureHandle, Model
 from msq_jupyter.runtime.refusals import path_to, refusal
 from msq_jupyter.runtime.snapshot import Writer, read_value
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, shape_like
@@ -82,8 +82,8 @@ class Outside:
     def attributes(self, model: Model) -> Any:
         """What `vars` shows of a model."""
         own = dict(_dict_of(model))
-        own.pop(REPLICA_ATTRIBUTE, None)
-        seen = {name: self.seen(model, name, value) for name, value in own.items()}
+        seen = {"id": object.__getattribute__(model, ID_SLOT)}
+        seen.update((name, self.seen(model, name, value)) for name, value in own.items())
         return read_only.new_dicts([seen], _Origin(self, model, ""))[0]
 
     def refusal(self, model: Model, attribute: str) -> Exception:

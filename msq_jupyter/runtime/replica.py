@@ -34,7 +34,7 @@ from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.happenings import HandlerFailed, Happening
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
+from msq_jupyter.runtime.model import ID_SLOT, ROOT_NAME, FutureCall, FutureHandle, M, Model, new_model, set_attributes
 from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
@@ -263,17 +263,19 @@ class Replica:
 
     # --- what models ask for -------------------------------------------------------------------------------------
 
-    def register(self, model: Model) -> None:
-        """Give a new model its id; the first one becomes the root."""
-        if type(model) not in self.class_keys:
+    def new_model(self, kind: type[M]) -> M:
+        """A new model, still without attributes; the first one becomes the root."""
+        if kind not in self.class_keys:
             raise ModelCreationError(
-                f"{type(model).__qualname__} is not part of this session's code: name the class in the code of the "
+                f"{kind.__qualname__} is not part of this session's code: name the class in the code of the "
                 "root model, so that every kernel has the same one, and join again"
             )
-        model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": f"M{self.next_model}"})
+        model_id = f"M{self.next_model}"
         self.next_model += 1
-        self.models[model.id] = model
+        self.models[model_id] = model = new_model(kind, self, model_id)
+        set_attributes(model, {})
         self.well_known.setdefault(ROOT_NAME, model)
+        return model
 
     def destroy(self, model: Model) -> None:
         """Forget a model and everything that leads to it.
@@ -385,10 +387,10 @@ class Replica:
 
     def model_id(self, value: object) -> str | None:
         """The id of a model of this replica; None for anything else."""
-        if not isinstance(value, Model) or value.__dict__.get(REPLICA_ATTRIBUTE) is not self:
+        if not isinstance(value, Model):
             return None
-        model_id: str = value.__dict__["id"]
-        return model_id if self.models.get(model_id) is value else None
+        model_id: str | None = getattr(value, ID_SLOT, None)
+        return model_id if model_id is not None and self.models.get(model_id) is value else None
 
     def model(self, model_id: str) -> Model:
         """The model with an id; raises KeyError."""

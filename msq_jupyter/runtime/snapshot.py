@@ -67,7 +67,6 @@ class Writer:
         self,
         values: Sequence[Any],
         root: Callable[[int], str],
-        trim: Callable[[Sequence[Any]], Sequence[Any]] = lambda values: values,
         named: int = 0,
     ) -> bytes:
         """The document of several values that may share things, for `Reader.read_all`.
@@ -75,7 +74,6 @@ class Writer:
         Args:
             values: what to write.
             root: what the path in an error begins with, by place among the values.
-            trim: what to write of each of a list of values.
             named: how many values, from the first, are dicts that have nothing but names as keys.
 
         Raises:
@@ -89,7 +87,7 @@ class Writer:
             census.take(chunk, are_attributes=(number + 1) * _CHUNK <= named)
             # At once, while all of it is in the processor's cache; what turns out to be special is written again.
             is_plain = len(census.shared) == known and census.depth <= self._depth
-            pieces.append(self._packed(trim(chunk)) if is_plain else None)
+            pieces.append(self._packed(chunk) if is_plain else None)
         special = census.special()
         self._careful.shared = frozenset(census.shared)
         whole: list[bytes] = []
@@ -97,8 +95,8 @@ class Writer:
             if piece is not None and special.isdisjoint(map(id, chunk)):
                 whole.append(piece)
                 continue
-            for place, value in enumerate(trim(chunk)):
-                is_special = census.depth > self._depth or id(chunk[place]) in special
+            for place, value in enumerate(chunk):
+                is_special = census.depth > self._depth or id(value) in special
                 row = None if is_special else self._packed([value])
                 whole.append(row or self._careful.write(value, root(number * _CHUNK + place)))
         table = self._careful.table()
