@@ -10,10 +10,12 @@ import inspect
 import threading
 from collections.abc import Callable, MutableSequence, Sequence
 from datetime import timedelta
-from types import MethodType
+from functools import partial
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from msq_jupyter.errors import (
     ModelCreationError,
@@ -131,13 +133,7 @@ class Model:
                 f"{cls.__name__}.create() works inside a model's methods only. A cell joins a session with "
                 f"session = await Session.join(..., model={cls.__name__}), which makes the root model"
             )
-        replica.go_deeper("create", cls.__name__)
-        try:
-            model = replica.new_model(cls)
-            call_init(model, options, persisted)
-        finally:
-            replica.nesting -= 1
-        return model
+        return replica.create(cls, options, persisted)
 
     def init(self, options: Any, persisted: Any = None) -> None:
         """Set up the model; subclasses override it.
@@ -180,7 +176,7 @@ class Model:
             ScheduleError: a negative delay, or the model has no such method.
             OutsideModelError: outside model code.
         """
-        replica = self._host("future")
+        self._host("future")
         every_ms = 0.0
         if every is not None:
             if delay_ms:
@@ -188,7 +184,7 @@ class Model:
             delay_ms = every_ms = _milliseconds(every, "every")
             if every_ms < EVERY_MS_MIN:
                 raise ScheduleError(f"future: expected every= of {EVERY_MS_MIN} ms or more, got {every_ms}")
-        call = FutureCall(self, replica, _milliseconds(delay_ms, "delay"), every_ms)
+        call = FutureCall(self, _milliseconds(delay_ms, "delay"), every_ms)
         if method is None:
             return call
         return getattr(call, _method_name(self, method, "future"))(*args)
@@ -354,22 +350,24 @@ class FutureCall(msgspec.Struct, eq=False):
     remedy: ClassVar[str] = "name the method to call: self.future(ms).method()"
 
     _model: Model
-    _replica: Replica
     _delay_ms: float
     _every_ms: float
 
-    def __getattr__(self, name: str) -> Callable[..., FutureHandle]:
-        method = _method_name(self._model, name, "future")
+    # Not `__getattr__`, which is asked after an AttributeError was made for it, and that takes long.
+    def __getattribute__(self, name: str) -> Any:
+        if name[:2] == "__":
+            return object.__getattribute__(self, name)
+        model, delay_ms, every_ms = astuple(self)
+        return partial(_schedule, model, delay_ms, every_ms, _method_name(model, name, "future"))
 
-        def schedule(*args: Any) -> FutureHandle:
-            self._model._host("future")  # it may have been destroyed, or its event may be over
-            if self._delay_ms < 1:
-                self._replica.schedule.rush(self._replica.time_ms, f"{type(self._model).__name__}.{method}")
-            due_ms = self._replica.time_ms + self._delay_ms
-            message = self._replica.schedule.add(due_ms, self._every_ms, self._model.id, method, args)
-            return FutureHandle(self._replica, message.handle_id, due_ms)
 
-        return schedule
+def _schedule(model: Model, delay_ms: float, every_ms: float, method: str, *args: Any) -> FutureHandle:
+    replica = model._host("future")  # it may have been destroyed, or its event may be over
+    if delay_ms < 1:
+        replica.schedule.rush(replica.time_ms, f"{type(model).__name__}.{method}")
+    due_ms = replica.time_ms + delay_ms
+    message = replica.schedule.add(due_ms, every_ms, model._msq_id, method, args)
+    return FutureHandle(replica, message.handle_id, due_ms)
 
 
 def new_model(kind: type[M], replica: Replica, model_id: str) -> M:
@@ -400,6 +398,8 @@ def call_init(model: Model, options: Any, persisted: Any) -> None:
 
 
 def _milliseconds(delay: float | timedelta, name: str) -> float:
+    if type(delay) is float and 0 <= delay <= DELAY_MS_MAX:
+        return delay
     delay_ms = delay / timedelta(milliseconds=1) if isinstance(delay, timedelta) else delay
     if type(delay_ms) not in (int, float) or not 0 <= delay_ms <= DELAY_MS_MAX:
         raise ScheduleError(f"future: expected {name} of 0 or more milliseconds, or a timedelta, got {delay!r:.40}")
@@ -409,6 +409,8 @@ def _milliseconds(delay: float | timedelta, name: str) -> float:
 def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) -> str:
     """The name of a method of `model`; what a replica stores, because names survive snapshots and functions do not."""
     name: object = method
+    if type(name) is str and has_method(model, name):
+        return name
     if isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
         name = method.__name__
     if isinstance(name, str) and has_method(model, name):
@@ -423,9 +425,13 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
 def has_method(model: Model, name: str) -> bool:
     """Whether a model has a public method of a name."""
     # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
-    kind = type(model)
-    of_class = name in vars(kind) or any(name in vars(one) for one in kind.__mro__)
-    return of_class and not name.startswith("__") and callable(getattr(model, name, None))
+    is_method = type(getattr(type(model), name, None)) is FunctionType and name not in model.__dict__
+    return name[:2] != "__" and (is_method or _has_callable(model, name))
+
+
+def _has_callable(model: Model, name: str) -> bool:
+    """Whether the class of a model has something of a name, whatever it is, and the model can call it."""
+    return any(name in vars(kind) for kind in type(model).__mro__) and callable(getattr(model, name, None))
 
 
 def _some_method(model: Model) -> str:

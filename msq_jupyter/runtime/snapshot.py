@@ -250,7 +250,8 @@ def read_value(document: bytes, world: World) -> Any:
     """
     if len(document) <= DEPTH_MAX:
         try:
-            return _decode_plain(document)[0]
+            (value,) = _decode_plain(document)
+            return value
         except Exception:
             pass  # it has extensions, or is damaged: the reader knows
     (value,) = Reader(world).read_all(document, 1)
