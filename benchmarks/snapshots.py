@@ -77,17 +77,23 @@ class PlainBot:
 def plain_graph(replica: Replica) -> list[PlainBot]:
     copies = {model: PlainBot() for model in replica.models.values()}
     for model, copy in copies.items():
+        copy.__dict__["id"] = model.id
         for name, value in model.__dict__.items():
-            twin = copies[value] if isinstance(value, Model) else value
-            copy.__dict__[name] = list(twin) if type(twin) is list else dict(twin) if type(twin) is dict else twin
+            copy.__dict__[name] = copies[value] if isinstance(value, Model) else alone(value)
     return list(copies.values())
 
 
 def plain_data(replica: Replica) -> list[dict[str, Any]]:
     return [
-        {name: value.id if isinstance(value, Model) else value for name, value in model.__dict__.items()}
+        {"id": model.id}
+        | {name: value.id if isinstance(value, Model) else alone(value) for name, value in model.__dict__.items()}
         for model in replica.models.values()
     ]
+
+
+def alone(value: Any) -> Any:
+    """A container of the peers' own: one that two have would take longer to write."""
+    return value.copy() if type(value) in (list, dict) else value
 
 
 class Times:

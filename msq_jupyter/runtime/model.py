@@ -378,6 +378,7 @@ def new_model(kind: type[M], replica: Replica, model_id: str) -> M:
     return model
 
 
+get_id: Callable[[Model], str] = vars(Model)[ID_SLOT].__get__
 # Not `setattr`, which the author's classes may define.
 set_replica: Callable[[Model, Replica], None] = vars(Model)[REPLICA_SLOT].__set__
 set_id: Callable[[Model, str], None] = vars(Model)[ID_SLOT].__set__

@@ -10,7 +10,7 @@ way round.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class Outside:
         self._replica = replica
         self._originals = originals
         self.value_types = replica.value_types.translated(originals)
+        self.model_kinds: Collection[type] = ()
         self._facades: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._kinds: dict[type, type] = {}
         self._rules = Rules(read_only=True, learn=self._learn)

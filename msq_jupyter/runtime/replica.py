@@ -11,7 +11,7 @@ internal messages come before external ones.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from decimal import Context, getcontext, setcontext
 from types import MappingProxyType
 from typing import Any
@@ -107,7 +107,17 @@ class Replica:
     """
 
     __slots__ = (
-        *("session_id", "run", "classes", "class_keys", "value_types", "save_digest", "view_events", "outside"),
+        *(
+            "session_id",
+            "run",
+            "classes",
+            "class_keys",
+            "model_kinds",
+            "value_types",
+            "save_digest",
+            "view_events",
+            "outside",
+        ),
         *("seq", "time_ms", "counters", "event_view_id", "nesting", "happenings", "moves", "history_seq"),
         *("models", "well_known", "next_model", "topics", "schedule", "random", "views", "options"),
         *("save_count", "content_id", "saves", "last_save", "restores"),
@@ -146,6 +156,7 @@ class Replica:
         self.save_digest = save_digest
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
+        self.model_kinds: Collection[type] = self.class_keys.keys()
         self.value_types = ValueTypes(value_types or {})
         self.topics: TopicTable[str] = TopicTable()
         self.next_model = 1
@@ -406,10 +417,10 @@ class Replica:
 
     def model_id(self, value: object) -> str | None:
         """The id of a model of this replica; None for anything else."""
-        if not isinstance(value, Model):
+        if type(value) not in self.class_keys:
             return None
-        model_id: str | None = getattr(value, ID_SLOT, None)
-        return model_id if model_id is not None and self.models.get(model_id) is value else None
+        model_id: str = getattr(value, ID_SLOT, "")
+        return model_id if self.models.get(model_id) is value else None
 
     def model(self, model_id: str) -> Model:
         """The model with an id; raises KeyError."""

@@ -32,6 +32,8 @@ FORMAT = 3
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _RandomState = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
+#: The model's `__dict__`, whatever its class says about attributes.
+_dict_of: Callable[[Model], dict[str, Any]] = vars(Model)["__dict__"].__get__
 #: What a model has in other places than its `__dict__`.
 _OWN_NAMES = frozenset(("id", REPLICA_SLOT, ID_SLOT))
 
@@ -90,7 +92,8 @@ def write_state(replica: Replica) -> bytes:
     """
     models = list(replica.models.values())
     messages = replica.schedule.messages()
-    classes = {kind: place for place, kind in enumerate(dict.fromkeys(map(type, models)))}
+    kinds = [*map(type, models)]
+    classes = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
     values = [*(message.args for message in messages), *replica.views.values()]
 
     def root(place: int) -> str:
@@ -109,7 +112,7 @@ def write_state(replica: Replica) -> bytes:
             time_ms=replica.time_ms,
             models=list(replica.models),
             classes=[replica.class_keys[kind] for kind in classes],
-            kinds=[classes[type(model)] for model in models],
+            kinds=[*map(classes.__getitem__, kinds)],
             next_model=replica.next_model,
             well_known={name: model.id for name, model in replica.well_known.items()},
             topics=[(entry.scope, entry.event, entry.owner_id, entry.handler) for entry in replica.topics],
@@ -247,9 +250,8 @@ def _time(time_ms: float) -> float:
 
 def _attributes(models: list[Model]) -> list[dict[str, Any]]:
     """What each model holds, without what is not state."""
-    kinds: set[type[Model]] = set(map(type, models))
-    left_out = {kind: set(kind.transient) for kind in kinds if kind.transient}
-    everything = [_dict_of(model) for model in models]
+    left_out = {kind: set(kind.transient) for kind in set(map(type, models)) if kind.transient}
+    everything = [*map(_dict_of, models)]
     if left_out:
         # Here and not later: what only such an attribute shares is not shared after a restore.
         for place, model in enumerate(models):
@@ -269,9 +271,3 @@ def _refuse_names(models: list[Model]) -> None:
 def _is_plain(name: object) -> bool:
     """Whether a name may be that of a model's attribute: those with two underscores first are Python's."""
     return type(name) is str and not name.startswith("__") and name not in _OWN_NAMES
-
-
-def _dict_of(model: Model) -> dict[str, Any]:
-    """The model's `__dict__`, whatever its class says about attributes."""
-    own: dict[str, Any] = object.__getattribute__(model, "__dict__")
-    return own
