@@ -10,7 +10,7 @@ import inspect
 import threading
 from collections.abc import Callable, MutableSequence, Sequence
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -389,13 +389,19 @@ set_attributes: Callable[[Model, dict[str, Any]], None] = vars(Model)["__dict__"
 
 def call_init(model: Model, options: Any, persisted: Any) -> None:
     """Call `init` with as many of (options, persisted) as it takes."""
-    parameters = inspect.signature(model.init).parameters.values()
+    init = model.init
+    count = _taken(init.__func__) - 1 if type(init) is MethodType else _taken.__wrapped__(init)
+    init(*(options, persisted)[:count])
+
+
+@lru_cache(maxsize=256)
+def _taken(function: Callable[..., Any]) -> int:
+    """How many arguments a function takes by position; 3, for itself and two, is as good as any number."""
+    parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        count = 2
-    else:
-        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        count = sum(parameter.kind in positional for parameter in parameters)
-    model.init(*(options, persisted)[:count])
+        return 3
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in positional for parameter in parameters)
 
 
 def _milliseconds(delay: float | timedelta, name: str) -> float:

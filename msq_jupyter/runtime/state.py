@@ -250,7 +250,8 @@ def _time(time_ms: float) -> float:
 
 def _attributes(models: list[Model]) -> list[dict[str, Any]]:
     """What each model holds, without what is not state."""
-    left_out = {kind: set(kind.transient) for kind in set(map(type, models)) if kind.transient}
+    kinds: set[type[Model]] = set(map(type, models))
+    left_out = {kind: set(kind.transient) for kind in kinds if kind.transient}
     everything = [*map(_dict_of, models)]
     if left_out:
         # Here and not later: what only such an attribute shares is not shared after a restore.
