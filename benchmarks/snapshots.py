@@ -29,7 +29,7 @@ from msq_jupyter.runtime.replica import Replica
 
 #: How many models, and how many rounds of that.
 FULL = {1_000: 101, 100_000: 9, 1_000_000: 1}
-#: More models than this are left out for Croquet: its snapshot of a million would be a string of a quarter of a gigabyte.
+#: More models than this are left out for Croquet, so that the run ends within minutes.
 CROQUET_MODELS_MAX = 100_000
 QUICK = {100: 1}
 
