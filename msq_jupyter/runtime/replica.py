@@ -484,11 +484,11 @@ class Replica:
 
     def _run_entry(self, entry: protocol.Entry) -> None:
         if isinstance(entry, Event):
-            self.event_view_id = view_id = entry.view_id
-            counter = entry.counter
+            view_id, counter = entry.view_id, entry.counter
             if counter != self.counters.get(view_id, 0) + 1:
                 raise self._miscounted(entry)
             self.counters[view_id] = counter
+            self.event_view_id = view_id
         self.seq = entry.seq
         try:
             _ENTRY_KINDS[type(entry)](self, entry)
