@@ -120,7 +120,7 @@ class Replica:
         ),
         *("seq", "time_ms", "counters", "event_view_id", "nesting", "happenings", "moves", "history_seq"),
         *("models", "well_known", "next_model", "topics", "schedule", "random", "views", "options"),
-        *("save_count", "content_id", "saves", "last_save", "restores"),
+        *("save_count", "content_id", "collected", "saves", "last_save", "restores"),
         *("_finishing", "_notebook_decimals", "__weakref__"),
     )
 
