@@ -176,7 +176,8 @@ def _replace_root(replica: Replica, partial: PartialRestore, content: bytes, val
     except KeyboardInterrupt:
         raise  # the user's, and on this replica only
     except BaseException as error:
-        vars(replica).update(before)
+        for name, value in before.items():
+            setattr(replica, name, value)
         replica.random.state = random_state
         kind = type(root).__qualname__
         replica.happenings.append(RestoreFailed(kind, "init", error, view_id, partial.restore_id))

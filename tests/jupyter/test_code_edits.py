@@ -201,7 +201,7 @@ async def test_a_thousand_runs_of_the_join_cell_leave_as_much_as_one(opened):
     def counted() -> tuple[int, int, int]:
         gc.collect()
         sessions = sum(isinstance(thing, SessionCore) and thing.loop is loop for thing in gc.get_objects())
-        return len(session.participants), sessions, len(session.view_events._table)
+        return len(session.participants), sessions, len(session.view_events.topics)
 
     await ada.run(cell, "join")
     before = counted()
@@ -254,9 +254,9 @@ async def test_a_cell_that_fails_before_it_subscribes_keeps_what_it_had(opened):
     await ada.run('session.subscribe("counter", "changed", print)', "same")
     with pytest.raises(ZeroDivisionError):
         await ada.run('1 / 0\nsession.subscribe("counter", "changed", print)', "same")
-    assert len(session.view_events._table) == 1
+    assert len(session.view_events.topics) == 1
     await ada.run("None", "same")
-    assert len(session.view_events._table) == 0
+    assert len(session.view_events.topics) == 0
 
 
 async def test_two_notebooks_in_one_process_keep_their_sessions_apart(opened):
