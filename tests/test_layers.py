@@ -39,6 +39,7 @@ PURE = [
     *(PACKAGE / "synchronizer" / name for name in ("sequencer.py", "clock.py", "drafts.py", "records.py")),
     PACKAGE / "session" / "client.py",
     PACKAGE / "session" / "saving.py",
+    PACKAGE / "session" / "drafts.py",
 ]
 IMPURE_MODULES = {
     *("asyncio", "concurrent", "ctypes", "multiprocessing", "os", "pathlib", "queue", "random", "secrets", "select"),

@@ -39,9 +39,37 @@ class RootReplaced:
 
 @dataclass(frozen=True)
 class SaveStored:
-    """A version is stored and acknowledged."""
+    """A version is stored and acknowledged.
+
+    Attributes:
+        number: the version's.
+        author: who caused the save, or "".
+        time_s: when it was stored, in seconds since 1970 by the synchronizer's clock.
+        size_bytes: of the data; 0 when this replica never had it.
+        is_history: it was stored before this participant came, or while it was away.
+    """
 
     number: int
+    author: str = ""
+    time_s: float = 0.0
+    size_bytes: int = 0
+    is_history: bool = False
+
+
+@dataclass(frozen=True)
+class SaveSkipped:
+    """The model saved what is saved already, or, if `is_pending`, what waits to be."""
+
+    is_pending: bool
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A `PersistentModel` brought saved data from one schema version to the next, with one of its methods."""
+
+    model: str
+    method: str
+    from_version: int
 
 
 @dataclass(frozen=True)
@@ -51,4 +79,6 @@ class SaveDiffers:
     number: int
 
 
-Happening: TypeAlias = HandlerFailed | RestoreFailed | RootReplaced | SaveStored | SaveDiffers | Audited
+Happening: TypeAlias = (
+    HandlerFailed | RestoreFailed | RootReplaced | SaveStored | SaveSkipped | SaveDiffers | Migrated | Audited
+)

@@ -33,7 +33,7 @@ from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
-from msq_jupyter.runtime.happenings import HandlerFailed, Happening
+from msq_jupyter.runtime.happenings import HandlerFailed, Happening, SaveSkipped
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
 from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
@@ -345,6 +345,7 @@ class Replica:
             raise ContentTooLarge("the saved data", len(content), protocol.CONTENT_BYTES_MAX)
         content_id = bytes_digest(content)
         if content_id == self.content_id:
+            self.happenings.append(SaveSkipped(is_pending=bool(self.saves)))
             return
         self.want_saved(content, content_id, self.event_view_id)
 

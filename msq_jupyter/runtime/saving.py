@@ -1,4 +1,12 @@
-"""What an acknowledged save does to a replica."""
+"""What an acknowledged save does to a replica.
+
+Views hear of it: scope `session_id`, event `"persisted"`, with a dict of
+
+* `number`: the version's,
+* `author`: who caused the save, "" when that is not known,
+* `time_s`: when it was stored, in seconds since 1970 by the synchronizer's clock,
+* `size_bytes`: of the data; 0 when this replica never had it.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +26,7 @@ def run_saved(replica: Replica, entry: protocol.Saved) -> None:
     """Execute an entry that says that a version is stored."""
     author = replica.view_label(entry.view_id)
     place = replica.saves.place_of(entry.save_id)
+    size_bytes = replica.saves.size_of(entry.save_id)
     if place is not None:
         pending = replica.saves.pop(place)
         author = pending.author or author
@@ -27,5 +36,7 @@ def run_saved(replica: Replica, entry: protocol.Saved) -> None:
             replica.saves.insert(place, msgspec.structs.replace(pending, save_id=replica.next_save_id()))
             replica.happenings.append(SaveDiffers(entry.number))
     replica.last_save = LastSave(entry.number, author, entry.time_s)
-    replica.tell_views(replica.session_id, "persisted", {"version": entry.number, "time_s": entry.time_s})
-    replica.happenings.append(SaveStored(entry.number))
+    told = {"number": entry.number, "author": author, "time_s": entry.time_s, "size_bytes": size_bytes}
+    replica.tell_views(replica.session_id, "persisted", told)
+    is_history = entry.seq <= replica.history_seq
+    replica.happenings.append(SaveStored(entry.number, author, entry.time_s, size_bytes, is_history))

@@ -116,6 +116,8 @@ class Client:
         outgoing: frames to send, in order; the driver removes them.
         happenings: what happened, in order; the session removes them, from another thread.
         retry_after_ms: how long the synchronizer asked us to stay away; the driver resets it.
+        connections: how many there have been.
+        newest_saved: the newest acknowledgement in the log of this run that was received, None for none.
     """
 
     def __init__(self, keys: Keys, join: protocol.Join) -> None:
@@ -125,6 +127,8 @@ class Client:
         self.outgoing: deque[bytes] = deque()
         self.happenings: deque[Happening] = deque()
         self.retry_after_ms = 0.0
+        self.connections = 0
+        self.newest_saved: protocol.Saved | None = None
         self._introduced = False
         self._has_replica = False
         self._run = ""
@@ -155,6 +159,7 @@ class Client:
         if self.ended:
             return
         self._introduced = True
+        self.connections += 1
         seq = self._seq if self._has_replica else -1
         self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, seq)))
 
@@ -225,8 +230,8 @@ class Client:
             self.flush()
             self.outgoing.append(protocol.encode(message))
 
-    def tell_of(self, run: str, message: protocol.Snapshot | protocol.Report) -> None:
-        """Send something about a place in a run, unless we are in another one by now."""
+    def tell_of(self, run: str, message: protocol.Snapshot | protocol.Report | protocol.Save) -> None:
+        """Send something about a run, unless we are in another one by now."""
         if run == self._run:
             self.tell(message)
 
@@ -244,6 +249,7 @@ class Client:
             # What the run we were in has executed is not executed again, though we never saw it come back.
             self._acknowledge(welcome.earlier_counter)
             self._run = welcome.run
+            self.newest_saved = None
             self._earlier_events = self._sent_number - len(self._unacknowledged)
         self._has_replica = True
         self._seq = welcome.after_seq
@@ -275,6 +281,8 @@ class Client:
         if isinstance(entry, protocol.Membership):
             joins = [(view_id, self._keys.open_view_data(view_id, sealed)) for view_id, sealed in entry.joins]
             return protocol.Membership(entry.seq, entry.time_ms, entry.exits, joins)
+        if isinstance(entry, protocol.Saved):
+            self.newest_saved = entry
         return entry
 
     def _say_goodbye(self) -> None:

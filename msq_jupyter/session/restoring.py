@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError, MsqError, NoAnswer, PersistedDataError, RestoreTimeout, VersionMissing
-from msq_jupyter.persistence.records import size_text
 from msq_jupyter.runtime.happenings import RestoreFailed, RootReplaced
 from msq_jupyter.runtime.restoring import encode_restore
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.session.follower import Blueprint
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.story import Story, compact_size
 from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.stable import content_value
-
-logger = logging.getLogger("msq_jupyter")
 
 
 class Restorer:
@@ -32,6 +29,7 @@ class Restorer:
         send: sends an event's payload.
         executed: waits until all events sent here are executed here.
         stored: waits until all saves that are kept are stored.
+        story: what is restored is told there.
     """
 
     def __init__(
@@ -43,7 +41,9 @@ class Restorer:
         send: Callable[[bytes], object],
         executed: Callable[[], Awaitable[None]],
         stored: Callable[[], Awaitable[None]],
+        story: Story,
     ) -> None:
+        self._story = story
         self._view_id = view_id
         self._blueprint = blueprint
         self._questions = questions
@@ -59,7 +59,7 @@ class Restorer:
         if isinstance(happening, RootReplaced | RestoreFailed) and happening.view_id == self._view_id:
             self._outcomes[happening.restore_id] = happening
         if isinstance(happening, RootReplaced):
-            logger.info("[Multisynq] Version %d of persistent data restored", happening.number)
+            self._story.info("[Multisynq] Version %d of persistent data restored, for everybody", happening.number)
 
     async def restore(self, number: int, timeout_s: float) -> None:
         """Restore a version; see `SessionCore.restore`."""
@@ -87,7 +87,7 @@ class Restorer:
                 raise VersionMissing(f"there is no version {number} of the persisted data: versions() shows which are")
             content = self._sealer.open_content(answer.version)
             self._try_out(content, number)
-            logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+            self._story.info("[Multisynq] Restoring %s of persistent data", compact_size(len(content)))
             restore_id = os.urandom(12).hex()
             for payload in encode_restore(restore_id, number, content):
                 self._send(payload)

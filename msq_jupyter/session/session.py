@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -25,10 +24,10 @@ from msq_jupyter.errors import (
     OutsideModelError,
     SessionClosed,
 )
+from msq_jupyter.runtime import happenings
 from msq_jupyter.runtime.assignable import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
-from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
@@ -38,14 +37,14 @@ from msq_jupyter.runtime.view import Handling, View, ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of, status_of
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.history import History
-from msq_jupyter.session.mistakes import Mistakes, show_log
+from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
@@ -53,13 +52,12 @@ from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.stepping import Stepper
+from msq_jupyter.session.story import SessionLog, Story, migrated_text, show_log
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-logger = logging.getLogger("msq_jupyter")
 
 #: How long leaving waits for what is still to be saved, in seconds.
 LEAVE_S = 5.0
@@ -93,17 +91,18 @@ class SessionCore(History):
         hello = arguments.message(self.id, self.view_id, self._keys.password_check, card)
         self._client = Client(self._keys, hello)
         self._blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
-        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events)
-        self._mistakes = Mistakes(always_check="state" in arguments.debug)
+        self._story = story = Story()
+        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events, story)
+        self._mistakes = Mistakes(story, always_check="state" in arguments.debug)
         interrupted = partial(self._begin_anew, self._follower.discard)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, interrupted)
         self._connection = connection = Connection(self._client, place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
-        self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored)
+        self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored, story)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
+        self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes, story)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
         self.loop = asyncio.get_running_loop()
@@ -216,7 +215,7 @@ class SessionCore(History):
             lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
             if lost or self._has_pending_save:
                 saving = " and a save" if self._has_pending_save else ""
-                logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
+                self._story.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
 
     @property
     def _has_pending_save(self) -> bool:
@@ -282,7 +281,12 @@ class SessionCore(History):
         waiting_ms = self._stepper.waiting_ms
         # While a cell keeps us from following, the client knows better.
         link_state = self._client.state if waiting_ms and self.error is None else self.link_state
-        return status_of(link_state, waiting_ms, self._uploads.saver, self._replica_or_none)
+        return self._uploads.status(link_state, waiting_ms, self._replica_or_none)
+
+    @property
+    def log(self) -> SessionLog:
+        """What happened here, oldest first, the newest 500 lines; what `debug="session"` prints, and a little more."""
+        return self._story.lines
 
     @property
     def executed_counter(self) -> int:
@@ -325,7 +329,7 @@ class SessionCore(History):
         elif not heard_here:
             nearest = replica.nearest_topic(scope, event)
             hint = f"; did you mean {nearest}?" if nearest else ""
-            logger.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
+            self._story.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
 
     def assign(self, attribute: str, value: Any) -> int:
         """Set an attribute of the root model, on every replica; from any thread.
@@ -448,6 +452,7 @@ class SessionCore(History):
         if replica is not None and self.error is None:
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
+                self._uploads.is_quiet = False
             self._upload_if_due()
             self._mistakes.check_state(replica)
             self.view_events.run_frame()
@@ -480,7 +485,7 @@ class SessionCore(History):
         self._restorer.see(happening)
         _HANDLERS[type(happening)](self, happening)
 
-    def _on_replica(self, _: follower_module.ReplicaMade | RootReplaced) -> None:
+    def _on_replica(self, _: follower_module.ReplicaMade | happenings.RootReplaced) -> None:
         self.view, error = make_root_view(self.view, self._arguments.view, self.model, self, self._mistakes)
         if error is not None and not self._joined.done():
             self._fail(error)
@@ -493,10 +498,10 @@ class SessionCore(History):
             self._peers.disputes.on_welcome(happening.welcome, self._replica)
 
     def _on_state(self, happening: client_module.StateChanged) -> None:
-        logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
+        self._story.info("[Multisynq] Session %s is %s", self.name, happening.state)
         self.link_state = happening.state
 
-    def _on_handler_failed(self, happening: HandlerFailed) -> None:
+    def _on_handler_failed(self, happening: happenings.HandlerFailed) -> None:
         of_another = happening.view_id not in ("", self.view_id)
         self._mistakes.report(happening.model, happening.method, happening.error, of_another=of_another)
 
@@ -507,9 +512,10 @@ class SessionCore(History):
         self._connection.call(self._client.fail, error)
         if not self._joined.done():
             self._joined.set_exception(error)
+            self._story.info("[Multisynq] Session %s was not joined: %s", self.name, error)
         self._questions.give_up()
         if self._joined.done() and self._joined.exception() is None:
-            logger.error("the session %s ended: %s", self.name, error)
+            self._story.error("the session %s ended: %s", self.name, error)
         self._look_again()
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -573,10 +579,12 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
-    SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
+    happenings.SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
     client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused.reason),
-    SaveStored: lambda session, stored: session._uploads.stored(stored.number),
-    HandlerFailed: SessionCore._on_handler_failed,
-    RestoreFailed: SessionCore._on_handler_failed,
-    RootReplaced: SessionCore._on_replica,
+    happenings.SaveStored: lambda session, stored: session._uploads.stored(stored),
+    happenings.SaveSkipped: lambda session, skipped: session._uploads.skipped(skipped),
+    happenings.Migrated: lambda session, migrated: session._story.info("%s", migrated_text(migrated)),
+    happenings.HandlerFailed: SessionCore._on_handler_failed,
+    happenings.RestoreFailed: SessionCore._on_handler_failed,
+    happenings.RootReplaced: SessionCore._on_replica,
 }

@@ -6,6 +6,7 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msq_jupyter import protocol
@@ -24,8 +25,10 @@ from msq_jupyter.session.agreement import Agreement
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import RETRY_ASKED_S, RETRY_FIRST_S, RETRY_LONGEST_S, WATCH_S
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.drafts import DraftSender, WaitingDraft
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.story import Story
 from msq_jupyter.session.talk import Talk
 from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.testing.faults import HandlerRaised, InvariantBroken, NotConverged
@@ -63,9 +66,11 @@ class Participant:
         self.client = Client(self._keys, arguments.message(self.session_id, name, self._keys.password_check, card))
         blueprint = Blueprint(self.session_id, arguments.persistent_id, code, arguments.options)
         self.view_events = ViewEvents()
-        self.follower = Follower(self.client, self._keys, blueprint, self.view_events)
+        self.follower = Follower(self.client, self._keys, blueprint, self.view_events, Story())
         self._sealer = VersionSealer(self._keys, self.session_id, identity.code_hash, identity.source, name)
         self._saver = Saver(name, arguments.persist_interval_ms / 1_000)
+        seal_draft = partial(self._sealer.seal, draft=True)
+        self._drafts = DraftSender(self.client, seal_draft, lambda: self._now_s, self._later, lambda _: None)
         self._agreement = Agreement(self._keys, name)
         self.talk = Talk(self._keys, name, self._tell)
         self.talk.hears["diverged"] = self._on_diverged
@@ -394,7 +399,7 @@ class Participant:
             self._world.ledger.counters["refused saves"] += 1
             self._saver.refused(happening.reason, self._now_s)
         elif isinstance(happening, SaveStored):
-            self._saver.stored()
+            self._saver.stored(self._now_s, is_history=happening.is_history)
         elif isinstance(happening, HandlerFailed):
             self._on_error(happening)
         elif isinstance(happening, client_module.Answered):
@@ -434,10 +439,25 @@ class Participant:
             return
         self._watch()
         parent = replica.last_save.number if replica.last_save else 0
+        in_flight = self._saver.in_flight
         upload = self._saver.begin(pending, parent, list(replica.views), self._now_s, at_once=at_once)
-        if upload != "nothing":
-            self.client.tell(self._sealer.seal(pending, parent, draft=upload == "draft"))
+        if upload == "save":
+            self._drafts.drop()
+            self.client.tell(self._sealer.seal(pending, parent))
             self._pump()
+        elif upload == "draft":
+            self._drafts.put(WaitingDraft(replica.run, pending, parent, in_flight, self._saver.draft_at_s))
+            self._pump()
+
+    def _later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """The socket thread's timer: it goes off also while a cell runs."""
+
+        def on_time() -> None:
+            if not self.is_gone:
+                call()
+                self._pump()
+
+        self._world.timeline.after(delay_s * 1_000, on_time)
 
     def _watch(self) -> None:
         """An upload that waits for its time must not wait for the next tick."""
