@@ -67,7 +67,19 @@ class Session(SessionCore):
 
 _FOR_USERS = {
     *("app_id", "badge", "check", "code_hash", "diff", "explain_code", "id", "is_live", "join", "latency_ms", "leave"),
-    *("link", "model", "name", "others", "participants", "persistent_id", "publish", "restore", "saved", "status"),
+    *(
+        "link",
+        "log",
+        "model",
+        "name",
+        "others",
+        "participants",
+        "persistent_id",
+        "publish",
+        "restore",
+        "saved",
+        "status",
+    ),
     *("step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
 }
 
@@ -97,6 +109,7 @@ class _BadgeWriter:
             saved_at_s=status.saved_at_s,
             saved_by=status.saved_by,
             saved_error=status.save_error,
+            next_save_s=status.next_save_s,
             waiting_ms=0,
             notice=self._session.notice,
         )
