@@ -70,7 +70,7 @@ class Participant:
         self._sealer = VersionSealer(self._keys, self.session_id, identity.code_hash, identity.source, name)
         self._saver = Saver(name, arguments.persist_interval_ms / 1_000)
         seal_draft = partial(self._sealer.seal, draft=True)
-        self._drafts = DraftSender(self.client, seal_draft, lambda: self._now_s, self._later, lambda _: None)
+        self._drafts = DraftSender(self.client, seal_draft, lambda: self._now_s, self._later, self._draft_sent)
         self._agreement = Agreement(self._keys, name)
         self.talk = Talk(self._keys, name, self._tell)
         self.talk.hears["diverged"] = self._on_diverged
@@ -89,6 +89,7 @@ class Participant:
         self._busy_until_ms = 0.0
         self._paused = False
         self._interrupted = False
+        self._collected = ""
         self._answers: dict[int, Callable[[Any], None]] = {}
         self._connect()
 
@@ -245,12 +246,12 @@ class Participant:
         self._pump()
         self._end()
 
-    def kill(self) -> None:
-        """Die without a word."""
+    def kill(self, *, delivered: bool = False) -> None:
+        """Die without a word; what it sent before is lost, unless it is `delivered`."""
         if not self.is_gone:
             self._world.ledger.counters["kills"] += 1
             if self._link is not None:
-                self._link.cut()
+                (self._link.close_up if delivered else self._link.cut)()
             self._end()
 
     def _end(self) -> None:
@@ -348,9 +349,10 @@ class Participant:
             self._pump()
             self._end()
             raise
-        while self.follower.happenings:
+        while self.follower.happenings and not self.is_gone:
             self._handle(self.follower.happenings.popleft())
-        self._after_step()
+        if not self.is_gone:
+            self._after_step()
         if not done:
             self.wake()
 
@@ -399,6 +401,7 @@ class Participant:
             self._world.ledger.counters["refused saves"] += 1
             self._saver.refused(happening.reason, self._now_s)
         elif isinstance(happening, SaveStored):
+            self._reach("acknowledged")
             self._saver.stored(self._now_s, is_history=happening.is_history)
         elif isinstance(happening, HandlerFailed):
             self._on_error(happening)
@@ -437,6 +440,11 @@ class Participant:
         pending = replica.pending_save
         if pending is None:
             return
+        if pending.save_id != self._collected:
+            self._collected = pending.save_id
+            self._reach("collected")
+            if self.is_gone:
+                return
         self._watch()
         parent = replica.last_save.number if replica.last_save else 0
         in_flight = self._saver.in_flight
@@ -445,9 +453,17 @@ class Participant:
             self._drafts.drop()
             self.client.tell(self._sealer.seal(pending, parent))
             self._pump()
+            self._reach("uploaded")
         elif upload == "draft":
             self._drafts.put(WaitingDraft(replica.run, pending, parent, in_flight, self._saver.draft_at_s))
             self._pump()
+
+    def _draft_sent(self, _: WaitingDraft) -> None:
+        self._pump()
+        self._reach("draft uploaded")
+
+    def _reach(self, step: str) -> None:
+        self._world.synchronizer.reach(step, self.name)
 
     def _later(self, delay_s: float, call: Callable[[], None]) -> None:
         """The socket thread's timer: it goes off also while a cell runs."""
