@@ -237,6 +237,11 @@ class Room:
                 member.send(reply)
         self._start_timer()
 
+    def refuse_saves(self, turn: Turn, reason: str) -> None:
+        """A turn was not stored: everybody learns what that means for what is to be saved."""
+        for save in turn.writes.saves_to_store:
+            self._broadcast([frame_of(protocol.SaveFailed(save.save_id, reason))])
+
     def _broadcast(self, frames: list[bytes]) -> None:
         # Framed once for all, and one write for each: a fifth of the cost of a `send` per entry and member.
         if frames:

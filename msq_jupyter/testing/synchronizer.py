@@ -380,6 +380,10 @@ class SimulatedSynchronizer:
     def _fail(self, turns: list[tuple[LiveRun, Turn]]) -> None:
         """Nothing of these turns is stored: everybody out, and whoever returns finds what is stored."""
         self._ledger.counters["disk failures"] += 1
+        for run, turn in turns:
+            for save in turn.writes.saves_to_store:
+                for member in run.listeners.values():
+                    member.write(protocol.encode(protocol.SaveFailed(save.save_id, "the disk failed")))
         for shelf in {run.shelf.persistent_id: run.shelf for run, _ in turns}.values():
             shelf.failed = True
             if self._shelves.get(shelf.persistent_id) is shelf:
