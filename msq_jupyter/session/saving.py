@@ -64,26 +64,28 @@ class Saver:
             parent: number of the version it grew from; a draft that named another one is of no use any more.
             views: everybody in the session, in the order of joining.
             now_s: the time.
-            at_once: do not keep the distance, and try soon again after refusals; when leaving.
+            at_once: do not keep the distance, and try soon again after refusals, when leaving; while another save is
+                in flight, as a draft.
         """
         self._unsaved_since_s = min(self._unsaved_since_s, now_s)
         if self.in_flight == pending.save_id or now_s < self._retry_time_s(at_once=at_once):
             return "nothing"
         place = self._place(pending, list(views))
-        if at_once or self._is_due(place, now_s):
+        # What is in flight becomes the parent: wait for its number, and until then let nothing be lost.
+        if not self.in_flight and (at_once or self._is_due(place, now_s)):
             self.in_flight = pending.save_id
             self._uploaded_s = now_s
             self._handed_over = None
             return "save"
-        if (pending.save_id, parent) != self._handed_over and self._is_draft_due(place, now_s):
+        if (pending.save_id, parent) != self._handed_over and (at_once or self._is_draft_due(place, now_s)):
             self._handed_over = (pending.save_id, parent)
-            self.draft_at_s = self._draft_time_s(place, now_s)
+            self.draft_at_s = now_s if at_once else self._draft_time_s(place, now_s)
             return "draft"
         return "nothing"
 
     def _is_due(self, place: int, now_s: float) -> bool:
         if place == 0:
-            return not self.in_flight and now_s >= self._uploaded_s + self.interval_s
+            return now_s >= self._uploaded_s + self.interval_s
         return now_s >= self._unsaved_since_s + self.interval_s + place * TURN_S
 
     def _is_draft_due(self, place: int, now_s: float) -> bool:

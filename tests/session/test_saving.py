@@ -78,6 +78,16 @@ def test_5_4_leaving_uploads_the_save_itself_though_its_draft_went_up():
     assert saver.begin(pending(2), 1, VIEWS, 1.1, at_once=True) == "save"
 
 
+def test_5_6_leaving_waits_for_what_is_in_flight_because_that_is_the_parent():
+    saver = Saver("ada", 0.0)
+    assert saver.begin(pending(1), 0, VIEWS, 0.0) == "save"
+    assert saver.begin(pending(2), 0, VIEWS, 0.1, at_once=True) == "draft"
+    assert saver.draft_at_s == 0.1
+    assert saver.begin(pending(2), 0, VIEWS, 0.2, at_once=True) == "nothing"
+    saver.stored(0.3)
+    assert saver.begin(pending(2), 1, VIEWS, 0.3, at_once=True) == "save"
+
+
 @pytest.mark.parametrize("trouble", ["reconnected", "refused"])
 def test_5_4_a_draft_that_may_be_lost_or_was_refused_goes_up_again(trouble: str):
     saver = busy_saver()
