@@ -32,8 +32,11 @@ def run_saved(replica: Replica, entry: protocol.Saved) -> None:
         author = pending.author or author
         if entry.digest and entry.digest != replica.save_digest(entry.save_id, pending.content_id):
             # Another replica stored something else under this id. Every replica that is like this one does the same
-            # now, so what they have in common becomes the next version.
-            replica.saves.insert(place, msgspec.structs.replace(pending, save_id=replica.next_save_id()))
+            # now, so what they have in common becomes the next version. What waits behind it stays behind it.
+            later = replica.saves[place:]
+            del replica.saves[place:]
+            for save in (pending, *later):
+                replica.saves.append(msgspec.structs.replace(save, save_id=replica.next_save_id()))
             replica.happenings.append(SaveDiffers(entry.number))
     replica.last_save = LastSave(entry.number, author, entry.time_s)
     told = {"number": entry.number, "author": author, "time_s": entry.time_s, "size_bytes": size_bytes}

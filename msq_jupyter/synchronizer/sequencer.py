@@ -344,11 +344,10 @@ class Sequencer:
         reason = "" if is_stored else self._why_unsaveable(view_id, save)
         if reason:
             self._replies.append((connection, SaveFailed(save.save_id, reason)))
-        elif not save.draft:
-            self._store(view_id, save, now_ms, time_s)
-        elif not is_stored:
-            draft = Draft(view_id, time_s, save)
-            if self._drafts.offer(draft):
+        elif is_stored or not self._drafts.is_overtaken(save.save_id):
+            if not save.draft:
+                self._store(view_id, save, now_ms, time_s)
+            elif not is_stored and self._drafts.offer(draft := Draft(view_id, time_s, save)):
                 self._writes.draft = draft
 
     def _store(self, view_id: str, save: Save, now_ms: float, time_s: float) -> None:

@@ -40,7 +40,7 @@ async def test_5_5_two_of_one_session_that_save_at_once_lose_nothing_and_store_n
         assert all(version.parent < version.number for version in versions)
         async with Archive.open(app_id="test", name="room", password="pw", synchronizer=synchronizer.url) as archive:
             counts = [(await archive.content(version.number))["count"] for version in versions]
-        assert counts == sorted(set(counts))
+        assert counts == sorted(set(counts)), counts
         assert counts[-1] == ada.model.count == ben.model.count == 20
     async with await join(synchronizer.url, EditedCounter) as edited:
         assert edited.model.count == 20

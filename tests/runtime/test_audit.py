@@ -236,6 +236,16 @@ def test_5_5_what_was_stored_otherwise_is_saved_again_under_another_id(bench: Be
     assert twin.snapshot() == bench.replica.snapshot()
 
 
+def test_5_5_what_waits_behind_it_stays_behind_it_also_by_its_id(bench: Bench):
+    bench.publish("grid", "save", {"a": 1})
+    bench.replica.saves.keep()
+    bench.publish("grid", "save", {"a": 2})
+    contents = [save.content for save in bench.replica.saves]
+    save_pending(bench, bench.replica, "of another content")
+    assert [save.save_id for save in bench.replica.saves] == ["run.3", "run.4"]
+    assert [save.content for save in bench.replica.saves] == contents
+
+
 # --- where two differ --------------------------------------------------------------------------------------------
 
 
