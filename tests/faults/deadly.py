@@ -1,8 +1,9 @@
 """Processes that kill themselves with SIGKILL at a chosen step of a save: `python -m tests.faults.deadly WHAT ...`.
 
 * `server DIRECTORY PORT STEP NTH`: a synchronizer; it prints its URL.
-* `kernel URL CODE STEP NTH WRITES`: a kernel that saves as often as it can; it prints a line `N COUNT` for each version
-  it was told is stored, and `end` when it has done all.
+* `kernel URL INTERVAL_MS STEP NTH WRITES`: a kernel that saves as often as it can. It prints
+  `collected SAVE_ID CONTENT_ID` for what a replica wants to save, `stored NUMBER` for each version it was told is
+  stored, and `end` in the end.
 
 A step is "" for no death.
 """
@@ -22,7 +23,7 @@ from msq_jupyter import Model
 #: The steps of the synchronizer, in the order in which one save comes to them.
 SERVER_STEPS = ("arrived", "before commit", "in the transaction", "before COMMIT", "after commit", "told")
 #: The steps of a kernel.
-KERNEL_STEPS = ("collected", "sealed", "uploaded", "acknowledged", "draft sealed", "draft uploaded")
+KERNEL_STEPS = ("collected", "to send", "sent", "acknowledged", "draft to send", "draft sent")
 
 
 class Page(Model):
@@ -35,12 +36,10 @@ class Page(Model):
         self.persist_session({"count": self.count, "text": f"{self.count:06d}" * times, "check": self.count * 7919})
 
 
-class EditedPage(Page):
-    edited = 1
-
-
 class Heir(Page):
-    edited = 2
+    """The same after an edit."""
+
+    edited = True
 
 
 def is_whole(data: Any) -> bool:
@@ -117,53 +116,69 @@ def serve(directory: str, port: str, step: str, nth: str) -> None:
     )
 
 
-async def write(url: str, code: str, step: str, nth: str, writes: str) -> None:
+async def write(url: str, interval_ms: str, step: str, nth: str, writes: str) -> None:
     """Run a kernel."""
-    from msq_jupyter import protocol
-    from msq_jupyter.runtime.replica import Replica
-    from msq_jupyter.session.client import Client
-    from msq_jupyter.session.session import SessionCore
-    from msq_jupyter.session.versions import VersionSealer
-
     death = Death(step, int(nth))
-    death.around(Replica, "want_saved", after="collected", only=lambda *_: True)
+    report_collected(death)
+    watch_sending(death)
+    from msq_jupyter.session.session import SessionCore
 
-    def is_draft(sealed: Any) -> bool:
-        return isinstance(sealed, protocol.Save) and sealed.draft
-
-    for name in ("tell", "tell_of"):
-        message_of = (lambda _, message: message) if name == "tell" else (lambda _, __, message: message)
-        for draft, words in ((False, ""), (True, "draft ")):
-            death.around(
-                Client,
-                name,
-                f"{words}sealed",
-                only=lambda *args, m=message_of, d=draft: (
-                    isinstance(m(*args), protocol.Save) and is_draft(m(*args)) is d
-                ),
-            )
-    del VersionSealer
     session = await SessionCore.join(
         app_id="faults",
         name="room",
-        password="pw",
-        model={"Page": Page, "EditedPage": EditedPage}[code],
+        model=Page,
         synchronizer=url,
-        persist_interval_ms=150,
+        persist_interval_ms=float(interval_ms),
         rejoin_limit_ms=0,
         join_timeout_s=60,
     )
 
-    def told(persisted: dict[str, Any]) -> None:
-        print(persisted["number"], flush=True)
+    def on_persisted(told: dict[str, Any]) -> None:
+        print("stored", told["number"], flush=True)
         death.at("acknowledged")
 
-    session.subscribe(session.id, "persisted", told, "immediate")
+    session.subscribe(session.id, "persisted", on_persisted, "immediate")
     for number in range(int(writes)):
         session.publish("page", "write", (1, 400, 9_000)[number % 3])
         await asyncio.sleep((0.0, 0.02, 0.2)[number % 3])
+    await session.saved()
     print("end", flush=True)
     await asyncio.Event().wait()
+
+
+def report_collected(death: Death) -> None:
+    """Print what the replica wants to save, as soon as it does."""
+    from msq_jupyter.runtime.replica import Replica
+
+    want_saved = Replica.want_saved
+
+    def reported(replica: Replica, *args: Any, **kwargs: Any) -> None:
+        want_saved(replica, *args, **kwargs)
+        newest = replica.saves[-1]
+        print("collected", newest.save_id, newest.content_id, flush=True)
+        death.at("collected")
+
+    Replica.want_saved = reported  # type: ignore[method-assign]
+
+
+def watch_sending(death: Death) -> None:
+    """Let the moments before and after a save goes over the wire be steps."""
+    from websockets.asyncio.client import ClientConnection
+
+    from msq_jupyter import protocol
+
+    send = ClientConnection.send
+
+    async def watched(connection: ClientConnection, frame: Any, *args: Any) -> None:
+        message = protocol.decode_up(frame)
+        kind = ("draft " if message.draft else "") if isinstance(message, protocol.Save) else None
+        if kind is not None:
+            death.at(f"{kind}to send")
+        await send(connection, frame, *args)
+        if kind is not None:
+            death.at(f"{kind}sent")
+
+    ClientConnection.send = watched  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":
