@@ -157,7 +157,8 @@ class SessionCore(History):
                 environment variable MSQ_SYNCHRONIZER says, else a local one of this user, which starts by itself.
             view_data: JSON data about this participant, told to the models with "view-join"; its "name" is shown.
             tick_rate: how often time moves while nothing happens, 1/30 to 60 a second; the first participant's counts.
-            debug: "session" logs joining, loading and saving; "state" checks the models after every event.
+            debug: "session" prints what happens to the session and to what is saved, which `log` keeps in any case;
+                "state" checks the models after every event.
             join_timeout_s: joining fails after so many seconds.
             rejoin_limit_ms: how long a lost connection may take to come back without the models noticing, 0 to 60000.
             persist_interval_ms: saves that follow each other faster become versions this far apart, the last one wins.
@@ -350,6 +351,9 @@ class SessionCore(History):
 
     def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
         """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
+
+        Of each version that is stored, `(session.id, "persisted")` tells a dict: its "number", "author", "time_s"
+        since 1970, and "size_bytes" of its data, 0 when that is not known here.
 
         Args:
             scope: any name without ":", or "*" for all.
