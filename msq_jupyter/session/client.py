@@ -147,6 +147,11 @@ class Client:
         return self._join.view_id
 
     @property
+    def run(self) -> str:
+        """Which run we are in, "" before the first welcome."""
+        return self._run
+
+    @property
     def ended(self) -> bool:
         """Whether nothing can come any more."""
         return self.state in ("closed", "failed")

@@ -2,7 +2,8 @@
 
 The main loop hands over what waits to be saved as soon as it is collected, with the time when it shall go up. A newer
 draft takes the place of one that waits. It is sealed when it goes up, and not before: then it is known which version it
-grew from, although the main loop has not heard of that yet.
+grew from, although the main loop has not heard of that yet. Nothing acknowledges a draft, so it goes up again with each
+new connection, until it is a version.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from msq_jupyter.session.client import Client
 
 #: How long it waits for what it grew from to be acknowledged, or for a connection, before it looks again, in seconds.
 LOOK_AGAIN_S = 0.1
+#: How often it is looked whether a draft that is up has lost its connection.
+WATCH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,12 +65,14 @@ class DraftSender:
         self._sent = sent
         self._draft: WaitingDraft | None = None
         self._connection = 0
+        self._up_on = 0
         self._look_s: float | None = None
 
     def put(self, draft: WaitingDraft) -> None:
         """Let this one go up in its time, in the place of one that waits."""
         self._draft = draft
         self._connection = self._client.connections
+        self._up_on = 0
         self._look()
 
     def drop(self) -> None:
@@ -75,20 +80,24 @@ class DraftSender:
         self._draft = None
 
     def _look(self) -> None:
-        draft = self._draft
-        if draft is None or self._client.ended:
+        draft, client = self._draft, self._client
+        if draft is None or client.ended:
             return
+        newest = client.newest_saved
+        parent = max(draft.parent, newest.number if newest else 0)
         now_s = self._now_s()
         if now_s < draft.at_s:
             self._look_again(draft.at_s - now_s)
         elif not self._can_go(draft):
             self._look_again(LOOK_AGAIN_S)
-        else:
+        elif draft.run != client.run or (newest and newest.save_id == draft.pending.save_id):
             self._draft = None
-            newest = self._client.newest_saved
-            parent = max(draft.parent, newest.number if newest else 0)
-            self._client.tell_of(draft.run, self._seal(draft.pending, parent))
-            self._sent(draft)
+        else:
+            if self._up_on != client.connections:
+                self._up_on = client.connections
+                client.tell_of(draft.run, self._seal(draft.pending, parent))
+                self._sent(draft)
+            self._look_again(WATCH_S)
 
     def _can_go(self, draft: WaitingDraft) -> bool:
         if self._client.state != "live":

@@ -77,3 +77,21 @@ def test_5_4_a_kernel_that_is_killed_a_second_after_it_saved_has_lost_nothing(af
     heir = played.simulation.room(Heir, 1)
     assert is_whole(heir.model.begun_with)
     assert heir.model.begun_with["count"] == 5
+
+
+@pytest.mark.parametrize("step", ["draft arrived", "draft to write"])
+def test_5_4_a_draft_that_the_synchronizer_lost_goes_up_again_while_a_cell_keeps_the_main_loop(step: str):
+    played = Play(4, [Strike(step, "synchronizer", nth=1)], interval_ms=600_000)
+    (ada, *others) = played.room.participants
+    for other in others:
+        played.room.leave(other)
+    played.simulation.wait_until(lambda: ada.is_live)
+    for _ in range(2):
+        played.room.publish("page", "write", 3, by=ada)
+        played.simulation.wait_until(lambda: ada.executed_events == ada.published_events)
+    ada.be_busy(100_000)
+    played.simulation.run(10_000)  # it dies, and is there again
+    assert played.faults.struck[step, "synchronizer"] == 1
+    played.room.kill(ada)
+    heir = played.simulation.room(Heir, 1)
+    assert heir.model.begun_with["count"] == 2

@@ -18,6 +18,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.state = "live"
+        self.run = RUN
         self.ended = False
         self.connections = 1
         self.newest_saved: protocol.Saved | None = None
@@ -26,8 +27,8 @@ class FakeClient:
     def tell_of(self, run: str, sealed: tuple[str, int]) -> None:
         self.told.append((run, *sealed))
 
-    def saved(self, number: int) -> None:
-        self.newest_saved = protocol.Saved(number, 0.0, f"{RUN}.{number}", number, "ada", 0.0)
+    def saved(self, save: int, number: int) -> None:
+        self.newest_saved = protocol.Saved(number, 0.0, f"{RUN}.{save}", number, "ada", 0.0)
 
 
 class Desk:
@@ -74,7 +75,34 @@ def test_5_4_a_draft_goes_up_in_its_time_without_the_main_loop(desk: Desk):
     desk.run_until(5)
     assert desk.told == [(0.5, "run.2", 1)]
     assert desk.client.told == [(RUN, "run.2", 1)]
+
+
+@pytest.mark.parametrize("what", ["it is stored", "another run", "it is a save now", "left"])
+def test_5_4_nobody_looks_after_it_any_more_when(desk: Desk, what: str):
+    desk.put(2, 0.5)
+    desk.run_until(2)
+    assert len(desk.timers) == 1
+    if what == "it is stored":
+        desk.client.saved(2, number=2)
+    elif what == "another run":
+        desk.client.run = "run of later"
+    elif what == "it is a save now":
+        desk.sender.drop()
+    else:
+        desk.client.ended = True
+    desk.run_until(5)
     assert desk.timers == []
+    assert len(desk.told) == 1
+
+
+def test_5_4_a_draft_that_its_connection_may_have_lost_goes_up_again(desk: Desk):
+    desk.put(2, 0.5)
+    desk.run_until(1)
+    desk.client.state = "away"
+    desk.run_until(2)
+    desk.client.state, desk.client.connections = "live", 2
+    desk.run_until(5)
+    assert desk.told == [(0.5, "run.2", 1), (pytest.approx(2, abs=2 * LOOK_AGAIN_S), "run.2", 1)]
 
 
 def test_5_4_the_newest_content_wins_and_one_timer_is_enough(desk: Desk):
@@ -93,13 +121,14 @@ def test_5_4_what_goes_up_as_a_save_is_no_draft_any_more(desk: Desk):
     desk.put(3, 6)  # and the sender is of use again
     desk.run_until(7)
     assert desk.told == [(6, "run.3", 1)]
+    assert len(desk.timers) == 1
 
 
 def test_5_4_it_waits_for_its_parent_which_the_main_loop_has_not_heard_of(desk: Desk):
     desk.put(2, 0.5, parent=1, in_flight="run.1")
     desk.run_until(0.92)
     assert desk.told == []
-    desk.client.saved(2)
+    desk.client.saved(1, number=2)
     desk.run_until(5)
     assert desk.told == [(pytest.approx(0.92, abs=LOOK_AGAIN_S), "run.2", 2)]
 
