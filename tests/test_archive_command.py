@@ -152,7 +152,7 @@ def test_diff_shows_what_changed_and_ends_with_1(msq):
 def test_verify_names_what_is_damaged_and_its_neighbours(msq):
     msq.fill(version(1), version(2), version(3))
     assert msq("verify") == (0, "v1: ok\nv2: ok\nv3: ok\n3 versions, 0 damaged\n", "")
-    msq.tamper("UPDATE versions SET content = zeroblob(9) WHERE number = 2")
+    msq.tamper("UPDATE contents SET content = zeroblob(9) WHERE version = 2")
     code, out, _ = msq("verify")
     lines = out.splitlines()
     assert (code, lines[0], lines[2], lines[3]) == (1, "v1: ok", "v3: ok", "3 versions, 1 damaged")
@@ -271,7 +271,7 @@ async def test_export_and_import_are_two_ends_of_a_pipe(synchronizer: Synchroniz
 
 def test_a_damaged_export_is_no_import(msq, tmp_path, monkeypatch):
     msq.fill(version(1), version(2))
-    msq.tamper("UPDATE versions SET content = zeroblob(9) WHERE number = 1")
+    msq.tamper("UPDATE contents SET content = zeroblob(9) WHERE version = 1")
 
     def exported(*arguments: str) -> tuple[int, bytes, str]:
         out = io.TextIOWrapper(io.BytesIO())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msq_jupyter import protocol
 from msq_jupyter.runtime.audit import Audited
 
 
@@ -39,9 +40,11 @@ class RootReplaced:
 
 @dataclass(frozen=True)
 class SaveStored:
-    """A version is stored and acknowledged."""
+    """A version is stored and acknowledged, as `entry` says; `content` is None when this replica does not have it."""
 
     number: int
+    entry: protocol.Saved
+    content: bytes | None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ becomes a version when nobody is left who could save it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from msq_jupyter.runtime.replica import Replica
@@ -49,7 +49,14 @@ class Saver:
         self.error = ""
 
     def begin(
-        self, pending: PendingSave, parent: int, views: Iterable[str], now_s: float, *, at_once: bool = False
+        self,
+        pending: PendingSave,
+        parent: int,
+        views: Iterable[str],
+        now_s: float,
+        *,
+        at_once: bool = False,
+        is_ready: Callable[[], bool] = lambda: True,
     ) -> Upload:
         """What to upload of `pending` now; whoever asks does it.
 
@@ -59,21 +66,24 @@ class Saver:
             views: everybody in the session, in the order of joining.
             now_s: the time.
             at_once: do not keep the distance, when leaving: while another save is in flight, as a draft.
+            is_ready: asked when it is our turn and the time; False puts it off.
         """
         self._unsaved_since_s = min(self._unsaved_since_s, now_s)
         if self._in_flight == pending.save_id or now_s < self._retry_s:
             return "nothing"
         place = self._place(pending, list(views))
         # What is in flight becomes the parent: wait for its number, and until then let nothing be lost.
-        if not self._in_flight and (at_once or self._is_due(place, now_s)):
+        is_due = not self._in_flight and (at_once or self._is_due(place, now_s))
+        is_draft_due = (pending.save_id, parent) != self._drafted and (at_once or self._is_draft_due(place, now_s))
+        if not (is_due or is_draft_due) or not is_ready():
+            return "nothing"
+        if is_due:
             self._in_flight = pending.save_id
             self._uploaded_s = now_s
             return "save"
-        if (pending.save_id, parent) != self._drafted and (at_once or self._is_draft_due(place, now_s)):
-            self._drafted = (pending.save_id, parent)
-            self._drafted_s = now_s
-            return "draft"
-        return "nothing"
+        self._drafted = (pending.save_id, parent)
+        self._drafted_s = now_s
+        return "draft"
 
     def _is_due(self, place: int, now_s: float) -> bool:
         if place == 0:

@@ -81,6 +81,7 @@ class SessionCore(History):
     """
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
+        super().__init__()
         self._arguments = arguments
         self.app_id = arguments.app_id
         self.name = arguments.name
@@ -104,7 +105,9 @@ class SessionCore(History):
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
         self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes)
+        self._uploads = Uploads(
+            connection, self._client, self._keys, self._sealer, saver, self._questions, self._mistakes
+        )
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
         self._branch_notice = BranchNotice(self.code_hash, self.versions, self._mistakes.warn)
@@ -491,6 +494,7 @@ class SessionCore(History):
     def _on_welcome(self, happening: client_module.Welcomed) -> None:
         self._earlier_events = happening.earlier_events
         self._uploads.saver.reconnected()
+        self._sealer.welcomed(happening.welcome)
         self._peers.neighbours.forget_all()
         if self._replica_or_none is not None:
             self._peers.disputes.on_welcome(happening.welcome, self._replica)
@@ -556,6 +560,7 @@ class SessionCore(History):
         if self._client.ended:
             return True
         self.step()
+        self._sealer.wait_no_longer()
         self._upload_if_due(at_once=True)
         return not self._has_pending_save and self.executed_counter >= self._sent_counter
 
@@ -577,8 +582,8 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
     SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
-    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused.reason),
-    SaveStored: lambda session, stored: session._uploads.stored(stored.number),
+    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
+    SaveStored: lambda session, stored: session._uploads.stored(stored),
     HandlerFailed: SessionCore._on_handler_failed,
     RestoreFailed: SessionCore._on_handler_failed,
     RootReplaced: SessionCore._on_replica,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from functools import partial
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentTooLarge, StateError
 from msq_jupyter.persistence.records import size_text
 from msq_jupyter.runtime.audit import Audited
+from msq_jupyter.runtime.happenings import SaveStored
 from msq_jupyter.runtime.replica import Replica
-from msq_jupyter.session.client import Client
+from msq_jupyter.session.client import Client, SaveRefused
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.mistakes import Mistakes
+from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.versions import VersionSealer
 
@@ -29,6 +33,7 @@ class Uploads:
         keys: seals snapshots.
         sealer: seals versions.
         saver: knows when it is our turn.
+        questions: asks for the version that ours are patches of.
         mistakes: what cannot be uploaded is told there.
     """
 
@@ -39,12 +44,14 @@ class Uploads:
         keys: Keys,
         sealer: VersionSealer,
         saver: Saver,
+        questions: Questions,
         mistakes: Mistakes,
     ) -> None:
         self._connection = connection
         self._client = client
         self._keys = keys
         self._sealer = sealer
+        self._questions = questions
         self._mistakes = mistakes
         self.saver = saver
 
@@ -59,21 +66,36 @@ class Uploads:
         if pending is None:
             return
         parent = replica.last_save.number if replica.last_save else 0
-        upload = self.saver.begin(pending, parent, list(replica.views), time.monotonic(), at_once=at_once)
+        now_s = time.monotonic()
+        is_ready = partial(self._sealer.is_ready, parent, now_s, self._fetch)
+        upload = self.saver.begin(pending, parent, list(replica.views), now_s, at_once=at_once, is_ready=is_ready)
         if upload == "nothing":
             return
         self._connection.call(self._client.tell, self._sealer.seal(pending, parent, draft=upload == "draft"))
         logger.debug("uploading %s as %s %s", size_text(len(pending.content)), upload, pending.save_id)
 
-    def stored(self, number: int) -> None:
+    def _fetch(self, number: int) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # the process ends: nobody would hear the answer
+            self._sealer.wait_no_longer()
+            return
+        self._questions.ask_for(partial(protocol.FetchVersion, number=number), self._sealer.fetched)
+
+    def stored(self, stored: SaveStored) -> None:
         """A version is stored, ours or another one's."""
         self.saver.stored()
-        logger.info("[Multisynq] Persistent data saved (version %d)", number)
+        self._sealer.stored(stored.entry, stored.content, is_ours=stored.entry.view_id == self._client.view_id)
+        logger.info("[Multisynq] Persistent data saved (version %d)", stored.number)
 
-    def refused(self, reason: str) -> None:
+    def refused(self, refused: SaveRefused) -> None:
         """The synchronizer could not store a version."""
-        self.saver.refused(reason, time.monotonic())
-        logger.warning("saving failed, trying again: %s", reason)
+        if self._sealer.refused(refused.missing):
+            self.saver.reconnected()
+            logger.info("saving again: %s", refused.reason)
+            return
+        self.saver.refused(refused.reason, time.monotonic())
+        logger.warning("saving failed, trying again: %s", refused.reason)
 
     def differs(self, number: int) -> None:
         """Somebody stored as a version what our replica would not have saved."""

@@ -85,6 +85,8 @@ class StoredIndex(msgspec.Struct, frozen=True):
         head_run: which run saved it, "" for none.
         waking: ids of the sessions whose newest run says more about the head: it has a draft, or it saved the head and
             somebody was in it when the synchronizer ended.
+        keyframes: the versions that are stored as a whole: by number, the size of the sealed content in bytes.
+        sources: ids of the sources that are stored.
     """
 
     password_check: bytes
@@ -92,6 +94,8 @@ class StoredIndex(msgspec.Struct, frozen=True):
     head: int = 0
     head_run: str = ""
     waking: list[str] = []
+    keyframes: dict[int, int] = {}
+    sources: set[str] = set()
 
 
 class Append(msgspec.Struct, frozen=True):

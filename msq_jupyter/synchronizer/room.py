@@ -172,6 +172,8 @@ class Room:
         Raises:
             ProtocolError: something no correct member says.
         """
+        if isinstance(message, protocol.Save):
+            await forget_unreadable_base(message, self.shelf, self._journal)
         if self._closed:
             return
         try:
@@ -291,8 +293,8 @@ class Room:
         origin = self.sequencer.record.origin
         if not origin:
             return welcome
-        version = await self._journal.call(Storage.read_version, self.shelf.persistent_id, origin)
-        return msgspec.structs.replace(welcome, origin=version)
+        version, base = await self._journal.call(Storage.read_with_base, self.shelf.persistent_id, origin)
+        return msgspec.structs.replace(welcome, origin=version, origin_base=base)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -329,6 +331,26 @@ class Room:
             self._on_forgotten(self)
         else:
             self.advance()
+
+
+async def forget_unreadable_base(save: protocol.Save, shelf: Shelf, journal: Journal) -> None:
+    """See that what a save is a patch of can be read; else it counts as missing, and the saver sends a whole version.
+
+    Without this, whoever has the base in memory would go on making patches that nobody can ever read.
+
+    Raises:
+        sqlite3.Error: the data directory cannot be read.
+    """
+    if save.base not in shelf.versions.keyframes:
+        return
+    await journal.handed_over()  # it may be on its way to the disk
+    try:
+        readable = await journal.call(Storage.read_version, shelf.persistent_id, save.base)
+    except VersionDamaged as error:
+        logger.error("%s", error)
+        readable = None
+    if readable is None:
+        shelf.versions.keyframes.pop(save.base, None)
 
 
 def frame_of(message: protocol.Message) -> bytes:

@@ -13,7 +13,6 @@ from websockets.frames import CloseCode
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, VersionDamaged
 from msq_jupyter.protocol import Join, Open, Refused
-from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
@@ -115,8 +114,7 @@ class Rooms:
             await self._journal.handed_over()
             stored = await self._journal.call(Storage.load_index, persistent_id)
             if stored is not None:
-                versions = VersionIndex(stored.numbers, Head(stored.head, stored.head_run))
-                shelf = Shelf(persistent_id, stored.password_check, versions, stored.waking)
+                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored), stored.waking)
                 self._shelves[persistent_id] = shelf
         return shelf
 
@@ -166,7 +164,7 @@ class Rooms:
                 return Refused("no_such_version", reason)
         if origin:
             try:
-                await self._journal.call(Storage.read_version, shelf.persistent_id, origin)
+                await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin)
             except VersionDamaged as error:
                 return Refused("no_such_version", f'{error}: join with persisted="ignore" or an older number')
         tick_rate = min(max(join.tick_rate, TICK_RATE_MIN), TICK_RATE_MAX)

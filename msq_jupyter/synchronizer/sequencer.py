@@ -47,7 +47,7 @@ from msq_jupyter.synchronizer.audits import Audits
 from msq_jupyter.synchronizer.clock import SessionClock
 from msq_jupyter.synchronizer.drafts import Drafts
 from msq_jupyter.synchronizer.head import Head
-from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 
 #: How long after a restart the views that were in are waited for, at least: they find out, wait, connect again.
 RESTART_GRACE_MS = 5_000.0
@@ -68,15 +68,19 @@ class VersionIndex:
         head: which of them is the head.
 
     Attributes:
-        numbers: as given; numbers are dense and start at 1.
+        numbers: version number of each `save_id`; numbers are dense and start at 1.
         newest: the largest of them, 0 for none.
         branching: knows where the head is.
+        keyframes: the versions that others may be patches of: by number, the size of the sealed content in bytes.
+        sources: ids of the sources that are stored.
     """
 
-    def __init__(self, numbers: dict[str, int] | None = None, head: Head | None = None) -> None:
-        self.numbers = dict(numbers or {})
+    def __init__(self, stored: StoredIndex | None = None) -> None:
+        self.numbers = dict(stored.numbers if stored else {})
         self.newest = max(self.numbers.values(), default=0)
-        self.branching = head or Head()
+        self.branching = Head(stored.head, stored.head_run) if stored else Head()
+        self.keyframes = dict(stored.keyframes if stored else {})
+        self.sources = set(stored.sources if stored else ())
 
     @property
     def head(self) -> int:
@@ -87,17 +91,40 @@ class VersionIndex:
         """Number the next version; its number, and whether the head moved to it. Arguments as in `Head.offer`."""
         self.newest += 1
         self.numbers[save.save_id] = self.newest
+        if save.base == 0:
+            self.keyframes[self.newest] = len(save.content)
+        if save.source:
+            self.sources.add(save.source_id)
         return self.newest, self.branching.offer(self.newest, save, run, seen)
 
     def why_unsaveable(self, save: Save) -> str:
         """What is wrong with a version that somebody wants to append, "" for nothing."""
         if len(save.digest) > protocol.DIGEST_BYTES_MAX:
             return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
-        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
+        if len(save.meta) > protocol.META_BYTES_MAX:
+            return f"expected a description of at most {protocol.META_BYTES_MAX:,} bytes, got {len(save.meta):,}"
+        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content) + len(save.source)
         if size_bytes > PAYLOAD_BYTES_MAX:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
         if not 0 <= save.parent <= self.newest:
             return f"expected a parent from 0 to {self.newest}, the newest version, got {save.parent}"
+        if len(save.source_id) > protocol.SOURCE_ID_LENGTH_MAX or (save.source and not save.source_id):
+            length = len(save.source_id)
+            return f"expected a source's id of 1 to {protocol.SOURCE_ID_LENGTH_MAX} characters, got {length:,}"
+        missing = self.missing(save)
+        if missing == "base":
+            return f"expected a patch of a version that is stored whole and fits beside it, got one of v{save.base}"
+        return "expected the source of the code that saves, which is not here, got its id" if missing else ""
+
+    def missing(self, save: Save) -> str:
+        """Whether a save refers to a "base" or a "source" that is not here, "" for none; see `SaveFailed`."""
+        if save.base:
+            base_bytes = self.keyframes.get(save.base)
+            # The two go down in one frame.
+            if base_bytes is None or len(save.content) + base_bytes > protocol.CONTENT_BYTES_MAX:
+                return "base"
+        if save.source_id and not save.source and save.source_id not in self.sources:
+            return "source"
         return ""
 
 
@@ -366,7 +393,7 @@ class Sequencer:
         is_stored = save.save_id in self._versions.numbers
         reason = "" if is_stored else self._why_unsaveable(view_id, save)
         if reason:
-            self._replies.append((connection, SaveFailed(save.save_id, reason)))
+            self._replies.append((connection, SaveFailed(save.save_id, reason, self._versions.missing(save))))
         elif is_stored:
             if not save.draft:
                 self._store(view_id, save, now_ms, time_s)
@@ -398,8 +425,9 @@ class Sequencer:
         self._saves.add(number)
         self._writes.saves.append(number)
         time_ms = self._clock.read(now_ms)
-        saved = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest, is_head=is_head)
-        self._append(saved, now_ms)
+        entry = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest)
+        is_whole = number in self._versions.keyframes
+        self._append(msgspec.structs.replace(entry, is_whole=is_whole, is_head=is_head), now_ms)
 
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from msq_jupyter.errors import ArgumentError, SessionClosed
-from msq_jupyter.persistence.records import decode_meta
 from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.arguments import checked
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.versions import open_content, open_meta
 from msq_jupyter.stable import content_value
 from msq_jupyter.testing.faults import MigrationFailed, NotSettled
 from msq_jupyter.testing.incidents import Incidents
@@ -239,11 +239,11 @@ class Room:
         persistent_id = self._plan.arguments.persistent_id
         keys = Keys(derive_root_key(None, persistent_id), persistent_id, self.session_id)
         versions = []
-        head = self._world.synchronizer.storage.head(persistent_id)
-        for stored in self._world.synchronizer.storage.list_versions(persistent_id):
-            place = (stored.save_id, stored.parent)
-            meta = decode_meta(keys.open_version("meta", *place, stored.meta))
-            data = content_value(keys.open_version("content", *place, stored.content))
+        storage = self._world.synchronizer.storage
+        listed, head = storage.list_versions(persistent_id), storage.head(persistent_id)
+        for stored in listed:
+            meta = open_meta(keys, stored)
+            data = content_value(open_content(keys, stored, listed[stored.base - 1] if stored.base else None))
             described = (stored.number, stored.parent, meta.author, meta.schema_version)
             versions.append(SavedVersion(*described, data, stored.number == head))
         return versions

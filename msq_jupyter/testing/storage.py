@@ -33,6 +33,7 @@ class MemoryStorage:
         self._runs: dict[str, RunRows] = {}
         self._versions: dict[str, list[StoredVersion]] = {}
         self._heads: dict[str, tuple[int, str]] = {}
+        self._sources: dict[tuple[str, str], bytes] = {}
 
     def commit(self, batch: Sequence[Writes]) -> None:
         """Store everything in the batch.
@@ -76,8 +77,10 @@ class MemoryStorage:
             raise InvariantBroken(
                 f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
             )
-        size_bytes = len(save.content)
-        versions.append(StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content))
+        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
+        versions.append(StoredVersion(number, save.parent, save.save_id, time_s, *sealed))
+        if save.source:
+            self._sources[persistent_id, save.source_id] = save.source
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
         """What is known of a persistent id, or None when it was never used."""
@@ -93,7 +96,9 @@ class MemoryStorage:
             if rows.record.persistent_id == persistent_id
             and (rows.draft or (rows.record.run == head_run and any(view.present for view in rows.views.values())))
         ]
-        return StoredIndex(password_check, numbers, head, head_run, waking)
+        keyframes = {version.number: version.size_bytes for version in versions if version.base == 0}
+        sources = {source_id for owner, source_id in self._sources if owner == persistent_id}
+        return StoredIndex(password_check, numbers, head, head_run, waking, keyframes, sources)
 
     def head(self, persistent_id: str) -> int:
         """Number of the version that is the head, 0 for none."""
@@ -131,5 +136,15 @@ class MemoryStorage:
         return self._runs[run].snapshot
 
     def list_versions(self, persistent_id: str) -> list[StoredVersion]:
-        """Every version whole, oldest first."""
+        """Every version with its content, oldest first."""
         return list(self._versions.get(persistent_id, ()))
+
+    def read_with_base(self, persistent_id: str, number: int) -> tuple[StoredVersion | None, StoredVersion | None]:
+        """One version with its content, None when there is no such number; and the one it is a patch of."""
+        versions = self._versions.get(persistent_id, [])
+        version = versions[number - 1] if 1 <= number <= len(versions) else None
+        return version, versions[version.base - 1] if version and version.base else None
+
+    def read_source(self, persistent_id: str, source_id: str) -> bytes | None:
+        """A sealed source, or None when it is not there."""
+        return self._sources.get((persistent_id, source_id))

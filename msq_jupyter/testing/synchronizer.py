@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
-from msq_jupyter.synchronizer.head import Head
+from msq_jupyter.protocol import FetchSource, Join, Leave, ListVersions, Open, Query, Refused, Tell
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -35,6 +34,9 @@ from msq_jupyter.testing.memory import (
 from msq_jupyter.testing.network import Dice, Link
 from msq_jupyter.testing.storage import MemoryStorage
 from msq_jupyter.testing.timeline import Timeline, Timer
+
+#: Versions in one portion of a list: few, so that there are portions.
+LIST_VERSIONS = 3
 
 
 class SimulatedSynchronizer:
@@ -160,7 +162,7 @@ class SimulatedSynchronizer:
         member = visitor.member
         assert member is not None
         assert not isinstance(message, Join | Open)
-        if isinstance(message, ListVersions | FetchVersion):
+        if isinstance(message, Query):
             if member.welcomed:
                 self._answer(run, member, message)
             else:
@@ -189,15 +191,18 @@ class SimulatedSynchronizer:
         run.sequencer.disconnect(member.number, self._timeline.now_ms)
         self._touch(run)
 
-    def _answer(self, run: LiveRun, member: Member, query: ListVersions | FetchVersion) -> None:
-        stored = self.storage.list_versions(run.shelf.persistent_id)
+    def _answer(self, run: LiveRun, member: Member, query: Query) -> None:
+        persistent_id = run.shelf.persistent_id
         answer: protocol.Message
         if isinstance(query, ListVersions):
-            bare = [msgspec.structs.replace(version, content=b"") for version in stored]
-            answer = protocol.Versions(query.request_id, run.shelf.versions.head, bare)
+            stored = self.storage.list_versions(persistent_id)[query.after :]
+            bare = [msgspec.structs.replace(version, content=b"") for version in stored[:LIST_VERSIONS]]
+            answer = protocol.Versions(query.request_id, run.shelf.versions.head, bare, len(stored) > LIST_VERSIONS)
+        elif isinstance(query, FetchSource):
+            answer = protocol.Source(query.request_id, self.storage.read_source(persistent_id, query.source_id))
         else:
-            found = [version for version in stored if version.number == query.number]
-            answer = protocol.VersionContent(query.request_id, found[0] if found else None)
+            found = self.storage.read_with_base(persistent_id, query.number)
+            answer = protocol.VersionContent(query.request_id, *found)
         self._ledger.counters["questions"] += 1
         member.link.down(protocol.encode(answer))
 
@@ -243,8 +248,7 @@ class SimulatedSynchronizer:
         shelf = self._shelves.get(join.persistent_id)
         if shelf is None:
             index = self.storage.load_index(join.persistent_id) or StoredIndex(join.password_check, {})
-            versions = VersionIndex(index.numbers, Head(index.head, index.head_run))
-            shelf = Shelf(join.persistent_id, index.password_check, versions, index.waking)
+            shelf = Shelf(join.persistent_id, index.password_check, VersionIndex(index), index.waking)
             self._shelves[join.persistent_id] = shelf
         return shelf
 

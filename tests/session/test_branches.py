@@ -24,7 +24,7 @@ NOW = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
 
 
 def version(number: int, parent: int, author: str = "Ada", code_hash: str = "new") -> Version:
-    return Version(number, parent, NOW, author, "", "session", code_hash, 1, 17, "class Poll: ...")
+    return Version(number, parent, NOW, author, "", "session", code_hash, 1, 17, 20, "source id")
 
 
 def some(*versions: Version, head: int) -> VersionList:

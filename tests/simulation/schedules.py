@@ -14,10 +14,10 @@ from tests.simulation.program import DEEDS, EditedProgram, Program
 REQUIRED = (
     *("cuts", "crashes", "restarts", "kills", "leaves", "late joins", "interrupts", "long cells", "disk failures"),
     *("resumes", "starts from a snapshot", "starts from init", "snapshots", "resent events", "joins", "exits"),
-    *("events", "saves", "uploads", "versions", "runs", "runs from a version", "code edits", "comparisons"),
-    *("errors in handlers", "questions", "returns"),
+    *("events", "saves", "uploads", "versions", "patches", "fetched keyframes", "runs", "runs from a version"),
+    *("code edits", "comparisons", "errors in handlers", "questions", "returns"),
     *("branches", "heads by compare-and-set", "heads that yielded", "heads taken over"),
-    *("drafts", "promoted drafts", "drafts promoted at a join", "drafts promoted at the last exit"),
+    *("drafts", "promoted drafts", "promoted patches", "drafts promoted at a join", "drafts promoted at the last exit"),
     *("deaths with a draft", "deaths of everything"),
 )
 

@@ -13,9 +13,10 @@ from msq_jupyter import protocol
 from msq_jupyter.protocol import Leave, ListVersions, Membership, Save, Saved, SaveFailed, StoredVersion, Versions
 from msq_jupyter.synchronizer.drafts import Drafts
 from msq_jupyter.synchronizer.records import Draft
+from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS
 from msq_jupyter.synchronizer.server import Synchronizer
-from msq_jupyter.synchronizer.storage import SCHEMA_STEPS, Storage, Writes
+from msq_jupyter.synchronizer.storage import Storage, Writes
 from tests.synchronizer.conftest import Participant
 from tests.synchronizer.test_audits import Room
 from tests.synchronizer.test_sequencer import TIME_S, Play, play  # noqa: F401  # a fixture
@@ -252,7 +253,7 @@ def test_a_data_directory_from_before_drafts_keeps_everything_and_takes_drafts(t
     run = storage.load_run("persistent", "session")
     assert run is not None
     assert (run.record, run.time_ms, run.last_seq, run.draft) == (RECORD, 7.0, 1, None)
-    assert [version.save_id for version in storage.list_versions("persistent")] == ["run-1.1"]
+    assert [version.save_id for version in storage.list_versions("persistent")[0]] == ["run-1.1"]
     storage.commit([Writes("run-1", 2, draft=Draft("ada", 5.5, a_draft(2, parent=1), 1))])
     storage.close()
     storage = Storage(tmp_path)

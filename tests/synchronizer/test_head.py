@@ -14,9 +14,10 @@ from msq_jupyter import protocol
 from msq_jupyter.protocol import Leave, ListVersions, Save, Saved, SaveFailed, Stored, Versions
 from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.schema import SCHEMA_STEPS, pair_digest
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, VersionIndex
 from msq_jupyter.synchronizer.server import Synchronizer
-from msq_jupyter.synchronizer.storage import SCHEMA_STEPS, Storage, _digest
+from msq_jupyter.synchronizer.storage import Storage
 from tests.synchronizer.conftest import Participant
 from tests.synchronizer.test_archives import asked, opened
 from tests.synchronizer.test_sequencer import TIME_S, a_join
@@ -322,7 +323,7 @@ def test_a_data_directory_from_before_branches_has_its_newest_version_as_head(tm
             row = ("persistent", number, number - 1, f"run.{number}", 5.5, b"", b"", b"")
             old.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         save = protocol.encode(a_save("run-0.2", 1, draft=True))
-        old.execute("INSERT INTO drafts VALUES (1, 'ada', 5.5, ?, ?)", (_digest(b"", save), save))
+        old.execute("INSERT INTO drafts VALUES (1, 'ada', 5.5, ?, ?)", (pair_digest(b"", save), save))
     old.close()
     storage = Storage(tmp_path)
     index, unused, run = (
