@@ -132,23 +132,21 @@ async def _versions(options: argparse.Namespace) -> int:
         rows += [{"number": number, "damage": damage} for number, damage in versions.damaged.items()]
         _print_json(sorted(rows, key=lambda row: int(row["number"])))
     else:
-        if versions or not versions.damaged:
-            print(versions)
-        for number, damage in versions.damaged.items():
-            print(f"v{number}: damaged: {damage}")
+        print(versions)
     return 1 if versions.damaged else 0
 
 
 async def _show(options: argparse.Namespace) -> int:
     async with _opened(options) as archive:
         version, content = await archive.read(await _resolved(archive, options.number))
+        source = await archive.source_of(version) if options.json or options.source else ""
     if options.json:
-        _print_json({**_row(version), "source": version.source, "content": content})
+        _print_json({**_row(version), "source": source, "content": content})
         return 0
     for line in _described(version):
         print(line)
     if options.source:
-        _print_text(version.source)
+        _print_text(source)
     else:
         _print_text(json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True))
     return 0
@@ -160,10 +158,11 @@ async def _diff(options: argparse.Namespace) -> int:
     async with _opened(options) as archive:
         old, old_content = await archive.read(await _resolved(archive, options.old))
         new, new_content = await archive.read(await _resolved(archive, options.new))
+        old_source, new_source = [await archive.source_of(side) if options.sources else "" for side in (old, new)]
     names = {"old_name": f"v{old.number}", "new_name": f"v{new.number}"}
     ends = {"old": old.number, "new": new.number}
     if options.sources:
-        sources = source_difference(old.source, new.source, **names)
+        sources = source_difference(old_source, new_source, **names)
         details: dict[str, Any] = {"lines": list(sources.lines)}
         shown: Any = sources
     else:
@@ -241,11 +240,10 @@ async def _verify(options: argparse.Namespace) -> int:
 async def _resolved(archive: Archive, number: int | str) -> int:
     if isinstance(number, int):
         return number
-    versions = await archive.versions()
-    newest = max([*(version.number for version in versions), *versions.damaged], default=0)
-    if not newest:
+    head = (await archive.versions()).head
+    if not head:
         raise NameMissing(f"expected a saved version of {archive.name!r}, and there is none yet")
-    return newest
+    return head
 
 
 @contextlib.contextmanager
@@ -262,7 +260,17 @@ def _input(path: Path | None) -> Iterator[BinaryIO]:
 
 
 def _row(version: Version) -> dict[str, Any]:
-    names = ("number", "parent", "author", "label", "session_id", "code_hash", "schema_version", "size_bytes")
+    names = (
+        "number",
+        "parent",
+        "is_head",
+        "author",
+        "label",
+        "session_id",
+        "code_hash",
+        "schema_version",
+        "size_bytes",
+    )
     return {**{name: getattr(version, name) for name in names}, "time": version.time.isoformat()}
 
 
@@ -270,7 +278,11 @@ def _described(version: Version) -> Iterator[str]:
     from msq_jupyter.persistence.harmless import shortened
     from msq_jupyter.persistence.records import size_text
 
-    yield f"version  {version.number}" + (f", from version {version.parent}" if version.parent else "")
+    yield (
+        f"version  {version.number}"
+        + (f", from version {version.parent}" if version.parent else "")
+        + (", the head" if version.is_head else "")
+    )
     yield f"saved    {version.time.astimezone():%Y-%m-%d %H:%M:%S %z} by {shortened(version.author)}"
     for name, value in (("label", version.label), ("schema", version.schema_version), ("code", version.code_hash)):
         if value not in ("", None):

@@ -242,14 +242,21 @@ class NameMissing(PeerError, LookupError):
 
 
 class VersionDamaged(PeerError):
-    """A stored version is not what was saved; `number` says which. Its neighbours still load."""
+    """A stored version is not what was saved; `number` says which. Its neighbours still load.
 
-    def __init__(self, number: int) -> None:
+    `damaged` is the number of the version whose bytes are damaged: itself, or the one it is stored as a patch of.
+    """
+
+    def __init__(self, number: int, damaged: int = 0) -> None:
+        self.number = number
+        self.damaged = damaged or number
+        what = f"version {number} as it was saved"
+        if self.damaged != number:
+            what = f"version {self.damaged}, of which version {number} is stored as a patch, as it was saved"
         super().__init__(
-            f"expected version {number} as it was saved, got bytes with another digest: the file is damaged; "
+            f"expected {what}, got bytes with another digest: the file is damaged; "
             "take another version, or restore the data directory from a backup"
         )
-        self.number = number
 
 
 class NoAnswer(PeerError, TimeoutError):

@@ -22,8 +22,8 @@ A session as a participant sees it:
    which views of other sessions there are.
 
 An archive connection reads and appends versions without joining: up `Open`, down `Opened` or `Refused`; then each
-`ListVersions`, `FetchVersion` and `Save` is answered, in order, by `Versions`, `VersionContent`, and `Stored` or
-`SaveFailed`. No session hears of the connection, and none starts or stays in memory for it.
+`ListVersions`, `FetchVersion`, `FetchSource` and `Save` is answered, in order, by `Versions`, `VersionContent`,
+`Source`, and `Stored` or `SaveFailed`. No session hears of the connection, and none starts or stays in memory for it.
 
 History: version 1, the first.
 """
@@ -58,6 +58,10 @@ DIGEST_BYTES_MAX = 64
 AUDIT_PARTS_MAX = 64
 #: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
 BLOCK_ENTRIES_MAX = 512
+#: Largest description of a version, sealed.
+META_BYTES_MAX = 1024 * 1024
+#: Longest id of a source, in characters.
+SOURCE_ID_LENGTH_MAX = 64
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -90,7 +94,9 @@ class Saved(Message, frozen=True, tag="s"):
     """A version is stored: every replica learns it at the same moment.
 
     `time_s` is seconds since 1970, UTC, by the synchronizer's clock, as in `StoredVersion`. `digest` is that of `Save`:
-    a replica that wanted to save something else under this id sees it here.
+    a replica that wanted to save something else under this id sees it here. `is_whole` says that the version is no
+    patch: everybody makes the next ones from this one. `is_head` says whether the head moved to this version when it
+    was stored, see `Save`; a version that it did not move to is the tip of a branch.
     """
 
     seq: int
@@ -100,6 +106,8 @@ class Saved(Message, frozen=True, tag="s"):
     view_id: str
     time_s: float
     digest: bytes = b""
+    is_whole: bool = True
+    is_head: bool = True
 
 
 class Audit(Message, frozen=True, tag="a"):
@@ -177,12 +185,23 @@ class Snapshot(Message, frozen=True, tag="Snapshot"):
 class Save(Message, frozen=True, tag="Save"):
     """A version to be stored. `save_id` makes repeating it harmless.
 
-    `parent` is the number of the version this one grew from, 0 for none. `meta` and `content` are sealed
-    apart, so that a list of versions needs no contents. `digest` is a keyed one of the content and the id.
+    `parent` is the number of the version this one grew from, 0 for none: of a member of a session, the one its run
+    saved last, or else started from. `meta` and `content` are sealed apart, so that a list of versions needs no
+    contents. `digest` is a keyed one of the content and the id.
+
+    The head, which is what new sessions start from, moves to this version if `parent` is the head, or if it
+    `takes_head`, or if nobody is in the run that saved the head. Else the version is stored as the tip of a branch.
+    The versions of a run are a line. A save that grew from an older one of it than the newest is held as a draft: its
+    sender has not seen that version yet, hears of it by `Saved`, and sends the save again.
+
+    `base` is 0 when the content is there as a whole, else the number of a version that is, and of which this one is a
+    patch. `source_id` is a keyed digest of the code that saves; its sealed source comes along in `source`, which is
+    empty when the synchronizer has it already. A save with a base or a source that is not there is refused.
 
     A `draft` waits for its time: it becomes a version when nobody is left who could save it, or when another session
-    is about to start from the newest version. Its id is that of the run, ".", and how many saves the run has wanted;
-    later ones, and the save itself, replace it. Nothing answers it but `SaveFailed`.
+    is about to start from the head. Its id is that of the run, ".", and how many saves the run has wanted;
+    later ones, and the save itself, replace it. Nothing answers it but `SaveFailed`. When the head has moved to another
+    run's version since a draft came, then the draft does not move it any more.
     """
 
     save_id: str
@@ -191,6 +210,10 @@ class Save(Message, frozen=True, tag="Save"):
     content: bytes
     digest: bytes = b""
     draft: bool = False
+    base: int = 0
+    source_id: str = ""
+    source: bytes = b""
+    takes_head: bool = False
 
 
 class Report(Message, frozen=True, tag="Report"):
@@ -215,9 +238,10 @@ class Tell(Message, frozen=True, tag="Tell"):
 
 
 class ListVersions(Message, frozen=True, tag="ListVersions"):
-    """Ask for `Versions`."""
+    """Ask for `Versions`: those with a number above `after`."""
 
     request_id: int
+    after: int = 0
 
 
 class FetchVersion(Message, frozen=True, tag="FetchVersion"):
@@ -227,18 +251,30 @@ class FetchVersion(Message, frozen=True, tag="FetchVersion"):
     number: int
 
 
+class FetchSource(Message, frozen=True, tag="FetchSource"):
+    """Ask for `Source`."""
+
+    request_id: int
+    source_id: str
+
+
 class Leave(Message, frozen=True, tag="Leave"):
     """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
 
 
-Up: TypeAlias = Join | Open | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | Leave
+#: What is answered without changing anything.
+Query: TypeAlias = ListVersions | FetchVersion | FetchSource
+Up: TypeAlias = Join | Open | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | FetchSource | Leave
 
 
 # --- down --------------------------------------------------------------------------------------------------------
 
 
 class StoredVersion(Message, frozen=True):
-    """What the synchronizer knows of a version. `time_s` is seconds since 1970, UTC, by the synchronizer's clock."""
+    """What the synchronizer knows of a version. `time_s` is seconds since 1970, UTC, by the synchronizer's clock.
+
+    `size_bytes` is that of its sealed content, which may be a patch; `base` and `source_id` are those of `Save`.
+    """
 
     number: int
     parent: int
@@ -247,6 +283,8 @@ class StoredVersion(Message, frozen=True):
     size_bytes: int
     meta: bytes
     content: bytes
+    base: int = 0
+    source_id: str = ""
 
 
 class Welcome(Message, frozen=True, tag="Welcome"):
@@ -254,10 +292,11 @@ class Welcome(Message, frozen=True, tag="Welcome"):
 
     `run` names this run of the session: a session that starts anew from a newer version gets a new one. `after_seq`
     is where the entries that follow begin: it is `have_seq` for a replica that may go on, the snapshot's place when
-    `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from. `resumed` says
-    that the replica the participant has may go on. `head` is the number of the newest version, 0 for none.
-    `last_counter` is the view's newest event in this run. When the participant comes from another run of the session,
-    `earlier_counter` is the newest one in that: it has been executed there, and must not be sent to this run again.
+    `snapshot` is given, else 0: run `init` at time 0 with `origin`, the version the run started from; `origin_base` is
+    the version of which that is a patch, None when it is none. `resumed` says that the replica the participant has may
+    go on. `head` is the number of the version that new sessions start from, 0 for none. `last_counter` is the view's
+    newest event in this run. When the participant comes from another run of the session, `earlier_counter` is the
+    newest one in that: it has been executed there, and must not be sent to this run again.
     """
 
     run: str
@@ -270,10 +309,11 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     last_counter: int
     head: int
     earlier_counter: int = 0
+    origin_base: StoredVersion | None = None
 
 
 class Opened(Message, frozen=True, tag="Opened"):
-    """The answer to `Open`. `head` is the number of the newest version, 0 for none."""
+    """The answer to `Open`. `head` is the number of the version new sessions start from, 0 for none."""
 
     head: int
 
@@ -328,17 +368,35 @@ class Neighbours(Message, frozen=True, tag="Neighbours"):
 
 
 class Versions(Message, frozen=True, tag="Versions"):
-    """Every version of the persistent id, oldest first, with empty `content`."""
+    """Versions of the persistent id, oldest first, with empty `content`; `head` is the number of the head.
+
+    `more` says that there are newer ones, which did not fit: ask for those after the last one.
+    """
 
     request_id: int
+    head: int
     versions: list[StoredVersion]
+    more: bool = False
 
 
 class VersionContent(Message, frozen=True, tag="VersionContent"):
-    """One version whole, or None when there is no such number."""
+    """One version with its content, and the version of which that is a patch, None when it is none.
+
+    `version` is None when there is no such number, or when the bytes of version `damaged`, itself or its base, are not
+    what was stored.
+    """
 
     request_id: int
     version: StoredVersion | None
+    base: StoredVersion | None = None
+    damaged: int = 0
+
+
+class Source(Message, frozen=True, tag="Source"):
+    """The sealed source of some code, or None when it is not there, or damaged."""
+
+    request_id: int
+    sealed: bytes | None
 
 
 class Stored(Message, frozen=True, tag="Stored"):
@@ -349,10 +407,14 @@ class Stored(Message, frozen=True, tag="Stored"):
 
 
 class SaveFailed(Message, frozen=True, tag="SaveFailed"):
-    """The version could not be stored; the participant tries again."""
+    """The version could not be stored; the participant tries again.
+
+    `missing` is "base" or "source" when that is what the save refers to, and not there: then send it whole, or with it.
+    """
 
     save_id: str
     reason: str
+    missing: str = ""
 
 
 class Closing(Message, frozen=True, tag="Closing"):
@@ -372,6 +434,7 @@ Down: TypeAlias = (
     | Neighbours
     | Versions
     | VersionContent
+    | Source
     | Stored
     | SaveFailed
     | Closing

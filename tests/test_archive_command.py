@@ -57,10 +57,10 @@ class Command:
         code = main([command, *where, *arguments])
         return code, *self._capsys.readouterr()
 
-    def fill(self, *versions: ExportedVersion, name: str = "room") -> None:
-        """Have versions under a name."""
+    def fill(self, *versions: ExportedVersion, name: str = "room", head: int = 0) -> None:
+        """Have versions under a name; `head` is the head's number, 0 for the newest."""
         file = self._tmp_path / "fill.jsonl"
-        file.write_bytes(b"".join(write_export(Manifest(app_id="test", name="elsewhere"), versions)))
+        file.write_bytes(b"".join(write_export(Manifest(app_id="test", name="elsewhere", head=head), versions)))
         assert self("import", str(file), name=name)[0] == 0
 
     def tamper(self, sql: str) -> None:
@@ -86,25 +86,49 @@ def test_versions_are_a_table_or_json(msq):
     code, out, err = msq("versions")
     assert (code, err) == (0, "")
     head, second, first = out.splitlines()
-    assert head.split() == ["version", "saved", "by", "label", "schema", "size", "code"]
-    assert second.startswith("v2")
+    assert head.split() == ["version", "line", "saved", "by", "label", "schema", "size", "code"]
+    assert second.startswith("v2       head  ")
     assert "Ben\\x1b[31m" in second
     assert "exam" in second
     assert first.startswith("v1")
     assert "Ada" in first
     assert "abcdefgh" in first
     code, out, _ = msq("versions", "--json")
-    assert [(row["number"], row["parent"], row["time"]) for row in json.loads(out)] == [
-        (1, 0, "2026-11-24T12:30:01.000005+00:00"),
-        (2, 1, "2026-11-24T12:30:02.000005+00:00"),
+    assert [(row["number"], row["parent"], row["is_head"], row["time"]) for row in json.loads(out)] == [
+        (1, 0, False, "2026-11-24T12:30:01.000005+00:00"),
+        (2, 1, True, "2026-11-24T12:30:02.000005+00:00"),
     ]
+
+
+def test_5_6_branches_and_the_head_are_shown_and_imported(msq):
+    versions = [version(1), version(2), version(3, parent=1), version(4, parent=3)]
+    msq.fill(*versions, head=2)
+    _, out, _ = msq("versions")
+    assert [line.split("  2026")[0].split() for line in out.splitlines()[1:]] == [
+        ["v4", "branch"],
+        ["v3", "from", "v1"],
+        ["v2", "head"],
+        ["v1"],
+    ]
+    rows = json.loads(msq("versions", "--json")[1])
+    assert [(row["number"], row["parent"], row["is_head"]) for row in rows] == [
+        (1, 0, False),
+        (2, 1, True),
+        (3, 1, False),
+        (4, 3, False),
+    ]
+    # The latest is what a session would start from.
+    assert json.loads(msq("show", "--json")[1])["number"] == 2
+    assert msq("show")[1].startswith("version  2, from version 1, the head\n")
+    assert msq("show", "4")[1].startswith("version  4, from version 3\n")
+    assert msq("diff", "4", "--json")[0] == 1
 
 
 def test_show_prints_the_data_harmlessly(msq):
     msq.fill(version(1), version(2, content={"text": "\x1b[2J\x9b", "version": 1}))
     code, out, _ = msq("show")
     assert code == 0
-    assert out.startswith("version  2, from version 1\nsaved    2026-11-24 ")
+    assert out.startswith("version  2, from version 1, the head\nsaved    2026-11-24 ")
     assert out.endswith('\n\n{\n  "text": "\\u001b[2J\\x9b",\n  "version": 1\n}\n')
     assert msq("show", "1", "--source")[1].endswith("\n\nclass Poll(Model):\n    number = 1\n")
     shown = json.loads(msq("show", "v1", "--json")[1])
@@ -128,7 +152,7 @@ def test_diff_shows_what_changed_and_ends_with_1(msq):
 def test_verify_names_what_is_damaged_and_its_neighbours(msq):
     msq.fill(version(1), version(2), version(3))
     assert msq("verify") == (0, "v1: ok\nv2: ok\nv3: ok\n3 versions, 0 damaged\n", "")
-    msq.tamper("UPDATE versions SET content = zeroblob(9) WHERE number = 2")
+    msq.tamper("UPDATE contents SET content = zeroblob(9) WHERE version = 2")
     code, out, _ = msq("verify")
     lines = out.splitlines()
     assert (code, lines[0], lines[2], lines[3]) == (1, "v1: ok", "v3: ok", "3 versions, 1 damaged")
@@ -247,7 +271,7 @@ async def test_export_and_import_are_two_ends_of_a_pipe(synchronizer: Synchroniz
 
 def test_a_damaged_export_is_no_import(msq, tmp_path, monkeypatch):
     msq.fill(version(1), version(2))
-    msq.tamper("UPDATE versions SET content = zeroblob(9) WHERE number = 1")
+    msq.tamper("UPDATE contents SET content = zeroblob(9) WHERE version = 1")
 
     def exported(*arguments: str) -> tuple[int, bytes, str]:
         out = io.TextIOWrapper(io.BytesIO())

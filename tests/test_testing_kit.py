@@ -6,7 +6,7 @@ import functools
 
 import pytest
 
-from msq_jupyter import Model, View
+from msq_jupyter import Model, View, protocol
 from msq_jupyter.errors import ArgumentError, PersistedDataError
 from msq_jupyter.session.client import Client
 from msq_jupyter.synchronizer import sequencer
@@ -230,10 +230,10 @@ def test_time_that_runs_backwards_is_noticed(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_version_that_is_overwritten_is_noticed(monkeypatch: pytest.MonkeyPatch):
-    def append(self: sequencer.VersionIndex, save_id: str) -> int:
-        self.head += 1
-        self.numbers[save_id] = 1
-        return 1
+    def append(self: sequencer.VersionIndex, save: protocol.Save, run: str, seen: int | None) -> tuple[int, bool]:
+        self.newest += 1
+        self.numbers[save.save_id] = 1
+        return 1, self.branching.offer(self.newest, save, run, seen)
 
     room = Simulation(weather=CALM).room(Poll, participants=1, persist_interval_ms=0)
     monkeypatch.setattr(sequencer.VersionIndex, "append", append)

@@ -2,7 +2,8 @@
 
 The file is text: one canonical JSON object to a line (keys sorted, no white space, UTF-8), in this order.
 
-* `{"app_id", "format": "msq-versions", "format_version": 1, "name"}`: the manifest.
+* `{"app_id", "format": "msq-versions", "format_version": 1, "head", "name"}`: the manifest; "head" is the number of the
+  version that new sessions start from, 0 when that is not said.
 * For each version, the oldest first: `{"source", "source_id"}` if no line before had that source, then the version:
   `{"author", "code_hash", "content", "content_id", "label", "number", "parent", "parent_dropped", "pinned",
   "schema_version", "session_id", "source_id", "time"}`. `content` is the data itself, `content_id` and `source_id` are
@@ -46,10 +47,11 @@ T = TypeVar("T")
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a file is about: the versions of one application's `name`."""
+    """What a file is about: the versions of one application's `name`, and which of them is the head, 0 for unknown."""
 
     app_id: str
     name: str
+    head: Annotated[int, msgspec.Meta(ge=0, lt=INTEGER_LIMIT)] = 0
     format: str = FORMAT
     format_version: int = FORMAT_VERSION
 

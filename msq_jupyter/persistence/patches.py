@@ -6,13 +6,10 @@ stars: all of them are made from a keyframe, a content that was compressed by it
 or two pieces. When the patches from a keyframe outgrow it, the next version becomes the new keyframe.
 
 Whoever saves makes the patch, before sealing it; nobody else can read the contents. It needs the keyframe's content:
-`Packer` keeps it in memory, and starts with a keyframe when it has none.
+`Packer` keeps it in memory, and makes a keyframe when it has none.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
 import zstandard
@@ -27,6 +24,8 @@ _WINDOW_LOG_MIN, _WINDOW_LOG_MAX = 10, 27
 _HASH_LOG_MIN, _HASH_LOG_MAX = 17, 22
 #: Contents larger than this are refused before anything is allocated for them.
 CONTENT_BYTES_MAX = 64 * 2**20
+#: A patch and its keyframe together are not larger, so that both travel in one piece.
+PAIR_BYTES_MAX = 56 * 2**20
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -122,85 +121,57 @@ def _dictionary(base: bytes) -> zstandard.ZstdCompressionDict:
     return zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
 
 
-# --- which version to make a patch from --------------------------------------------------------------------------
+class Packer:
+    """Packs one saver's versions: each as a patch from the newest keyframe, while that pays.
 
-
-@dataclass(frozen=True)
-class StoredPiece:
-    """What the choice of a base needs to know of a stored version.
+    Only what is stored can be a keyframe: say which one it is with `use`. Without one, the next version is packed as
+    one, which is always right.
 
     Attributes:
-        number: the version's number.
-        base: number of the version it is a patch from, 0 for a keyframe.
-        packed_bytes: size of what is stored for it.
-    """
-
-    number: int
-    base: int
-    packed_bytes: int
-
-
-def choose_base(history: Iterable[StoredPiece]) -> int:
-    """The version to make the next patch from, 0 to store a keyframe.
-
-    It is the newest keyframe, unless the patches from it have outgrown it.
-
-    Args:
-        history: the stored versions of one name, in any order.
-    """
-    pieces = list(history)
-    keyframe = max((piece for piece in pieces if piece.base == 0), key=lambda piece: piece.number, default=None)
-    if keyframe is None:
-        return 0
-    patches_bytes = sum(piece.packed_bytes for piece in pieces if piece.base == keyframe.number)
-    return 0 if patches_bytes > keyframe.packed_bytes else keyframe.number
-
-
-class Packer:
-    """Packs one saver's versions: makes each a patch from the last keyframe, as `choose_base` does.
-
-    Call `pack` for what is to be uploaded, and `stored` when it is: only what is stored can be a base. To go on from a
-    history, call `resume` with the keyframe that `choose_base` names and its unpacked content; without it, the first
-    version packed becomes a keyframe, which is always right.
+        keyframe: its number, 0 when there is none.
     """
 
     def __init__(self) -> None:
-        self._keyframe = 0
-        self._keyframe_content: bytes | None = None
-        self._keyframe_bytes = 0
-        self._patches_bytes = 0
+        self.keyframe = 0
+        self._content: bytes | None = None
+        self._packed_bytes = 0
 
-    def resume(self, history: Iterable[StoredPiece], keyframe: int, content: bytes) -> None:
-        """Go on from stored versions.
+    def use(self, number: int, content: bytes) -> None:
+        """Make patches from version `number`, which is stored whole and has this content."""
+        if number != self.keyframe:
+            self.keyframe, self._content, self._packed_bytes = number, content, 0
+
+    def forget(self) -> None:
+        """Make no patches until there is another keyframe."""
+        self.keyframe, self._content, self._packed_bytes = 0, None, 0
+
+    def pack(self, content: bytes, newest: int) -> tuple[int, Packed]:
+        """The number of the version it is a patch from, 0 for a keyframe, and what to seal and upload.
 
         Args:
-            history: as for `choose_base`.
-            keyframe: number of a keyframe in it.
-            content: its content.
+            content: of the version.
+            newest: number of the newest version it grew from.
 
         Raises:
-            ArgumentError: `keyframe` is none.
+            ArgumentError: larger than `CONTENT_BYTES_MAX`.
         """
-        pieces = list(history)
-        packed_bytes = [piece.packed_bytes for piece in pieces if piece.number == keyframe and piece.base == 0]
-        if not packed_bytes:
-            raise ArgumentError(f"keyframe: expected the number of a version that is no patch, got {keyframe}")
-        self._keyframe, self._keyframe_content, self._keyframe_bytes = keyframe, content, packed_bytes[0]
-        self._patches_bytes = sum(piece.packed_bytes for piece in pieces if piece.base == keyframe)
+        if self._content is not None:
+            packed = pack(content, self._content)
+            if self._pays(len(packed.data), newest + 1 - self.keyframe):
+                return self.keyframe, packed
+        return 0, pack(content)
 
-    def pack(self, content: bytes) -> tuple[int, Packed]:
-        """The number of the version it is a patch from, 0 for a keyframe, and what to seal and upload."""
-        if self._keyframe_content is None or self._patches_bytes > self._keyframe_bytes:
-            return 0, pack(content)
-        return self._keyframe, pack(content, self._keyframe_content)
+    def _pays(self, patch_bytes: int, patches: int) -> bool:
+        """Whether a patch is better than a keyframe, `patches` versions after the last one.
 
-    def stored(self, number: int, base: int, content: bytes, packed: Packed) -> None:
-        """Take note that what `pack` returned for `content` is stored as version `number`."""
-        if base == 0:
-            self._keyframe, self._keyframe_content = number, content
-            self._keyframe_bytes, self._patches_bytes = len(packed.data), 0
-        elif base == self._keyframe:
-            self._patches_bytes += len(packed.data)
+        The cost of a version is least when a keyframe follows as soon as the patches before it have its size. Patches
+        grow about evenly with what has changed, so their sum is half of their number times the last one. That needs no
+        history, and so it does not matter who saved them. A patch of more than half of its keyframe is not worth it.
+        """
+        if not self._packed_bytes:
+            self._packed_bytes = len(pack(self._content or b"").data)
+        outgrown = max(patches, 4) * patch_bytes > 2 * self._packed_bytes
+        return not outgrown and patch_bytes + self._packed_bytes <= PAIR_BYTES_MAX
 
 
 def encode_packed(packed: Packed) -> bytes:

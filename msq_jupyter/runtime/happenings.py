@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from msq_jupyter import protocol
 from msq_jupyter.runtime.audit import Audited
 
 
@@ -43,15 +44,17 @@ class SaveStored:
 
     Attributes:
         number: the version's.
+        entry: says so.
+        content: the version's, None when this replica does not have it.
         author: who caused the save, or "".
-        time_s: when it was stored, in seconds since 1970 by the synchronizer's clock.
         size_bytes: of the data; 0 when this replica never had it.
         is_history: it was stored before this participant came, or while it was away.
     """
 
     number: int
+    entry: protocol.Saved
+    content: bytes | None
     author: str = ""
-    time_s: float = 0.0
     size_bytes: int = 0
     is_history: bool = False
 

@@ -512,11 +512,11 @@ class Replica:
             self.views[view_id] = data = read_value(payload, self)
             self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
 
-    def want_saved(self, content: bytes, content_id: str, view_id: str, label: str = "", kept: bool = False) -> None:
-        """Have content stored that a view's event caused; the rest as in `PendingSave`."""
+    def want_saved(self, content: bytes, content_id: str, view_id: str, **details: Any) -> None:
+        """Have content stored that a view's event caused; `details` are what else `PendingSave` takes."""
         self.content_id = content_id
         author = self.view_label(view_id)
-        self.saves.want(PendingSave(self.next_save_id(), content, content_id, view_id, author, label, kept))
+        self.saves.want(PendingSave(self.next_save_id(), content, content_id, view_id, author, **details))
 
     def next_save_id(self) -> str:
         """The id of one more save."""

@@ -11,7 +11,7 @@ executes the last part like everybody else. At the last part
 2. all models, future messages and subscriptions go, and a new root is made as when a session starts:
    `init(options, persisted)`. Views, time, the random stream and the ids of models go on. Who is there already does not
    join again: `init` finds them in `view_count`;
-3. the content is saved, so it becomes the newest version.
+3. the content is saved as a version of its own, which takes the head.
 
 If `init` raises, everything is as it was after the first step.
 """
@@ -139,7 +139,7 @@ def _replace_root(replica: Replica, partial: PartialRestore, content: bytes, val
     replica.saves = SaveQueue(replica.saves)
     replica.saves.keep()
     label = f"restored from version {partial.number}"
-    replica.want_saved(content, partial.content_id, view_id, label=label, kept=True)
+    replica.want_saved(content, partial.content_id, view_id, label=label, kept=True, takes_head=True)
     replica.models, replica.well_known, replica.topics = {}, {}, TopicTable()
     replica.schedule = replica.schedule.emptied()
     try:

@@ -19,6 +19,7 @@ class PendingSave(msgspec.Struct, array_like=True, frozen=True):
         author: that participant's name for people, or "".
         label: what the version is called, or "".
         kept: it becomes a version of its own, and no later content takes its place.
+        takes_head: new sessions start from it, whatever others have saved meanwhile.
     """
 
     save_id: str
@@ -28,6 +29,7 @@ class PendingSave(msgspec.Struct, array_like=True, frozen=True):
     author: str
     label: str = ""
     kept: bool = False
+    takes_head: bool = False
 
 
 class SaveQueue(list[PendingSave]):
@@ -67,11 +69,18 @@ class SaveQueue(list[PendingSave]):
 
 
 class LastSave(msgspec.Struct, array_like=True, frozen=True):
-    """The newest stored version that a run has saved or started from; `author` is a name for people."""
+    """The newest stored version that a run has saved or started from.
+
+    Attributes:
+        author: a name for people.
+        time_s: seconds since 1970, by the synchronizer's clock.
+        is_head: whether the head moved to it when it was saved; if not, this run saves on a branch.
+    """
 
     number: int
     author: str
     time_s: float
+    is_head: bool = True
 
 
 class PartialRestore(msgspec.Struct, array_like=True):

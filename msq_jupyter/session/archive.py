@@ -33,7 +33,7 @@ from msq_jupyter.session.connection import explained, open_socket
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.importing import ImportReport, import_versions
-from msq_jupyter.session.versions import open_content, open_meta, version_of
+from msq_jupyter.session.versions import open_content, open_meta, open_source, portions, version_of
 from msq_jupyter.stable import check_options, content_value
 
 #: How long finding and opening a connection may take: a local synchronizer may have to start.
@@ -66,7 +66,7 @@ class Archive:
     Attributes:
         app_id: as given to `open`.
         name: as given to `open`.
-        head: number of the newest version when it was opened, 0 for none.
+        head: number of the version that new sessions start from, 0 for none, when it was asked for last.
     """
 
     def __init__(self, app_id: str, name: str, keys: Keys, socket: ClientConnection, place: Place, head: int) -> None:
@@ -78,6 +78,7 @@ class Archive:
         self._place = place
         self._lock = asyncio.Lock()
         self._requests = 0
+        self._sources: dict[str, str] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -132,8 +133,9 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        found = VersionList()
-        for stored in await self._stored_versions():
+        stored_versions = await self._stored_versions()
+        found = VersionList(head=self.head)
+        for stored in stored_versions:
             try:
                 found.append(self._described(stored)[0])
             except SealBroken as error:
@@ -145,7 +147,7 @@ class Archive:
         return (await self.read(number))[1]
 
     async def read(self, number: int) -> tuple[Version, Any]:
-        """One version: what is known of it, and its data, JSON.
+        """One version: what is known of it, and its data, JSON; `source_of` has its source.
 
         Args:
             number: the version's, 1 or more.
@@ -161,24 +163,43 @@ class Archive:
         query = protocol.FetchVersion(self._requests, number)
         answer = await self._ask(query, protocol.VersionContent, lambda a: a.request_id == query.request_id)
         stored = answer.version
+        if answer.damaged:
+            raise VersionDamaged(number, answer.damaged)
         if stored is None:
             numbers = [stored.number for stored in await self._stored_versions()]
-            if number in numbers:
-                raise VersionDamaged(number)
             newest = f"a version up to {numbers[-1]}" if numbers else "no version, because nothing was saved yet"
             raise VersionMissing(f"expected {newest} of {self.name!r}, got {number}")
         if stored.number != number:
             raise ProtocolError(f"expected version {number}, got {stored.number}")
-        return self._described(stored)[0], content_value(open_content(self._keys, stored))
+        return self._described(stored)[0], content_value(open_content(self._keys, stored, answer.base))
+
+    async def source_of(self, version: Version) -> str:
+        """The source of the models that saved a version.
+
+        Raises:
+            VersionMissing: it is not stored any more, or damaged.
+            SealBroken: it is not what a participant sealed.
+            SynchronizerUnreachable: the connection was lost.
+            NoAnswer: no answer in time.
+        """
+        if version.source or not version.source_id:
+            return version.source
+        source = self._sources.get(version.source_id)
+        if source is None:
+            self._requests += 1
+            query = protocol.FetchSource(self._requests, version.source_id)
+            answer = await self._ask(query, protocol.Source, lambda a: a.request_id == query.request_id)
+            source = self._sources[version.source_id] = open_source(self._keys, version, answer.sealed)
+        return source
 
     async def verify(self) -> list[Checked]:
-        """Read every version and check its seal and its digests; damage to one hides no other."""
+        """Read every version and its source, and check seals and digests; damage to one hides no other."""
         found = []
         for stored in await self._stored_versions():
             damage = ""
             try:
-                await self.read(stored.number)
-            except (VersionDamaged, SealBroken) as error:
+                await self.source_of((await self.read(stored.number))[0])
+            except (VersionDamaged, VersionMissing, SealBroken) as error:
                 damage = str(error)
             found.append(Checked(stored.number, damage))
         return found
@@ -190,10 +211,11 @@ class Archive:
 
         Args:
             stream: takes bytes; it is written to on a thread.
-            skip_damaged: leave out what cannot be read, instead of raising.
+            skip_damaged: leave out what cannot be read, a version or its source, instead of raising.
 
         Raises:
             VersionDamaged: as `content`; the file has no end then, and no import takes it. SealBroken likewise.
+            VersionMissing: likewise, a version's source.
             OSError: the stream does not take it.
         """
         numbers = [stored.number for stored in await self._stored_versions()]
@@ -204,13 +226,13 @@ class Archive:
             for number in numbers:
                 try:
                     yield asyncio.run_coroutine_threadsafe(self._exported(number), loop).result()
-                except (VersionDamaged, SealBroken) as error:
+                except (VersionDamaged, VersionMissing, SealBroken) as error:
                     if not skip_damaged:
                         raise
                     left_out[number] = str(error)
 
         def write() -> None:
-            for line in write_export(Manifest(app_id=self.app_id, name=self.name), whole()):
+            for line in write_export(Manifest(app_id=self.app_id, name=self.name, head=self.head), whole()):
                 stream.write(line)
             stream.flush()
 
@@ -222,7 +244,8 @@ class Archive:
 
         The file is checked from its first to its last byte before anything is stored. Versions get new numbers, and
         their parents with them; what is here already (same time, author, session, code and content) is not stored
-        again. The newest one of what is stored is what sessions load next.
+        again. If the version that was the head there is new here, it is the head here: what new sessions start from. A
+        session that is live meanwhile does not hear of it, and its next save takes the head back.
 
         Args:
             stream: the file; it is read on a thread.
@@ -241,20 +264,26 @@ class Archive:
     # --- parts ---------------------------------------------------------------------------------------------------
 
     async def _stored_versions(self) -> list[protocol.StoredVersion]:
-        self._requests += 1
-        query = protocol.ListVersions(self._requests)
-        answer = await self._ask(query, protocol.Versions, lambda a: a.request_id == query.request_id)
-        versions: list[protocol.StoredVersion] = answer.versions
-        return versions
+        async def list_after(after: int) -> protocol.Versions:
+            self._requests += 1
+            query = protocol.ListVersions(self._requests, after)
+            answer: protocol.Versions
+            answer = await self._ask(query, protocol.Versions, lambda a: a.request_id == query.request_id)
+            self.head = answer.head
+            return answer
+
+        return [stored async for portion in portions(list_after) for stored in portion.versions]
 
     def _described(self, stored: protocol.StoredVersion) -> tuple[Version, VersionMeta]:
         meta = open_meta(self._keys, stored)
-        return version_of(stored, meta), meta
+        return version_of(stored, meta, self.head), meta
 
     async def _exported(self, number: int) -> ExportedVersion:
         version, content = await self.read(number)
-        names = ("number", "parent", "time", "author", "label", "session_id", "code_hash", "schema_version", "source")
-        return ExportedVersion(content=content, pinned=False, **{name: getattr(version, name) for name in names})
+        source = await self.source_of(version)
+        names = ("number", "parent", "time", "author", "label", "session_id", "code_hash", "schema_version")
+        fields = {name: getattr(version, name) for name in names}
+        return ExportedVersion(content=content, source=source, pinned=False, **fields)
 
     async def _store(self, save: protocol.Save) -> protocol.Stored | protocol.SaveFailed:
         kinds = (protocol.Stored, protocol.SaveFailed)

@@ -56,6 +56,7 @@ class Status:
         save_error: why the last upload failed, or "".
         next_save_s: when what waits is uploaded, or tried again, in seconds since 1970 by this kernel's clock; 0 when
             nothing waits, or nothing keeps it.
+        on_branch: what is saved here is kept beside what new sessions start from, because others moved the head.
         waiting_ms: how long a running cell has kept the replica from catching up, 0 if it does not.
     """
 
@@ -66,6 +67,7 @@ class Status:
     saved_by: str
     save_error: str
     next_save_s: float
+    on_branch: bool
     waiting_ms: int
 
 

@@ -73,15 +73,16 @@ class Spoken:
 
 @dataclass(frozen=True)
 class SaveRefused:
-    """A version could not be stored."""
+    """A version could not be stored; `missing` as in `SaveFailed`."""
 
     save_id: str
     reason: str
+    missing: str
 
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer to a request: `Versions` or `VersionContent`."""
+    """The answer to a request: `Versions`, `VersionContent` or `Source`."""
 
     request_id: int
     answer: Any
@@ -302,7 +303,7 @@ class Client:
     def _refused(self, refused: protocol.Refused) -> None:
         self.fail(refusal_of(refused))
 
-    def _answered(self, answer: protocol.Versions | protocol.VersionContent) -> None:
+    def _answered(self, answer: protocol.Versions | protocol.VersionContent | protocol.Source) -> None:
         if self._requests.pop(answer.request_id, None) is not None:
             self.happenings.append(Answered(answer.request_id, answer))
 
@@ -349,6 +350,9 @@ _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.Neighbours: lambda client, neighbours: client.happenings.append(Spoken(neighbours)),
     protocol.Versions: Client._answered,
     protocol.VersionContent: Client._answered,
-    protocol.SaveFailed: lambda client, failed: client.happenings.append(SaveRefused(failed.save_id, failed.reason)),
+    protocol.Source: Client._answered,
+    protocol.SaveFailed: lambda client, failed: client.happenings.append(
+        SaveRefused(failed.save_id, failed.reason, failed.missing)
+    ),
     protocol.Closing: Client._closing,
 }

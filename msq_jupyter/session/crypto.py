@@ -14,6 +14,7 @@ each purpose, so that none is used for two. Everything is sealed with AES-256-GC
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -109,13 +110,21 @@ class Keys:
         """The state after entry `seq` of a run; raises SealBroken."""
         return self._open("snapshot", f"{self._session_id}|{run}|{seq}", sealed)
 
-    def seal_version(self, part: str, save_id: str, parent: int, plain: bytes) -> bytes:
-        """Seal the "meta" or "content" part of a version."""
-        return self._seal(f"version {part}", f"{self._persistent_id}|{save_id}|{parent}", plain)
+    def seal_version(self, part: str, save_id: str, parent: int, base: int, plain: bytes) -> bytes:
+        """Seal the "meta" or "content" part of a version; `base` is what its content is a patch of, 0 for none."""
+        return self._seal(_version_kind(part, base), f"{self._persistent_id}|{save_id}|{parent}", plain)
 
-    def open_version(self, part: str, save_id: str, parent: int, sealed: bytes) -> bytes:
+    def open_version(self, part: str, save_id: str, parent: int, base: int, sealed: bytes) -> bytes:
         """The "meta" or "content" part of a version; raises SealBroken."""
-        return self._open(f"version {part}", f"{self._persistent_id}|{save_id}|{parent}", sealed)
+        return self._open(_version_kind(part, base), f"{self._persistent_id}|{save_id}|{parent}", sealed)
+
+    def seal_source(self, source_id: str, plain: bytes) -> bytes:
+        """Seal the source of some code."""
+        return self._seal("source", f"{self._persistent_id}|{source_id}", plain)
+
+    def open_source(self, source_id: str, sealed: bytes) -> bytes:
+        """The source of some code; raises SealBroken."""
+        return self._open("source", f"{self._persistent_id}|{source_id}", sealed)
 
     def seal_tell(self, from_view_id: str, to_view_id: str, number: int, plain: bytes) -> bytes:
         """Seal what one view tells another one, whatever the sessions of the two."""
@@ -132,6 +141,14 @@ class Keys:
     def audit_digest(self, run: str, seq: int, findings: bytes) -> bytes:
         """What stands for the findings of an audit on the wire."""
         return self._digest("audit", f"{run}|{seq}", findings)
+
+    def source_id(self, code_hash: str, source: str) -> str:
+        """What the source of some code is called on the wire, whatever session it is saved in; 43 characters."""
+        if "source" not in self._digest_keys:
+            self._digest_keys["source"] = self._subkey("source digest")
+        message = f"{self._persistent_id}|{code_hash}|".encode() + source.encode()
+        digest = hmac.digest(self._digest_keys["source"], message, "sha256")
+        return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     def save_digest(self, save_id: str, content_id: str) -> bytes:
         """What stands for the content of a save on the wire."""
@@ -168,6 +185,11 @@ class Keys:
 
     def _subkey(self, purpose: str, salt: bytes = b"") -> bytes:
         return HKDF(SHA256(), KEY_BYTES, salt or None, f"msq/1 {purpose}".encode()).derive(self._root_key)
+
+
+def _version_kind(part: str, base: int) -> str:
+    # In front of the save id, which may be any text; and as it was before there were patches, where there is none.
+    return f"version {part} (patch of {base})" if base else f"version {part}"
 
 
 def _nonce(counter: int) -> bytes:

@@ -15,7 +15,6 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventNeverEnds, InternalError, ModelInitError, MsqError, PersistedDataError, SealBroken
-from msq_jupyter.persistence.records import decode_meta
 from msq_jupyter.runtime import happenings as replica_happenings
 from msq_jupyter.runtime.link import LinkedCode
 from msq_jupyter.runtime.replica import Replica
@@ -25,6 +24,7 @@ from msq_jupyter.session import client as client_module
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.story import Story, compact_size, saved_text
+from msq_jupyter.session.versions import open_content, open_meta
 from msq_jupyter.stable import content_value
 
 
@@ -182,7 +182,7 @@ class Follower:
         if welcome.snapshot is not None:
             replica.restore(self._keys.open_snapshot(welcome.run, welcome.snapshot.seq, welcome.snapshot.payload))
         else:
-            self._start(replica, welcome.origin)
+            self._start(replica, welcome.origin, welcome.origin_base)
         self.replica = replica
         self._discarded = False
         self.run = welcome.run
@@ -190,7 +190,9 @@ class Follower:
         self.happenings.extend(replica.happenings)
         replica.happenings.clear()
 
-    def _start(self, replica: Replica, origin: protocol.StoredVersion | None) -> None:
+    def _start(
+        self, replica: Replica, origin: protocol.StoredVersion | None, base: protocol.StoredVersion | None
+    ) -> None:
         plan = self._blueprint
         if origin is None:
             try:
@@ -202,17 +204,16 @@ class Follower:
                 raise ModelInitError(f"{what}; the traceback above shows where") from error
             return
         try:
-            plan.start(replica, self._opened(replica, origin))
+            plan.start(replica, self._opened(replica, origin, base))
         except (InternalError, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise _unloadable(plan.code.root.__name__, origin.number, error) from error
 
-    def _opened(self, replica: Replica, origin: protocol.StoredVersion) -> Any:
+    def _opened(self, replica: Replica, origin: protocol.StoredVersion, base: protocol.StoredVersion | None) -> Any:
         """What was saved as a version; the replica knows from here on that it starts from it."""
-        sealed = (origin.save_id, origin.parent)
-        content = self._keys.open_version("content", *sealed, origin.content)
-        meta = decode_meta(self._keys.open_version("meta", *sealed, origin.meta))
+        content = open_content(self._keys, origin, base)
+        meta = open_meta(self._keys, origin)
         persisted = content_value(content)
         replica.content_id = meta.content_id
         replica.last_save = LastSave(origin.number, meta.author, origin.time_s)

@@ -9,16 +9,16 @@ from functools import partial
 from typing import Any, Literal
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ArgumentError, PeerError, VersionDamaged, VersionMissing
+from msq_jupyter.errors import ArgumentError, PeerError, SealBroken, VersionDamaged, VersionMissing
 from msq_jupyter.persistence.check_report import CheckReport
 from msq_jupyter.persistence.diff import Difference, difference, source_difference
-from msq_jupyter.persistence.records import VersionList
+from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.questions import Questions
-from msq_jupyter.session.versions import VersionSealer
+from msq_jupyter.session.versions import VersionSealer, portions
 from msq_jupyter.stable import content_value
 
 
@@ -31,6 +31,9 @@ class History:
     _questions: Questions
     _sealer: VersionSealer
 
+    def __init__(self) -> None:
+        self._sources: dict[str, str] = {}
+
     def require_open(self) -> None:
         """Go on only with a session that is neither left nor ended; raises SessionClosed."""
         raise NotImplementedError
@@ -38,13 +41,51 @@ class History:
     async def versions(self) -> VersionList:
         """Every version ever saved under this app and name, oldest first: when, by whom, with which code.
 
+        Its `damaged` says which cannot be read, and why.
+
         Raises:
-            SealBroken: a version's description was changed.
             SessionClosed: the session has been left.
         """
         self.require_open()
-        answer = await self._questions.ask(protocol.ListVersions)
-        return VersionList(map(self._sealer.open, answer.versions))
+        stored_versions: list[protocol.StoredVersion] = []
+        head = 0
+        async for portion in portions(lambda after: self._questions.ask(partial(protocol.ListVersions, after=after))):
+            stored_versions += portion.versions
+            head = portion.head  # as the last portion has it
+        found = VersionList(head=head)
+        for stored in stored_versions:
+            try:
+                found.append(self._sealer.open(stored, head))
+            except SealBroken as error:
+                found.damaged[stored.number] = str(error)
+        return found
+
+    async def _numbers(self) -> list[int]:
+        found = await self.versions()
+        return sorted([*(version.number for version in found), *found.damaged])
+
+    async def source_of(self, version: Version | int) -> str:
+        """The source of the models that saved a version.
+
+        Args:
+            version: one of `versions()`, or its number.
+
+        Raises:
+            VersionMissing: there is no such version, or its source is not stored any more.
+            VersionDamaged: a version is not what was saved.
+            SealBroken: it, or the source, is not what was saved.
+            SessionClosed: the session has been left.
+        """
+        self.require_open()
+        if not isinstance(version, Version):
+            version = self._sealer.open((await self._fetched(version))[0])
+        if version.source or not version.source_id:
+            return version.source
+        source = self._sources.get(version.source_id)
+        if source is None:
+            answer = await self._questions.ask(partial(protocol.FetchSource, source_id=version.source_id))
+            source = self._sources[version.source_id] = self._sealer.open_source(version, answer.sealed)
+        return source
 
     async def diff(self, a: int | Literal["now"], b: int | Literal["now"] = "now") -> Difference:
         """How the data of one version became another's, and the code that saved it.
@@ -102,7 +143,7 @@ class History:
         if not 0 < limit_s <= threading.TIMEOUT_MAX:
             raise ArgumentError(f"limit_s: expected seconds above 0, got {limit_s!r}")
         plan = dry_run.plan_for(chosen, dict(self._arguments.options))
-        existing = [version.number for version in await self.versions()]
+        existing = await self._numbers()
         numbers = existing if versions is None else [versions] if isinstance(versions, int) else list(versions)
         for number in numbers:
             if number not in existing:
@@ -110,7 +151,7 @@ class History:
         report = CheckReport(chosen.__name__)
         for number in numbers:
             try:
-                content = self._sealer.open_content(await self._fetched(number))
+                content = self._sealer.open_content(*await self._fetched(number))
             except PeerError as error:
                 self.require_open()
                 report.append(dry_run.unreadable(number, error))
@@ -123,24 +164,27 @@ class History:
         """The data and the model source of one side of a difference."""
         self.require_open()
         if which != "now":
-            stored = await self._fetched(which)
-            return self._sealer.open_content(stored), self._sealer.open(stored).source
+            stored, base = await self._fetched(which)
+            content = self._sealer.open_content(stored, base)
+            return content, await self.source_of(self._sealer.open(stored))
         replica = self._follower.replica
         assert replica is not None  # there is one since `join`
-        content = dry_run.content_now(self._blueprint, replica)
-        if content is None and replica.last_save is not None:
-            content = self._sealer.open_content(await self._fetched(replica.last_save.number))
-        if content is None:
+        now = dry_run.content_now(self._blueprint, replica)
+        if now is None and replica.last_save is not None:
+            now = self._sealer.open_content(*await self._fetched(replica.last_save.number))
+        if now is None:
             raise VersionMissing("now: the root model has saved nothing yet, so there is nothing to compare")
-        return content, self._sealer.source
+        return now, self._sealer.source
 
-    async def _fetched(self, number: int) -> protocol.StoredVersion:
+    async def _fetched(self, number: int) -> tuple[protocol.StoredVersion, protocol.StoredVersion | None]:
+        """A version with its content, and the one it is a patch of."""
+        answer: protocol.VersionContent
         answer = await self._questions.ask(partial(protocol.FetchVersion, number=number))
-        stored: protocol.StoredVersion | None = answer.version
-        if stored is not None:
-            return stored
-        existing = [version.number for version in await self.versions()]
-        raise VersionDamaged(number) if number in existing else _missing(number, existing)
+        if answer.damaged:
+            raise VersionDamaged(number, answer.damaged)
+        if answer.version is None:
+            raise _missing(number, await self._numbers())
+        return answer.version, answer.base
 
 
 def _name(which: Any) -> str:

@@ -12,8 +12,10 @@ from typing import Any, BinaryIO
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentTooLarge, SynchronizerRefused
 from msq_jupyter.persistence.export import ExportedVersion, ExportReader, Manifest
+from msq_jupyter.persistence.patches import Packer
 from msq_jupyter.persistence.records import Version, VersionMeta, encode_meta
 from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.versions import sealed_save
 from msq_jupyter.stable import bytes_digest, content_bytes, stable_json
 
 #: A file up to this size is held in memory while it is checked; a larger one in a nameless file of this user.
@@ -64,8 +66,9 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
     stored = 0
     without_parent: list[int] = []
     unpinned: list[int] = []
+    writer = _Writer(keys, store)
     with tempfile.SpooledTemporaryFile(HELD_BYTES_MAX) as checked:
-        await asyncio.to_thread(_check, stream, checked)
+        head = await asyncio.to_thread(_check, keys, stream, checked)
         checked.seek(0)
         reader = ExportReader(checked)  # type: ignore[arg-type]
         versions = iter(reader)
@@ -74,11 +77,11 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
                 without_parent.append(version.number)
             if version.pinned:
                 unpinned.append(version.number)
-            meta, content = _parts(version)
+            meta, content = _parts(keys, version)
             identity = _identity(version.time, meta)
             if identity not in known:
-                save = _sealed(keys, identity, numbers.get(version.parent, 0), meta, content)
-                answer = await store(save)
+                parent, takes_head = numbers.get(version.parent, 0), version.number == head
+                answer = await writer.write(identity, parent, meta, content, version.source, takes_head=takes_head)
                 if isinstance(answer, protocol.SaveFailed):
                     raise SynchronizerRefused(
                         f"version {version.number} of the file could not be stored: {answer.reason}; the versions "
@@ -109,15 +112,21 @@ class _Copying:
         return data
 
 
-def _check(stream: BinaryIO, copy: Any) -> None:
-    for version in ExportReader(_Copying(stream, copy)):  # type: ignore[arg-type]
-        meta, content = _parts(version)
-        size_bytes = len(content) + len(encode_meta(meta))
+def _check(keys: Keys, stream: BinaryIO, copy: Any) -> int:
+    """Read all of it; the number of the version that was the head where the file comes from, or else the newest."""
+    reader = ExportReader(_Copying(stream, copy))  # type: ignore[arg-type]
+    head = number = 0
+    for version in reader:
+        number = version.number
+        head = number if number == reader.manifest.head else head
+        meta, content = _parts(keys, version)
+        size_bytes = len(content) + len(encode_meta(meta)) + len(version.source.encode())
         if size_bytes > protocol.CONTENT_BYTES_MAX:
             raise ContentTooLarge(f"version {version.number} of the file", size_bytes, protocol.CONTENT_BYTES_MAX)
+    return head or number
 
 
-def _parts(version: ExportedVersion) -> tuple[VersionMeta, bytes]:
+def _parts(keys: Keys, version: ExportedVersion) -> tuple[VersionMeta, bytes]:
     content = content_bytes(version.content)
     meta = VersionMeta(
         author=version.author,
@@ -127,23 +136,48 @@ def _parts(version: ExportedVersion) -> tuple[VersionMeta, bytes]:
         schema_version=version.schema_version,
         content_id=bytes_digest(content),
         content_bytes=len(content),
-        source=version.source,
+        source_id=keys.source_id(version.code_hash, version.source),
         first_saved_s=version.time.timestamp(),
     )
     return meta, content
 
 
-def _sealed(keys: Keys, identity: Identity, parent: int, meta: VersionMeta, content: bytes) -> protocol.Save:
-    # From the identity, so that repeating an import whose answer was lost is harmless; keyed, so that it tells nothing.
-    save_id = bytes_digest(keys.save_digest("import", stable_json(list(identity))))
-    seal = keys.seal_version
-    return protocol.Save(
-        save_id,
-        parent,
-        seal("meta", save_id, parent, encode_meta(meta)),
-        seal("content", save_id, parent, content),
-        keys.save_digest(save_id, meta.content_id),
-    )
+class _Writer:
+    """Has versions stored, each with its source the first time, most as patches of one before."""
+
+    def __init__(self, keys: Keys, store: Store) -> None:
+        self._keys = keys
+        self._store = store
+        self._packer = Packer()
+        self._sources: set[str] = set()
+        self._newest = 0
+
+    async def write(
+        self, identity: Identity, parent: int, meta: VersionMeta, content: bytes, source: str, *, takes_head: bool
+    ) -> protocol.Stored | protocol.SaveFailed:
+        answer = await self._attempt(identity, parent, meta, content, source, takes_head)
+        if isinstance(answer, protocol.SaveFailed) and answer.missing:
+            # An earlier import may have stored otherwise what we take for a keyframe.
+            self._packer.forget()
+            self._sources.clear()
+            answer = await self._attempt(identity, parent, meta, content, source, takes_head)
+        return answer
+
+    async def _attempt(
+        self, identity: Identity, parent: int, meta: VersionMeta, content: bytes, source: str, takes_head: bool
+    ) -> protocol.Stored | protocol.SaveFailed:
+        # From the identity, so that repeating an import whose answer was lost is harmless; keyed, so it tells nothing.
+        save_id = bytes_digest(self._keys.save_digest("import", stable_json(list(identity))))
+        base, packed = self._packer.pack(content, self._newest)
+        sent = None if meta.source_id in self._sources else source
+        save = sealed_save(self._keys, save_id, parent, base, meta, packed, sent, takes_head=takes_head)
+        answer = await self._store(save)
+        if isinstance(answer, protocol.Stored):
+            self._newest = answer.number
+            self._sources.add(meta.source_id)
+            if base == 0:
+                self._packer.use(answer.number, content)
+        return answer
 
 
 def _identity(time: datetime.datetime, meta: VersionMeta) -> Identity:

@@ -93,6 +93,11 @@ class Mistakes:
             self.notice = f"{method() or 'the model'} has been running for {running_s:.0f} s"
             self.story.warning("%s, and nothing else can: interrupt the kernel if it should not", self.notice)
 
+    def warn(self, notice: str) -> None:
+        """Tell of something that people should know, and nobody did wrong."""
+        self.notice = notice
+        self.story.warning("%s", notice)
+
     def tell(self, error: MsqError) -> None:
         """Tell of something that was found and mended, in one line."""
         self.notice = str(error)

@@ -33,10 +33,22 @@ class Questions:
         Raises:
             SessionClosed: the session ended before.
         """
+        return await self._asked(message)
+
+    def ask_for(self, message: Callable[[int], protocol.Message], then: Callable[[Any], None]) -> None:
+        """Ask, and have `then` called with the answer, which never comes when the session ends before."""
+
+        def answered(answer: asyncio.Future[Any]) -> None:
+            if answer.exception() is None:
+                then(answer.result())
+
+        self._asked(message).add_done_callback(answered)
+
+    def _asked(self, message: Callable[[int], protocol.Message]) -> asyncio.Future[Any]:
         request_id = max(self._answers, default=0) + 1
         answer = self._answers[request_id] = asyncio.get_running_loop().create_future()
         self._connection.call(self._client.request, request_id, message(request_id))
-        return await answer
+        return answer
 
     def on_answer(self, happening: Answered) -> None:
         """An answer came."""

@@ -85,7 +85,7 @@ class Restorer:
             )
             if answer.version is None:
                 raise VersionMissing(f"there is no version {number} of the persisted data: versions() shows which are")
-            content = self._sealer.open_content(answer.version)
+            content = self._sealer.open_content(answer.version, answer.base)
             self._try_out(content, number)
             self._story.info("[Multisynq] Restoring %s of persistent data", compact_size(len(content)))
             restore_id = os.urandom(12).hex()

@@ -10,7 +10,7 @@ when it shall go up: it goes then whatever the kernel does (`session/drafts.py`)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from msq_jupyter.runtime.replica import Replica
@@ -55,7 +55,14 @@ class Saver:
         self.error = ""
 
     def begin(
-        self, pending: PendingSave, parent: int, views: Iterable[str], now_s: float, *, at_once: bool = False
+        self,
+        pending: PendingSave,
+        parent: int,
+        views: Iterable[str],
+        now_s: float,
+        *,
+        at_once: bool = False,
+        is_ready: Callable[[], bool] = lambda: True,
     ) -> Upload:
         """What to do with `pending` now; whoever asks does it: a draft has to go up at `draft_at_s`.
 
@@ -66,22 +73,25 @@ class Saver:
             now_s: the time.
             at_once: do not keep the distance, and try soon again after refusals, when leaving; while another save is
                 in flight, as a draft.
+            is_ready: asked when it is our turn and the time; False puts it off.
         """
         self._unsaved_since_s = min(self._unsaved_since_s, now_s)
         if self.in_flight == pending.save_id or now_s < self._retry_time_s(at_once=at_once):
             return "nothing"
         place = self._place(pending, list(views))
         # What is in flight becomes the parent: wait for its number, and until then let nothing be lost.
-        if not self.in_flight and (at_once or self._is_due(place, now_s)):
+        is_due = not self.in_flight and (at_once or self._is_due(place, now_s))
+        is_draft_due = (pending.save_id, parent) != self._handed_over and (at_once or self._is_draft_due(place, now_s))
+        if not (is_due or is_draft_due) or not is_ready():
+            return "nothing"
+        if is_due:
             self.in_flight = pending.save_id
             self._uploaded_s = now_s
             self._handed_over = None
             return "save"
-        if (pending.save_id, parent) != self._handed_over and (at_once or self._is_draft_due(place, now_s)):
-            self._handed_over = (pending.save_id, parent)
-            self.draft_at_s = now_s if at_once else self._draft_time_s(place, now_s)
-            return "draft"
-        return "nothing"
+        self._handed_over = (pending.save_id, parent)
+        self.draft_at_s = now_s if at_once else self._draft_time_s(place, now_s)
+        return "draft"
 
     def _is_due(self, place: int, now_s: float) -> bool:
         if place == 0:

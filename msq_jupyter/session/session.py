@@ -38,6 +38,7 @@ from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
 from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of
+from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
@@ -78,6 +79,7 @@ class SessionCore(History):
     """
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
+        super().__init__()
         self._arguments = arguments
         self.app_id = arguments.app_id
         self.name = arguments.name
@@ -102,9 +104,11 @@ class SessionCore(History):
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
         self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored, story)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(connection, self._client, self._keys, self._sealer, saver, self._mistakes, story)
+        means_to_save = (self._sealer, saver, self._questions, self._mistakes, story)
+        self._uploads = Uploads(connection, self._client, self._keys, *means_to_save)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
+        self._branch_notice = BranchNotice(self.code_hash, self.versions, self._mistakes.warn)
         self.loop = asyncio.get_running_loop()
         self._joined: asyncio.Future[None] = self.loop.create_future()
         self._changed = asyncio.Event()
@@ -458,6 +462,7 @@ class SessionCore(History):
                 self._joined.set_result(None)
                 self._uploads.is_quiet = False
             self._upload_if_due()
+            self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
             self.view_events.run_frame()
             if self.view is not None:
@@ -497,6 +502,7 @@ class SessionCore(History):
     def _on_welcome(self, happening: client_module.Welcomed) -> None:
         self._earlier_events = happening.earlier_events
         self._uploads.saver.reconnected()
+        self._sealer.welcomed(happening.welcome)
         self._peers.neighbours.forget_all()
         if self._replica_or_none is not None:
             self._peers.disputes.on_welcome(happening.welcome, self._replica)
@@ -563,6 +569,7 @@ class SessionCore(History):
         if self._client.ended:
             return True
         self.step()
+        self._sealer.wait_no_longer()
         self._upload_if_due(at_once=True)
         return not self._has_pending_save and self.executed_counter >= self._sent_counter
 
@@ -584,7 +591,7 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
     happenings.SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
-    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused.reason),
+    client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
     happenings.SaveStored: lambda session, stored: session._uploads.stored(stored),
     happenings.SaveSkipped: lambda session, skipped: session._uploads.skipped(skipped),
     happenings.Migrated: lambda session, migrated: session._story.info("%s", migrated_text(migrated)),

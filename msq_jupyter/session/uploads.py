@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,11 +14,12 @@ from msq_jupyter.runtime.happenings import SaveSkipped, SaveStored
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saves import PendingSave
 from msq_jupyter.session.arguments import Status
-from msq_jupyter.session.client import Client, LinkState
+from msq_jupyter.session.client import Client, LinkState, SaveRefused
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.drafts import DraftSender, WaitingDraft
 from msq_jupyter.session.mistakes import Mistakes
+from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.story import Story, clock_text, compact_size, saved_text
 from msq_jupyter.session.versions import VersionSealer
@@ -33,6 +34,7 @@ class Uploads:
         keys: seals snapshots.
         sealer: seals versions.
         saver: knows when it is our turn.
+        questions: asks for the version that ours are patches of.
         mistakes: what cannot be uploaded is told there.
         story: what became of saves is told there.
 
@@ -47,6 +49,7 @@ class Uploads:
         keys: Keys,
         sealer: VersionSealer,
         saver: Saver,
+        questions: Questions,
         mistakes: Mistakes,
         story: Story,
     ) -> None:
@@ -54,10 +57,10 @@ class Uploads:
         self._client = client
         self._keys = keys
         self._sealer = sealer
+        self._questions = questions
         self._mistakes = mistakes
         self._story = story
         self.saver = saver
-        self._sealing = threading.Lock()
         seal_draft = partial(self._seal, draft=True)
         self._drafts = DraftSender(client, seal_draft, time.monotonic, self._later, self._draft_sent)
         self.is_quiet = True
@@ -78,8 +81,9 @@ class Uploads:
         if pending is None:
             return
         parent = replica.last_save.number if replica.last_save else 0
-        in_flight = self.saver.in_flight
-        upload = self.saver.begin(pending, parent, list(replica.views), time.monotonic(), at_once=at_once)
+        in_flight, now_s = self.saver.in_flight, time.monotonic()
+        is_ready = partial(self._sealer.is_ready, parent, now_s, self._fetch)
+        upload = self.saver.begin(pending, parent, list(replica.views), now_s, at_once=at_once, is_ready=is_ready)
         if upload == "save":
             self._connection.call(self._drafts.drop)
             self._connection.call(self._client.tell, self._seal(pending, parent))
@@ -88,6 +92,14 @@ class Uploads:
             self._tell_waiting()
             draft = WaitingDraft(replica.run, pending, parent, in_flight, self.saver.draft_at_s)
             self._connection.call(self._drafts.put, draft)
+
+    def _fetch(self, number: int) -> None:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:  # the process ends: nobody would hear the answer
+            self._sealer.wait_no_longer()
+            return
+        self._questions.ask_for(partial(protocol.FetchVersion, number=number), self._sealer.fetched)
 
     def next_save_s(self) -> float:
         """When what waits is uploaded or tried again, in seconds since 1970; 0 when nothing keeps it."""
@@ -115,6 +127,7 @@ class Uploads:
             saved_at_s=last.time_s if last else 0.0,
             saved_by=last.author if last else "",
             save_error=self.saver.error,
+            on_branch=last is not None and not last.is_head,
             next_save_s=self.next_save_s() if saved_state in ("dirty", "failed") else 0.0,
             waiting_ms=waiting_ms,
         )
@@ -122,13 +135,14 @@ class Uploads:
     def stored(self, saved: SaveStored) -> None:
         """A version is stored, ours or another one's."""
         self.saver.stored(time.monotonic(), is_history=saved.is_history)
+        self._sealer.stored(saved.entry, saved.content, is_ours=saved.entry.view_id == self._client.view_id)
         is_new = saved.number > self._newest_number  # a replica that was made again repeats what it did
         self._newest_number = max(self._newest_number, saved.number)
         self._told_waiting = self._told_skipped = False
         if is_new and not self.is_quiet:
             size = f" ({compact_size(saved.size_bytes)})" if saved.size_bytes else ""
             self._story.info("[Multisynq] Persistent data saved%s", size)
-            self._story.info("[Multisynq] It is %s", saved_text(saved.number, saved.author, saved.time_s))
+            self._story.info("[Multisynq] It is %s", saved_text(saved.number, saved.author, saved.entry.time_s))
 
     def skipped(self, skipped: SaveSkipped) -> None:
         """The model saved what it had saved already; told once until something else is saved."""
@@ -137,15 +151,18 @@ class Uploads:
             same = "waits to be saved already" if skipped.is_pending else "is saved already"
             self._story.info("[Multisynq] Save skipped: the same data %s", same)
 
-    def refused(self, reason: str) -> None:
+    def refused(self, refused: SaveRefused) -> None:
         """The synchronizer could not store a version."""
-        self.saver.refused(reason, time.monotonic())
+        if self._sealer.refused(refused.missing):
+            self.saver.reconnected()
+            self._story.info("[Multisynq] Saving again: %s", refused.reason)
+            return
+        self.saver.refused(refused.reason, time.monotonic())
         retry_s = self.saver.next_s - time.monotonic()
-        self._story.warning("saving failed, trying again in %.0f s: %s", max(retry_s, 0), reason)
+        self._story.warning("saving failed, trying again in %.0f s: %s", max(retry_s, 0), refused.reason)
 
     def _seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
-        with self._sealing:  # a draft is sealed on the socket thread
-            return self._sealer.seal(pending, parent, draft=draft)
+        return self._sealer.seal(pending, parent, draft=draft)
 
     def _later(self, delay_s: float, function: Callable[[], None]) -> None:
         self._connection.call_later(delay_s, lambda: self._connection.call(function))

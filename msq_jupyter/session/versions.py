@@ -1,19 +1,36 @@
-"""Versions between a session and the wire: sealed on the way up, opened on the way down."""
+"""Versions between a participant and the wire: packed and sealed on the way up, opened and unpacked on the way down.
+
+What is sealed is bound to its place: the persistent id, the save's id, its parent, and the version it is a patch of. So
+whoever stores it can neither change it nor put it elsewhere. A content is what its own description names, whatever it
+was patched from.
+"""
 
 from __future__ import annotations
 
 import datetime
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import SealBroken
-from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_of
+from msq_jupyter.errors import ContentDamaged, ProtocolError, SealBroken, VersionMissing
+from msq_jupyter.persistence.patches import Packed, Packer, decode_packed, encode_packed, unpack
+from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_in
 from msq_jupyter.runtime.saves import PendingSave
 from msq_jupyter.session.crypto import Keys
-from msq_jupyter.stable import bytes_digest, content_value
+from msq_jupyter.stable import bytes_digest
+
+#: How long a save waits for the content that it can be a patch of.
+KEYFRAME_WAIT_S = 1.0
+
+# --- up ----------------------------------------------------------------------------------------------------------
 
 
 class VersionSealer:
-    """Seals and opens versions for one participant.
+    """Packs, seals and opens versions for one participant.
+
+    It learns which version the next patches are made of (the keyframe) from the `Saved` of the run: everybody in it
+    knows the contents of most, whoever uploaded them, so all work on one star. A participant that came later, and does
+    not know it, has it fetched before its first save: see `is_ready`.
 
     Args:
         keys: the session's keys.
@@ -21,6 +38,8 @@ class VersionSealer:
         code_hash: the code that saves them.
         source: that code, for people.
         author: our own name, for saves that no participant's event caused.
+
+    Drafts are sealed on the socket thread, saves on the main loop, so one at a time.
 
     Attributes:
         source: as given.
@@ -31,66 +50,245 @@ class VersionSealer:
         self._session_id = session_id
         self._code_hash = code_hash
         self.source = source
+        self._source_id = keys.source_id(code_hash, source)
         self._author = author
+        self._packer = Packer()
+        self._turn = threading.Lock()
+        # What we uploaded last, as a whole and with the source; and until when a keyframe is waited for.
+        self._whole: tuple[str, bytes] | None = None
+        self._source_sent_with = ""
+        self._has_stored_source = False
+        self._wait_until_s: float | None = None
 
     def seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
         """What to upload for pending content that grew from version `parent`, 0 for none."""
-        meta = VersionMeta(
-            author=pending.author or self._author,
-            label=pending.label,
-            session_id=self._session_id,
-            code_hash=self._code_hash,
-            schema_version=schema_version_of(content_value(pending.content)),
-            content_id=pending.content_id,
-            content_bytes=len(pending.content),
-            source=self.source,
-        )
-        seal = self._keys.seal_version
-        return protocol.Save(
-            pending.save_id,
-            parent,
-            seal("meta", pending.save_id, parent, encode_meta(meta)),
-            seal("content", pending.save_id, parent, pending.content),
-            self._keys.save_digest(pending.save_id, pending.content_id),
-            draft,
-        )
+        with self._turn:
+            base, packed = self._packer.pack(pending.content, parent)
+            if base == 0:
+                self._whole = (pending.save_id, pending.content)
+            if not self._has_stored_source:
+                self._source_sent_with = pending.save_id
+            meta = VersionMeta(
+                author=pending.author or self._author,
+                label=pending.label,
+                session_id=self._session_id,
+                code_hash=self._code_hash,
+                schema_version=schema_version_in(pending.content),
+                content_id=packed.content_id,
+                content_bytes=packed.content_bytes,
+                source_id=self._source_id,
+            )
+            source = None if self._has_stored_source else self.source
+            kind = {"draft": draft, "takes_head": pending.takes_head}
+            return sealed_save(self._keys, pending.save_id, parent, base, meta, packed, source, **kind)
 
-    def open_content(self, stored: protocol.StoredVersion) -> bytes:
-        """The data of a version.
+    def stored(self, entry: protocol.Saved, content: bytes | None, *, is_ours: bool) -> None:
+        """A version of this run is stored.
 
-        Raises:
-            SealBroken: it was changed.
+        Args:
+            entry: says so.
+            content: the version's, None when our replica does not have it.
+            is_ours: whether it is our upload.
         """
-        return self._keys.open_version("content", stored.save_id, stored.parent, stored.content)
+        with self._turn:
+            if is_ours and entry.save_id == self._source_sent_with:
+                self._has_stored_source = True
+            if not entry.is_whole:
+                return
+            if is_ours and content is None and self._whole and self._whole[0] == entry.save_id:
+                content = self._whole[1]
+            if content is None:
+                self._forget_keyframe()
+            else:
+                self._packer.use(entry.number, content)
 
-    def open(self, stored: protocol.StoredVersion) -> Version:
-        """What people read about a version.
+    def refused(self, missing: str) -> bool:
+        """A save was not stored; whether it is worth to send it again at once, as a whole or with its source.
+
+        Args:
+            missing: see `SaveFailed`.
+        """
+        with self._turn:
+            mended = False
+            if missing == "base":
+                mended = self._packer.keyframe != 0
+                self._packer.forget()
+                self.wait_no_longer()
+            elif missing == "source":
+                mended, self._has_stored_source = self._has_stored_source, False
+            return mended
+
+    def welcomed(self, welcome: protocol.Welcome) -> None:
+        """We are in; a run that begins with a version goes on with patches of it."""
+        with self._turn:
+            if welcome.resumed:
+                return
+            self._forget_keyframe()
+            if welcome.snapshot is None and welcome.origin is not None:
+                self._use(welcome.origin_base or welcome.origin)
+
+    def is_ready(self, parent: int, now_s: float, fetch: Callable[[int], None]) -> bool:
+        """Whether to seal now; else soon, when it is known what to make a patch of.
+
+        Args:
+            parent: number of the version the save grew from, 0 for none.
+            now_s: the time, in seconds of any steady clock.
+            fetch: has a version of a number fetched, and its `VersionContent` given to `fetched`.
+        """
+        if self._packer.keyframe or parent == 0:
+            return True
+        if self._wait_until_s is None:
+            self._wait_until_s = now_s + KEYFRAME_WAIT_S
+            fetch(parent)
+        return now_s >= self._wait_until_s
+
+    def fetched(self, answer: protocol.VersionContent) -> None:
+        """A version came that `is_ready` had fetched; with one that cannot be opened we do without."""
+        with self._turn:
+            if self._packer.keyframe == 0 and answer.version is not None:
+                self._use(answer.base or answer.version)
+            self.wait_no_longer()
+
+    def wait_no_longer(self) -> None:
+        """There is no time: without a keyframe, save whole."""
+        self._wait_until_s = float("-inf")
+
+    def _use(self, keyframe: protocol.StoredVersion) -> None:
+        try:
+            self._packer.use(keyframe.number, open_content(self._keys, keyframe))
+        except SealBroken:
+            self._packer.forget()
+
+    def _forget_keyframe(self) -> None:
+        self._packer.forget()
+        self._wait_until_s = None
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    def open_content(self, stored: protocol.StoredVersion, base: protocol.StoredVersion | None = None) -> bytes:
+        """The data of a version; see `open_content`."""
+        return open_content(self._keys, stored, base)
+
+    def open(self, stored: protocol.StoredVersion, head: int = 0) -> Version:
+        """What people read about a version; `head` is the number of the one that is the head.
 
         Raises:
             SealBroken: its description was changed.
         """
-        return version_of(stored, open_meta(self._keys, stored))
+        return version_of(stored, open_meta(self._keys, stored), head)
+
+    def open_source(self, version: Version, sealed: bytes | None) -> str:
+        """The source of a version; see `open_source`."""
+        return open_source(self._keys, version, sealed)
+
+
+def sealed_save(
+    keys: Keys,
+    save_id: str,
+    parent: int,
+    base: int,
+    meta: VersionMeta,
+    packed: Packed,
+    source: str | None,
+    *,
+    draft: bool = False,
+    takes_head: bool = False,
+) -> protocol.Save:
+    """A version, sealed.
+
+    Args:
+        keys: seal it.
+        save_id: its id.
+        parent: number of the version it grew from, 0 for none.
+        base: number of the version that `packed` is a patch of, 0 for none.
+        meta: describes it.
+        packed: its content.
+        source: that of the code that saves, None when the synchronizer has it.
+        draft: see `Save`.
+        takes_head: see `Save`.
+    """
+    place = (save_id, parent, base)
+    return protocol.Save(
+        save_id,
+        parent,
+        keys.seal_version("meta", *place, encode_meta(meta)),
+        keys.seal_version("content", *place, encode_packed(packed)),
+        keys.save_digest(save_id, meta.content_id),
+        draft,
+        base=base,
+        source_id=meta.source_id,
+        source=keys.seal_source(meta.source_id, source.encode()) if source is not None else b"",
+        takes_head=takes_head,
+    )
+
+
+# --- down --------------------------------------------------------------------------------------------------------
 
 
 def open_meta(keys: Keys, stored: protocol.StoredVersion) -> VersionMeta:
     """What a participant sealed with a version; raises SealBroken."""
-    return decode_meta(keys.open_version("meta", stored.save_id, stored.parent, stored.meta))
+    meta = decode_meta(keys.open_version("meta", stored.save_id, stored.parent, stored.base, stored.meta))
+    if stored.source_id and stored.source_id != meta.source_id:
+        raise SealBroken(f"the source of version {stored.number} is not the one that its description names: refused")
+    return meta
 
 
-def open_content(keys: Keys, stored: protocol.StoredVersion) -> bytes:
-    """The content of a version, which is what its description says.
+def open_content(keys: Keys, stored: protocol.StoredVersion, base: protocol.StoredVersion | None = None) -> bytes:
+    """The content of a version, which is what its description says: the only way to read one.
+
+    Args:
+        keys: open it.
+        stored: the version.
+        base: the version that it is a patch of, None when it is none.
 
     Raises:
-        SealBroken: it was changed.
+        SealBroken: one of the two was changed, or is not the right one.
     """
-    content = keys.open_version("content", stored.save_id, stored.parent, stored.content)
-    if bytes_digest(content) != open_meta(keys, stored).content_id:
-        raise SealBroken(f"the content of version {stored.number} is not the one that its description names: refused")
+    meta = open_meta(keys, stored)
+    plain = keys.open_version("content", stored.save_id, stored.parent, stored.base, stored.content)
+    if stored.base == 0 and bytes_digest(plain) == meta.content_id:
+        return plain  # from before contents were packed
+    what = f"the content of version {stored.number}"
+    base_content = None
+    if stored.base:
+        if base is None or base.number != stored.base or base.base != 0:
+            raise SealBroken(f"{what} is a patch of version {stored.base}, and that did not come with it: refused")
+        try:
+            base_content = open_content(keys, base)
+        except SealBroken as error:
+            raise SealBroken(f"{what} is a patch of version {base.number}, and {error}") from error
+    try:
+        packed = decode_packed(plain)
+        content = unpack(packed, base_content)
+    except ContentDamaged as error:
+        raise SealBroken(f"{what} is not what was saved: {error}") from error
+    if packed.content_id != meta.content_id:
+        raise SealBroken(f"{what} is not the one that its description names: refused")
     return content
 
 
-def version_of(stored: protocol.StoredVersion, meta: VersionMeta) -> Version:
-    """What people read about a version; raises SealBroken when its time is none."""
+def open_source(keys: Keys, version: Version, sealed: bytes | None) -> str:
+    """The source of the code that saved a version.
+
+    Args:
+        keys: open it.
+        version: names it.
+        sealed: what the synchronizer has under `version.source_id`, None for nothing.
+
+    Raises:
+        VersionMissing: it has nothing.
+        SealBroken: it is not that source.
+    """
+    if sealed is None:
+        raise VersionMissing(f"the source of version {version.number} is not stored any more, or damaged there")
+    source = keys.open_source(version.source_id, sealed).decode()
+    if keys.source_id(version.code_hash, source) != version.source_id:
+        raise SealBroken(f"the source of version {version.number} is not that of its code: refused")
+    return source
+
+
+def version_of(stored: protocol.StoredVersion, meta: VersionMeta, head: int = 0) -> Version:
+    """What people read about a version; `head` is the head's number. Raises SealBroken when its time is none."""
     try:
         time = datetime.datetime.fromtimestamp(meta.first_saved_s or stored.time_s, datetime.timezone.utc)
     except (ValueError, OverflowError, OSError) as error:
@@ -105,5 +303,29 @@ def version_of(stored: protocol.StoredVersion, meta: VersionMeta) -> Version:
         code_hash=meta.code_hash,
         schema_version=meta.schema_version,
         size_bytes=meta.content_bytes,
-        source=meta.source,
+        stored_bytes=stored.size_bytes + len(stored.meta),
+        source_id=stored.source_id,
+        # From before sources were stored apart: there it was in the place of its id.
+        source="" if stored.source_id else meta.source_id,
+        is_head=stored.number == head,
     )
+
+
+async def portions(list_after: Callable[[int], Awaitable[protocol.Versions]]) -> AsyncIterator[protocol.Versions]:
+    """The list of all versions, portion by portion, the oldest first.
+
+    Args:
+        list_after: asks for those above a number.
+
+    Raises:
+        ProtocolError: the numbers do not rise.
+    """
+    after, more = 0, True
+    while more:
+        portion = await list_after(after)
+        for version in portion.versions:
+            if version.number <= after:
+                raise ProtocolError(f"expected a version above {after} in the list, got {version.number}")
+            after = version.number
+        yield portion
+        more = portion.more and bool(portion.versions)

@@ -9,9 +9,9 @@ from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import FetchVersion, ListVersions, Save, SaveFailed, Stored
+from msq_jupyter.protocol import FetchSource, ListVersions, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
-from msq_jupyter.synchronizer.room import Shelf, end
+from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base
 from msq_jupyter.synchronizer.storage import Storage
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
@@ -35,18 +35,18 @@ async def serve_archive(socket: ServerConnection, shelf: Shelf, journal: Journal
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
             return
         message = protocol.decode_up(frame)
-        if isinstance(message, ListVersions | FetchVersion):
+        if isinstance(message, Query):
             await socket.send(protocol.encode(await answer(message, shelf, journal)))
         elif isinstance(message, Save):
             await socket.send(protocol.encode(await _append(message, shelf, journal)))
         else:
             kind = type(message).__name__
-            raise ProtocolError(f"expected ListVersions, FetchVersion or Save of an archive, got {kind}")
+            raise ProtocolError(f"expected ListVersions, FetchVersion, FetchSource or Save of an archive, got {kind}")
 
 
 async def answer(
-    query: ListVersions | FetchVersion, shelf: Shelf, journal: Journal
-) -> protocol.Versions | protocol.VersionContent:
+    query: Query, shelf: Shelf, journal: Journal
+) -> protocol.Versions | protocol.VersionContent | protocol.Source:
     """What the storage has; a damaged version counts as none, and the log says so.
 
     Raises:
@@ -55,14 +55,19 @@ async def answer(
     # A version saved just before is among those listed.
     await journal.handed_over()
     if isinstance(query, ListVersions):
-        return protocol.Versions(query.request_id, await journal.call(Storage.list_versions, shelf.persistent_id))
-    version = None
-    if 1 <= query.number <= shelf.versions.head:
-        try:
-            version = await journal.call(Storage.read_version, shelf.persistent_id, query.number)
-        except VersionDamaged as error:
-            logger.error("%s", error)
-    return protocol.VersionContent(query.request_id, version)
+        stored, more = await journal.call(Storage.list_versions, shelf.persistent_id, query.after)
+        return protocol.Versions(query.request_id, shelf.versions.head, stored, more)
+    if isinstance(query, FetchSource):
+        source = await journal.call(Storage.read_source, shelf.persistent_id, query.source_id)
+        return protocol.Source(query.request_id, source)
+    if not 1 <= query.number <= shelf.versions.newest:
+        return protocol.VersionContent(query.request_id, None)
+    try:
+        version, base = await journal.call(Storage.read_with_base, shelf.persistent_id, query.number)
+    except VersionDamaged as error:
+        logger.error("%s", error)
+        return protocol.VersionContent(query.request_id, None, damaged=error.damaged)
+    return protocol.VersionContent(query.request_id, version, base)
 
 
 async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFailed:
@@ -72,9 +77,10 @@ async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFa
         stored = await journal.call(Storage.load_index, shelf.persistent_id)
         number = stored.numbers.get(save.save_id) if stored else None
         return Stored(save.save_id, number) if number else SaveFailed(save.save_id, "it could not be stored")
+    await forget_unreadable_base(save, shelf, journal)
     reason = shelf.versions.why_unsaveable(save)
     if reason:
-        return SaveFailed(save.save_id, reason)
+        return SaveFailed(save.save_id, reason, shelf.versions.missing(save))
     try:
         return Stored(save.save_id, await journal.append(shelf, save))
     except StorageUnreadable as error:

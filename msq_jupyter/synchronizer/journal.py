@@ -86,13 +86,13 @@ class Journal:
         self._begin()
 
     async def append(self, shelf: Shelf, save: Save) -> int:
-        """Store a version that comes without a session as the newest one; its number, once it is on the disk.
+        """Store a version that comes without a session; its number, once it is on the disk.
 
         Raises:
             StorageUnreadable: it was not stored; the shelf is of no use any more.
         """
-        number = shelf.versions.append(save.save_id)
-        append = Append(shelf.persistent_id, shelf.password_check, number, time.time(), save)
+        number, is_head = shelf.versions.append(save)
+        append = Append(shelf.persistent_id, shelf.password_check, number, time.time(), save, is_head)
         # In one transaction with whatever sessions have numbered until then, so that numbers stay without gap.
         stored = asyncio.get_running_loop().create_future()
         self._appended.append((shelf, append, stored))

@@ -13,7 +13,7 @@ class RunRecord(msgspec.Struct, frozen=True):
     Attributes:
         run: its name, unique in the data directory.
         origin: number of the version it started from, 0 for none.
-        head: number of the newest version there was when it started, 0 for none.
+        head: number of the version that was the head when it started, 0 for none.
         tick_rate: ticks per second into silence.
     """
 
@@ -40,11 +40,18 @@ class ViewRecord(msgspec.Struct, frozen=True):
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """What a run is about to save; `view_id` uploaded it at `time_s`, in seconds since 1970."""
+    """What a run is about to save.
+
+    Attributes:
+        view_id: who uploaded it.
+        time_s: when, in seconds since 1970.
+        head: number of the version that was the head then, 0 for none.
+    """
 
     view_id: str
     time_s: float
     save: Save
+    head: int
 
 
 class StoredRun(msgspec.Struct, frozen=True):
@@ -74,12 +81,21 @@ class StoredIndex(msgspec.Struct, frozen=True):
 
     Attributes:
         numbers: of each version by its `save_id`.
-        drafting: ids of the sessions whose newest run has a draft.
+        head: number of the version that is the head, 0 for none.
+        head_run: which run saved it, "" for none.
+        waking: ids of the sessions whose newest run says more about the head: it has a draft, or it saved the head and
+            somebody was in it when the synchronizer ended.
+        keyframes: the versions that are stored as a whole: by number, the size of the sealed content in bytes.
+        sources: ids of the sources that are stored.
     """
 
     password_check: bytes
     numbers: dict[str, int]
-    drafting: list[str] = []
+    head: int = 0
+    head_run: str = ""
+    waking: list[str] = []
+    keyframes: dict[int, int] = {}
+    sources: set[str] = set()
 
 
 class Append(msgspec.Struct, frozen=True):
@@ -89,6 +105,7 @@ class Append(msgspec.Struct, frozen=True):
         password_check: of the persistent id, for its first use.
         number: the version's.
         time_s: seconds since 1970.
+        is_head: whether the head moves to it.
     """
 
     persistent_id: str
@@ -96,6 +113,7 @@ class Append(msgspec.Struct, frozen=True):
     number: int
     time_s: float
     save: Save
+    is_head: bool
 
 
 class Writes(msgspec.Struct):
@@ -109,6 +127,7 @@ class Writes(msgspec.Struct):
         views: those that changed.
         time_ms: the new value of `StoredRun.time_ms`, None to keep the old one.
         versions: to append, each with its number and its time in seconds since 1970.
+        head: the newest of them that the head moves to, 0 when it does not.
         saves: numbers whose `Saved` is among the entries.
         draft: takes the place of the one there was; None only removes that, UNSET keeps it.
     """
@@ -121,6 +140,7 @@ class Writes(msgspec.Struct):
     time_ms: float | None = None
     snapshot: Snapshot | None = None
     versions: list[tuple[int, float, Save]] = msgspec.field(default_factory=list)
+    head: int = 0
     saves: list[int] = msgspec.field(default_factory=list)
     draft: Draft | msgspec.UnsetType | None = msgspec.UNSET
 

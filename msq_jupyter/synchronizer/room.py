@@ -51,14 +51,14 @@ class Shelf:
         rooms: by session id, the newest run of each.
         talk: what everybody in them tells each other.
         archives: how many connections read and append versions without being in a session.
-        drafting: ids of the sessions that have a draft in the storage, and perhaps no room.
+        waking: ids of the sessions that need a room before anybody asks for the head, see `StoredIndex`.
         failed: memory is ahead of the storage: forget it and read it again.
     """
 
     persistent_id: str
     password_check: bytes
     versions: VersionIndex
-    drafting: list[str] = field(default_factory=list)
+    waking: list[str] = field(default_factory=list)
     rooms: dict[str, Room] = field(default_factory=dict)
     talk: Talk = field(default_factory=Talk)
     archives: int = 0
@@ -172,6 +172,8 @@ class Room:
         Raises:
             ProtocolError: something no correct member says.
         """
+        if isinstance(message, protocol.Save):
+            await forget_unreadable_base(message, self.shelf, self._journal)
         if self._closed:
             return
         try:
@@ -296,8 +298,8 @@ class Room:
         origin = self.sequencer.record.origin
         if not origin:
             return welcome
-        version = await self._journal.call(Storage.read_version, self.shelf.persistent_id, origin)
-        return msgspec.structs.replace(welcome, origin=version)
+        version, base = await self._journal.call(Storage.read_with_base, self.shelf.persistent_id, origin)
+        return msgspec.structs.replace(welcome, origin=version, origin_base=base)
 
     # --- time ----------------------------------------------------------------------------------------------------
 
@@ -334,6 +336,26 @@ class Room:
             self._on_forgotten(self)
         else:
             self.advance()
+
+
+async def forget_unreadable_base(save: protocol.Save, shelf: Shelf, journal: Journal) -> None:
+    """See that what a save is a patch of can be read; else it counts as missing, and the saver sends a whole version.
+
+    Without this, whoever has the base in memory would go on making patches that nobody can ever read.
+
+    Raises:
+        sqlite3.Error: the data directory cannot be read.
+    """
+    if save.base not in shelf.versions.keyframes:
+        return
+    await journal.handed_over()  # it may be on its way to the disk
+    try:
+        readable = await journal.call(Storage.read_version, shelf.persistent_id, save.base)
+    except VersionDamaged as error:
+        logger.error("%s", error)
+        readable = None
+    if readable is None:
+        shelf.versions.keyframes.pop(save.base, None)
 
 
 def frame_of(message: protocol.Message) -> bytes:

@@ -63,9 +63,8 @@ class Rooms:
                 room = await self._newest_run(shelf, join.session_id)
                 if room:
                     room.advance()
-                    # Edited back: others saved a newer version since, with other code, and nobody is here to be hurt.
-                    outdated = shelf.versions.head > room.sequencer.newest_version
-                    if not (outdated and room.sequencer.is_empty):
+                    # Edited back: others moved the head since, with other code, and nobody is here to be hurt.
+                    if not (room.sequencer.is_outdated and room.sequencer.is_empty):
                         return room
                 return await self._start(shelf, join)
             finally:
@@ -115,7 +114,7 @@ class Rooms:
             await self._journal.handed_over()
             stored = await self._journal.call(Storage.load_index, persistent_id)
             if stored is not None:
-                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored.numbers), stored.drafting)
+                shelf = Shelf(persistent_id, stored.password_check, VersionIndex(stored), stored.waking)
                 self._shelves[persistent_id] = shelf
         return shelf
 
@@ -126,21 +125,21 @@ class Rooms:
         return shelf
 
     async def _promote_drafts(self, shelf: Shelf, session_id: str = "") -> None:
-        """Before a session starts from the newest version, or an archive lists them: what waits elsewhere becomes one.
+        """Before a session starts from the head, or an archive lists versions: what waits elsewhere becomes one.
 
         Nobody is waited for, neither those who are away nor those who are there: whoever joins with edited code finds
         what the kernel that was killed a moment ago had collected, though its connection may not have broken yet.
         """
-        while shelf.drafting:
-            await self._newest_run(shelf, shelf.drafting[-1])
-            shelf.drafting.pop()
+        while shelf.waking:
+            await self._newest_run(shelf, shelf.waking[-1])
+            shelf.waking.pop()
         own = shelf.rooms.get(session_id)
         if own is not None:
             own.advance()
             if not own.sequencer.is_empty:
                 return  # it goes on where it is
         if sum(room.promote_draft() for room in shelf.rooms.values()):
-            # The storage is asked for the newest version next.
+            # The storage is asked for the head next.
             await self._journal.handed_over()
 
     async def _newest_run(self, shelf: Shelf, session_id: str) -> Room | None:
@@ -159,11 +158,13 @@ class Rooms:
             origin = head if join.persisted == "latest" else 0
         else:
             origin = join.persisted
-            if not 1 <= origin <= head:
-                return Refused("no_such_version", f"expected persisted to be a version from 1 to {head}, got {origin}")
+            newest = shelf.versions.newest
+            if not 1 <= origin <= newest:
+                reason = f"expected persisted to be a version from 1 to {newest}, got {origin}"
+                return Refused("no_such_version", reason)
         if origin:
             try:
-                await self._journal.call(Storage.read_version, shelf.persistent_id, origin)
+                await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin)
             except VersionDamaged as error:
                 return Refused("no_such_version", f'{error}: join with persisted="ignore" or an older number')
         tick_rate = min(max(join.tick_rate, TICK_RATE_MIN), TICK_RATE_MAX)

@@ -17,6 +17,8 @@ Exits and joins of a turn become one `Membership`, exits first. It is written be
 
 A draft (see `drafts`) becomes a version with the exit of the last view, and before another session reads the head. That
 does not wait for views that are away: a version more harms nobody, and if they return they find it in the log.
+
+The versions of a run are a line: each grows from the one before. Whether one moves the head is for `head` to say.
 """
 
 from __future__ import annotations
@@ -44,7 +46,8 @@ from msq_jupyter.protocol import (
 from msq_jupyter.synchronizer.audits import Audits
 from msq_jupyter.synchronizer.clock import SessionClock
 from msq_jupyter.synchronizer.drafts import Drafts
-from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.head import Head
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 
 #: How long after a restart the views that were in are waited for, at least: they find out, wait, connect again.
 RESTART_GRACE_MS = 5_000.0
@@ -60,29 +63,68 @@ PAYLOAD_BYTES_MAX = protocol.FRAME_BYTES_MAX - 64 * 1024
 class VersionIndex:
     """Which versions a persistent id has; one object, shared by the sequencers of its sessions.
 
+    Args:
+        numbers: version number of each `save_id`.
+        head: which of them is the head.
+
     Attributes:
         numbers: version number of each `save_id`; numbers are dense and start at 1.
+        newest: the largest of them, 0 for none.
+        branching: knows where the head is.
+        keyframes: the versions that others may be patches of: by number, the size of the sealed content in bytes.
+        sources: ids of the sources that are stored.
     """
 
-    def __init__(self, numbers: dict[str, int] | None = None) -> None:
-        self.numbers = dict(numbers or {})
-        self.head = max(self.numbers.values(), default=0)
+    def __init__(self, stored: StoredIndex | None = None) -> None:
+        self.numbers = dict(stored.numbers if stored else {})
+        self.newest = max(self.numbers.values(), default=0)
+        self.branching = Head(stored.head, stored.head_run) if stored else Head()
+        self.keyframes = dict(stored.keyframes if stored else {})
+        self.sources = set(stored.sources if stored else ())
 
-    def append(self, save_id: str) -> int:
-        """Number the next version."""
-        self.head += 1
-        self.numbers[save_id] = self.head
-        return self.head
+    @property
+    def head(self) -> int:
+        """Number of the version that a session never seen before starts from, 0 for none."""
+        return self.branching.number
+
+    def append(self, save: Save, run: str = "", seen: int | None = None) -> tuple[int, bool]:
+        """Number the next version; its number, and whether the head moved to it. Arguments as in `Head.offer`."""
+        self.newest += 1
+        self.numbers[save.save_id] = self.newest
+        if save.base == 0:
+            self.keyframes[self.newest] = len(save.content)
+        if save.source:
+            self.sources.add(save.source_id)
+        return self.newest, self.branching.offer(self.newest, save, run, seen)
 
     def why_unsaveable(self, save: Save) -> str:
         """What is wrong with a version that somebody wants to append, "" for nothing."""
         if len(save.digest) > protocol.DIGEST_BYTES_MAX:
             return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
-        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content)
+        if len(save.meta) > protocol.META_BYTES_MAX:
+            return f"expected a description of at most {protocol.META_BYTES_MAX:,} bytes, got {len(save.meta):,}"
+        size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content) + len(save.source)
         if size_bytes > PAYLOAD_BYTES_MAX:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
-        if not 0 <= save.parent <= self.head:
-            return f"expected a parent from 0 to {self.head}, the newest version, got {save.parent}"
+        if not 0 <= save.parent <= self.newest:
+            return f"expected a parent from 0 to {self.newest}, the newest version, got {save.parent}"
+        if len(save.source_id) > protocol.SOURCE_ID_LENGTH_MAX or (save.source and not save.source_id):
+            length = len(save.source_id)
+            return f"expected a source's id of 1 to {protocol.SOURCE_ID_LENGTH_MAX} characters, got {length:,}"
+        missing = self.missing(save)
+        if missing == "base":
+            return f"expected a patch of a version that is stored whole and fits beside it, got one of v{save.base}"
+        return "expected the source of the code that saves, which is not here, got its id" if missing else ""
+
+    def missing(self, save: Save) -> str:
+        """Whether a save refers to a "base" or a "source" that is not here, "" for none; see `SaveFailed`."""
+        if save.base:
+            base_bytes = self.keyframes.get(save.base)
+            # The two go down in one frame.
+            if base_bytes is None or len(save.content) + base_bytes > protocol.CONTENT_BYTES_MAX:
+                return "base"
+        if save.source_id and not save.source and save.source_id not in self.sources:
+            return "source"
         return ""
 
 
@@ -143,6 +185,7 @@ class Sequencer:
         self._is_over = False
         self._begin_turn()
         if self._away:
+            versions.branching.occupy(self.record.run)
             self._clock.start(now_ms)
 
     @classmethod
@@ -161,8 +204,14 @@ class Sequencer:
 
     @property
     def newest_version(self) -> int:
-        """Number of the newest version that this run saved, or that was there when it started; 0 for none."""
-        return max(self.record.head, max(self._saves, default=0))
+        """Number of the version that this run saved last, or else started from; 0 for none."""
+        return max(self._saves, default=self.record.origin)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the head has moved, to what another run saved, since this one started or saved last."""
+        head = self._versions.head
+        return head != self.record.head and head not in self._saves
 
     @property
     def last_seq(self) -> int:
@@ -207,6 +256,7 @@ class Sequencer:
         if not self._connected:
             self._tick_due_ms = now_ms + self._tick_interval_ms
         self._connected[connection] = view_id
+        self._versions.branching.occupy(self.record.run)
         self._changed.add(view_id)
         self._clock.start(now_ms)
         welcome = self._arrivals[connection] = self._welcome(join, view, now_ms)
@@ -260,7 +310,7 @@ class Sequencer:
         draft = self._drafts.held
         if draft is None or self._is_over:
             return False
-        self._store(draft.view_id, draft.save, now_ms, draft.time_s)
+        self._store(draft.view_id, draft.save, now_ms, draft.time_s, draft.head)
         return True
 
     def stop(self, now_ms: float) -> None:
@@ -343,19 +393,30 @@ class Sequencer:
         is_stored = save.save_id in self._versions.numbers
         reason = "" if is_stored else self._why_unsaveable(view_id, save)
         if reason:
-            self._replies.append((connection, SaveFailed(save.save_id, reason)))
-        elif is_stored or not self._drafts.is_overtaken(save.save_id):
+            self._replies.append((connection, SaveFailed(save.save_id, reason, self._versions.missing(save))))
+        elif is_stored:
             if not save.draft:
                 self._store(view_id, save, now_ms, time_s)
-            elif not is_stored and self._drafts.offer(draft := Draft(view_id, time_s, save)):
-                self._writes.draft = draft
+        elif save.draft or save.parent != self.newest_version:
+            # What the sender of a save does not know yet is on its way to it; meanwhile nothing must be lost.
+            self._hold(view_id, msgspec.structs.replace(save, draft=True), time_s)
+        else:
+            self._store(view_id, save, now_ms, time_s)
 
-    def _store(self, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
-        """Append a version, if it is not there, and its `Saved`, if this run has none."""
+    def _hold(self, view_id: str, save: Save, time_s: float) -> None:
+        draft = Draft(view_id, time_s, save, self._versions.head)
+        if self._drafts.offer(draft):
+            self._writes.draft = draft
+
+    def _store(self, view_id: str, save: Save, now_ms: float, time_s: float, seen: int | None = None) -> None:
+        """Append a version, if it is not there, and its `Saved`, if this run has none; `seen` as in `Head.offer`."""
         number = self._versions.numbers.get(save.save_id)
+        is_head = number == self._versions.head
         if number is None:
-            number = self._versions.append(save.save_id)
+            number, is_head = self._versions.append(save, self.record.run, seen)
             self._writes.versions.append((number, time_s, save))
+            if is_head:
+                self._writes.head = number
         if self._drafts.stored(save.save_id):
             self._writes.draft = None
         if number in self._saves:
@@ -364,14 +425,20 @@ class Sequencer:
         self._saves.add(number)
         self._writes.saves.append(number)
         time_ms = self._clock.read(now_ms)
-        self._append(Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest), now_ms)
+        entry = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest)
+        is_whole = number in self._versions.keyframes
+        self._append(msgspec.structs.replace(entry, is_whole=is_whole, is_head=is_head), now_ms)
 
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):
             return "this replica differs from those of the others, who save instead; it is being restored"
         if save.draft and (reason := self._drafts.why_not(save.save_id)):
             return reason
-        return self._versions.why_unsaveable(save)
+        if (reason := self._versions.why_unsaveable(save)) or save.draft:
+            return reason
+        if save.parent not in self._saves and save.parent not in (self.record.origin, self.newest_version):
+            return f"expected the parent {self.newest_version}, or an older version of this run, got {save.parent}"
+        return ""
 
     def _drop_draft_of_suspect(self) -> None:
         # Those whose replicas are right upload theirs when they see it missing for too long.
@@ -396,6 +463,7 @@ class Sequencer:
         self._audits.left(view_id)
         if self.is_empty:
             self.promote_draft(now_ms)
+            self._versions.branching.vacate(self.record.run)
             self._clock.stop(now_ms)
 
     def _view_record(self, view_id: str) -> ViewRecord:

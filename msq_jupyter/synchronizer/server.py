@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Tell
+from msq_jupyter.protocol import Join, Leave, Open, Query, Refused, Tell
 from msq_jupyter.synchronizer.archives import answer, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
@@ -234,7 +234,7 @@ class Synchronizer:
             message = protocol.decode_up(frame)
             if isinstance(message, Join | Open):
                 raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
-            if isinstance(message, ListVersions | FetchVersion):
+            if isinstance(message, Query):
                 # `Welcome` comes first.
                 await member.welcomed.wait()
                 await member.socket.send(protocol.encode(await answer(message, room.shelf, self._journal)))

@@ -5,7 +5,8 @@ returned: it survives `kill -9` of this process and the loss of power, as far as
 When `commit` raises, nothing of it is stored, and nothing of it may be told to anybody.
 
 Versions are appended and never changed. Each carries a digest that is checked whenever the version is read: damage to
-one is reported by its number, and the others still load.
+one is reported by its number, and the others still load. Of a version that is a patch, the one it is a patch of is read
+and checked with it.
 
 One thread at a time may use a `Storage`; the synchronizer's journal owns that thread. One process at a time may have a
 directory open: the operating system drops its lock when the process dies.
@@ -13,9 +14,7 @@ directory open: the operating system drops its lock when the process dies.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,45 +27,12 @@ from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.schema import open_file, pair_digest, version_digest
 
-# `position` is the order in which runs were started. Contents come last, so that a list of versions reads no content.
-_FIRST_SCHEMA = """
-CREATE TABLE persistent_ids (persistent_id TEXT PRIMARY KEY, password_check BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (
-    position INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, persistent_id TEXT NOT NULL, session_id TEXT NOT NULL,
-    origin INTEGER NOT NULL, head INTEGER NOT NULL, tick_rate REAL NOT NULL, time_ms REAL NOT NULL);
-CREATE INDEX runs_by_session ON runs (persistent_id, session_id, position);
-CREATE TABLE entries (
-    position INTEGER NOT NULL, seq INTEGER NOT NULL, entry BLOB NOT NULL, PRIMARY KEY (position, seq)) WITHOUT ROWID;
-CREATE TABLE views (
-    position INTEGER NOT NULL, view_id TEXT NOT NULL, counter INTEGER NOT NULL, rejoin_limit_ms REAL NOT NULL,
-    present INTEGER NOT NULL, PRIMARY KEY (position, view_id)) WITHOUT ROWID;
-CREATE TABLE saves (position INTEGER NOT NULL, number INTEGER NOT NULL, PRIMARY KEY (position, number)) WITHOUT ROWID;
-CREATE TABLE snapshots (
-    position INTEGER NOT NULL, seq INTEGER NOT NULL, time_ms REAL NOT NULL, payload BLOB NOT NULL,
-    UNIQUE (position, seq));
-CREATE TABLE versions (
-    persistent_id TEXT NOT NULL, number INTEGER NOT NULL, parent INTEGER NOT NULL, save_id TEXT NOT NULL,
-    time_s REAL NOT NULL, digest BLOB NOT NULL, meta BLOB NOT NULL, content BLOB NOT NULL,
-    UNIQUE (persistent_id, number), UNIQUE (persistent_id, save_id));
-"""
-# A draft is kept as it came over the wire, so that a message with more in it needs no other table.
-_DRAFTS = """
-CREATE TABLE drafts (
-    position INTEGER PRIMARY KEY, view_id TEXT NOT NULL, time_s REAL NOT NULL, digest BLOB NOT NULL,
-    save BLOB NOT NULL);
-"""
-
-#: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
-SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS)
-SCHEMA_VERSION = len(SCHEMA_STEPS)
-
-_SETTINGS = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA wal_autocheckpoint = 4000;
-"""
-
+#: Size at which a portion of a list of versions is full.
+LIST_BYTES = 1024 * 1024
+#: About what a version in a list has beside its `meta`.
+_ROW_BYTES = 200
 #: Snapshots kept for each run: the newest, and the one before it.
 SNAPSHOTS_KEPT = 2
 
@@ -98,7 +64,7 @@ class Storage:
         except OSError as error:
             raise _unwritable(directory, error) from error
         try:
-            self._database = _open(directory / "synchronizer.sqlite")
+            self._database = open_file(directory / "synchronizer.sqlite")
         except OSError as error:
             self._lock.release()
             raise _unwritable(directory, error) from error
@@ -126,6 +92,8 @@ class Storage:
             for append in appends:
                 self._open_name(append.persistent_id, append.password_check)
                 self._write_version(append.persistent_id, append.number, append.time_s, append.save)
+                if append.is_head:
+                    self._move_head(append.persistent_id, append.number, "")
 
     def _write(self, writes: Writes) -> None:
         execute, execute_many = self._database.execute, self._database.executemany
@@ -152,12 +120,24 @@ class Storage:
             self._write_snapshot(position, writes.snapshot)
         for number, time_s, save in writes.versions:
             self._write_version(persistent_id, number, time_s, save)
+        if writes.head:
+            self._move_head(persistent_id, writes.head, writes.run)
         execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
         if writes.draft is not msgspec.UNSET:
             self._write_draft(position, writes.draft)
 
     def _open_name(self, persistent_id: str, password_check: bytes) -> None:
-        self._database.execute("INSERT OR IGNORE INTO persistent_ids VALUES (?, ?)", (persistent_id, password_check))
+        self._database.execute(
+            "INSERT OR IGNORE INTO persistent_ids (persistent_id, password_check) VALUES (?, ?)",
+            (persistent_id, password_check),
+        )
+
+    def _move_head(self, persistent_id: str, number: int, run: str) -> None:
+        # It moves to larger numbers only, so the order of turns and appends in a batch does not matter.
+        self._database.execute(
+            "UPDATE persistent_ids SET head = ?, head_run = ? WHERE persistent_id = ? AND head < ?",
+            (number, run, persistent_id, number),
+        )
 
     def _write_snapshot(self, position: int, snapshot: Snapshot) -> None:
         self._database.execute(
@@ -173,33 +153,48 @@ class Storage:
         self._database.execute("DELETE FROM drafts WHERE position = ?", (position,))
         if draft:
             save = encode(draft.save)
-            row = (position, draft.view_id, draft.time_s, _digest(b"", save), save)
-            self._database.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?)", row)
+            row = (position, draft.view_id, draft.time_s, pair_digest(b"", save), save, draft.save.base, draft.head)
+            self._database.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def _write_version(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
-        digest = _digest(save.meta, save.content)
-        self._database.execute(
-            "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (persistent_id, number, save.parent, save.save_id, time_s, digest, save.meta, save.content),
-        )
+        execute = self._database.execute
+        place = (persistent_id, number, save.parent, save.base, save.save_id, time_s, save.source_id)
+        row = (*place[:6], len(save.content), save.source_id, version_digest(place, save.meta, save.content), save.meta)
+        written = execute("INSERT INTO versions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        execute("INSERT INTO contents VALUES (?, ?)", (written.lastrowid, save.content))
+        if save.source:
+            digest = pair_digest(save.source_id.encode(), save.source)
+            source = (persistent_id, save.source_id, digest, save.source)
+            execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)", source)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
         """What is known of a persistent id, or None when it was never used."""
         row = self._database.execute(
-            "SELECT password_check FROM persistent_ids WHERE persistent_id = ?", (persistent_id,)
+            "SELECT password_check, head, head_run FROM persistent_ids WHERE persistent_id = ?", (persistent_id,)
         ).fetchone()
         if row is None:
             return None
-        numbers = self._database.execute(
-            "SELECT save_id, number FROM versions WHERE persistent_id = ?", (persistent_id,)
+        password_check, head, head_run = row
+        versions = self._database.execute(
+            "SELECT save_id, number, base, size_bytes FROM versions WHERE persistent_id = ?", (persistent_id,)
         ).fetchall()
-        drafting = self._database.execute(
-            "SELECT session_id FROM drafts JOIN runs USING (position) WHERE persistent_id = ? ORDER BY position",
-            (persistent_id,),
+        sources = self._database.execute("SELECT source_id FROM sources WHERE persistent_id = ?", (persistent_id,))
+        waking = self._database.execute(
+            "SELECT session_id FROM runs WHERE persistent_id = ? AND (position IN (SELECT position FROM drafts) "
+            "OR (run = ? AND position IN (SELECT position FROM views WHERE present))) ORDER BY position",
+            (persistent_id, head_run),
         )
-        return StoredIndex(row[0], dict(numbers), [session_id for (session_id,) in drafting])
+        return StoredIndex(
+            password_check,
+            numbers={save_id: number for save_id, number, *_ in versions},
+            head=head,
+            head_run=head_run,
+            waking=[session_id for (session_id,) in waking],
+            keyframes={number: size_bytes for _, number, base, size_bytes in versions if base == 0},
+            sources={source_id for (source_id,) in sources},
+        )
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
@@ -235,16 +230,16 @@ class Storage:
 
     def _read_draft(self, position: int) -> Draft | None:
         row = self._database.execute(
-            "SELECT view_id, time_s, digest, save FROM drafts WHERE position = ?", (position,)
+            "SELECT view_id, time_s, digest, save, head FROM drafts WHERE position = ?", (position,)
         ).fetchone()
         if row is None:
             return None
-        view_id, time_s, digest, save = row
-        if digest != _digest(b"", save):
+        view_id, time_s, digest, save, head = row
+        if digest != pair_digest(b"", save):
             # It is not a version yet: without it there is the one before, with it one that nobody could read.
             logger.error("a draft of view %s is damaged in the data directory, and is left out", view_id)
             return None
-        return Draft(view_id, time_s, msgspec.msgpack.decode(save, type=Save))
+        return Draft(view_id, time_s, msgspec.msgpack.decode(save, type=Save), head)
 
     def read_entries(self, run: str, after_seq: int, until_seq: int, size_bytes: int) -> list[bytes]:
         """Encoded entries from `after_seq` (without) on, in order.
@@ -293,39 +288,87 @@ class Storage:
         ).fetchone()
         return Snapshot(*row) if row else None
 
-    def list_versions(self, persistent_id: str) -> list[StoredVersion]:
-        """Every version, oldest first, with empty `content`."""
+    def list_versions(
+        self, persistent_id: str, after: int = 0, size_bytes: int = LIST_BYTES
+    ) -> tuple[list[StoredVersion], bool]:
+        """Versions with a number above `after`, oldest first, with empty `content`; and whether there are more.
+
+        Args:
+            persistent_id: whose.
+            after: 0 for all.
+            size_bytes: stop when the versions have at least this size together.
+        """
         rows = self._database.execute(
-            "SELECT number, parent, save_id, time_s, length(content), meta, x'' FROM versions "
-            "WHERE persistent_id = ? ORDER BY number",
-            (persistent_id,),
+            "SELECT number, parent, save_id, time_s, size_bytes, meta, x'', base, source_id FROM versions "
+            "WHERE persistent_id = ? AND number > ? ORDER BY number",
+            (persistent_id, after),
         )
-        return [StoredVersion(*row) for row in rows]
+        versions: list[StoredVersion] = []
+        taken_bytes = 0
+        for row in rows:
+            if taken_bytes >= size_bytes:
+                rows.close()
+                return versions, True
+            versions.append(StoredVersion(*row))
+            taken_bytes += len(versions[-1].meta) + _ROW_BYTES
+        return versions, False
 
     def read_version(self, persistent_id: str, number: int) -> StoredVersion | None:
-        """One version whole, or None when there is no such number.
+        """One version with its content, or None when there is no such number.
 
         Raises:
             VersionDamaged: it is not what was saved.
         """
         try:
             row = self._database.execute(
-                "SELECT digest, number, parent, save_id, time_s, length(content), meta, content FROM versions "
-                "WHERE persistent_id = ? AND number = ?",
+                "SELECT digest, number, parent, save_id, time_s, size_bytes, meta, content, base, source_id "
+                "FROM versions LEFT JOIN contents USING (version) WHERE persistent_id = ? AND number = ?",
                 (persistent_id, number),
             ).fetchone()
+            if row is None:
+                return None
+            digest, *fields = row
+            version = msgspec.convert(fields, StoredVersion)
         except sqlite3.DatabaseError as error:
             # This very class stands for a malformed page; its subclasses for a locked file, a failing disk and so on.
             if type(error) is sqlite3.DatabaseError:
                 raise VersionDamaged(number) from error
             raise
-        if row is None:
-            return None
-        digest, *fields = row
-        version = StoredVersion(*fields)
-        if digest != _digest(version.meta, version.content):
+        except msgspec.ValidationError as error:
+            raise VersionDamaged(number) from error
+        if digest != _digest_of(persistent_id, version) or version.size_bytes != len(version.content):
             raise VersionDamaged(number)
         return version
+
+    def read_with_base(self, persistent_id: str, number: int) -> tuple[StoredVersion | None, StoredVersion | None]:
+        """One version with its content, None when there is no such number; and the one it is a patch of, None for none.
+
+        Raises:
+            VersionDamaged: one of the two is not what was saved, or the other one is missing; says which.
+        """
+        version = self.read_version(persistent_id, number)
+        if version is None or version.base == 0:
+            return version, None
+        try:
+            base = self.read_version(persistent_id, version.base)
+        except VersionDamaged as error:
+            raise VersionDamaged(number, version.base) from error
+        if base is None or base.base != 0:
+            raise VersionDamaged(number, version.base)
+        return version, base
+
+    def read_source(self, persistent_id: str, source_id: str) -> bytes | None:
+        """A sealed source, or None when it is not there, or not what was saved."""
+        row = self._database.execute(
+            "SELECT digest, source FROM sources WHERE persistent_id = ? AND source_id = ?", (persistent_id, source_id)
+        ).fetchone()
+        if row is None:
+            return None
+        digest, source = row
+        if digest != pair_digest(source_id.encode(), source):
+            logger.error("a source of versions is damaged in the data directory: it cannot be shown any more")
+            return None
+        return bytes(source)
 
     def _place(self, run: str) -> tuple[int, str]:
         row = self._database.execute("SELECT position, persistent_id FROM runs WHERE run = ?", (run,)).fetchone()
@@ -344,32 +387,6 @@ def _unwritable(directory: Path, error: OSError) -> StorageUnreadable:
     )
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    # Made here, not by SQLite, so that it is at no moment readable by others; SQLite gives its WAL the same mode.
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-    try:
-        database.executescript(_SETTINGS)
-        found = database.execute("PRAGMA user_version").fetchone()[0]
-        if found > SCHEMA_VERSION:
-            raise StorageUnreadable(
-                f"expected {path} with schema {SCHEMA_VERSION} or older, got {found}: "
-                "a newer msq_jupyter wrote it; update this one"
-            )
-        for version, step in enumerate(SCHEMA_STEPS[found:], found + 1):
-            database.executescript(f"BEGIN; {step} PRAGMA user_version = {version}; COMMIT;")
-    except sqlite3.DatabaseError as error:
-        database.close()
-        raise StorageUnreadable(
-            f"expected {path} to be a database of msq_jupyter, got one that cannot be read ({error}): "
-            "restore it from a backup, or name another directory with --data"
-        ) from error
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
 @contextmanager
 def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
@@ -383,9 +400,6 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
-def _digest(meta: bytes, content: bytes) -> bytes:
-    # The size of the first part keeps apart two pairs that are the same bytes when joined.
-    digest = hashlib.sha256(len(meta).to_bytes(8, "big"))
-    digest.update(meta)
-    digest.update(content)
-    return digest.digest()
+def _digest_of(persistent_id: str, version: StoredVersion) -> bytes:
+    place = (version.number, version.parent, version.base, version.save_id, version.time_s, version.source_id)
+    return version_digest((persistent_id, *place), version.meta, version.content)

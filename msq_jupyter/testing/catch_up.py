@@ -85,5 +85,5 @@ class CatchUp:
         record = self._run.sequencer.record
         if not record.origin:
             return welcome
-        version = self._storage.list_versions(record.persistent_id)[record.origin - 1]
-        return msgspec.structs.replace(welcome, origin=version)
+        version, base = self._storage.read_with_base(record.persistent_id, record.origin)
+        return msgspec.structs.replace(welcome, origin=version, origin_base=base)

@@ -7,6 +7,7 @@ It knows what nobody in the simulation knows, and compares:
 * every participant is given a prefix of its run's log, and a time that never shrinks;
 * every replica wants to save the same content under the same id, and that content is what is stored;
 * content that was uploaded as a draft is in the versions, it or what came after it, when nobody is left to save it;
+* a version becomes the head, or the tip of a branch, by the rule of 5.6 (see `heads`);
 * replicas that stand at the same entry and time are equal byte for byte.
 """
 
@@ -19,15 +20,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.persistence.records import decode_meta
 from msq_jupyter.runtime.differences import first_difference, twin_of
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.versions import open_content
 from msq_jupyter.stable import bytes_digest
 from msq_jupyter.synchronizer.records import Draft, RunRecord, Writes
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.testing.faults import InvariantBroken, NotConverged
+from msq_jupyter.testing.heads import HeadBook
 
 #: One in so many places of the log at which replicas are compared.
 COMPARED_PLACES = 8
@@ -70,6 +72,7 @@ class Ledger:
         counters: how often what happened; proof that a run was not vacuous.
         published: by view, the payloads it published.
         logged: by view, how many of them are in a log.
+        heads: knows which versions became the head.
     """
 
     def __init__(self) -> None:
@@ -80,6 +83,9 @@ class Ledger:
         self._earlier: dict[tuple[str, str], int] = {}
         self._arrived: Counter[tuple[str, str]] = Counter()
         self._wanted: dict[str, str] = {}
+        self.heads = HeadBook(self.counters)
+        self._versions: dict[tuple[str, int], protocol.StoredVersion] = {}
+        self._sources: set[tuple[str, str]] = set()
         self._states: OrderedDict[tuple[str, int, float], tuple[str, bytes]] = OrderedDict()
 
     # --- the synchronizer's side ---------------------------------------------------------------------------------
@@ -169,13 +175,21 @@ class Ledger:
         return protocol.Event(entry.seq, entry.time_ms, view_id, entry.counter, plain)
 
     def _check_version(self, book: RunBook, number: int, save: protocol.Save) -> None:
-        content = book.keys.open_version("content", save.save_id, save.parent, save.content)
-        meta = decode_meta(book.keys.open_version("meta", save.save_id, save.parent, save.meta))
-        if bytes_digest(content) == meta.content_id != self._wanted.get(save.save_id) and self.counters["flips"]:
+        persistent_id = book.record.persistent_id
+        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
+        version = protocol.StoredVersion(number, save.parent, save.save_id, 0.0, *sealed)
+        self._versions[persistent_id, number] = version
+        base = self._versions[persistent_id, save.base] if save.base else None
+        content_id = bytes_digest(open_content(book.keys, version, base))
+        if content_id != self._wanted.get(save.save_id):
+            if not self.counters["flips"]:
+                raise InvariantBroken(f"version {number} is not what the replicas wanted to save as {save.save_id}")
             self.counters["versions of a flipped replica"] += 1
-        elif not bytes_digest(content) == meta.content_id == self._wanted.get(save.save_id):
-            raise InvariantBroken(f"version {number} is not what the replicas wanted to save as {save.save_id}")
         self.counters["versions"] += 1
+        self.counters["patches"] += base is not None
+        self._sources |= {(persistent_id, save.source_id)} if save.source else set()
+        if (persistent_id, save.source_id) not in self._sources:
+            raise InvariantBroken(f"version {number} is stored without its source")
 
     def _check_draft(self, book: RunBook, writes: Writes) -> None:
         for view in writes.views:
@@ -186,6 +200,7 @@ class Ledger:
             self.counters["drafts"] += writes.draft is not None
         promoted = [save.save_id for _, _, save in writes.versions if save.draft]
         self.counters["promoted drafts"] += len(promoted)
+        self.counters["promoted patches"] += sum(save.draft and save.base > 0 for _, _, save in writes.versions)
         self.counters["drafts promoted at the last exit"] += len(promoted) if not book.present else 0
         kept = {_place(save.save_id) for _, _, save in writes.versions}
         if book.draft is not None:

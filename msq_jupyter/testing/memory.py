@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import FetchVersion, Join, ListVersions
+from msq_jupyter.protocol import Join, Query
 from msq_jupyter.synchronizer import audits as audits_module
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex
@@ -68,7 +68,7 @@ class Member:
     link: Link
     held: list[bytes] | None = field(default_factory=list)
     #: What it asked before its `Welcome` was out.
-    questions: list[ListVersions | FetchVersion] = field(default_factory=list)
+    questions: list[Query] = field(default_factory=list)
     welcomed: bool = False
 
     def send(self, message: protocol.Down) -> None:
@@ -90,7 +90,7 @@ class Shelf:
     persistent_id: str
     password_check: bytes
     versions: VersionIndex
-    drafting: list[str] = field(default_factory=list)
+    waking: list[str] = field(default_factory=list)
     rooms: dict[str, LiveRun] = field(default_factory=dict)
     talk: Talk = field(default_factory=Talk)
     failed: bool = False

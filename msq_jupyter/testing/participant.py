@@ -194,7 +194,7 @@ class Participant:
     def _on_version(self, answer: protocol.VersionContent) -> None:
         if answer.version is None:
             raise VersionMissing(f"there is no version of the number that {self.name} wants to restore")
-        content = self._sealer.open_content(answer.version)
+        content = self._sealer.open_content(answer.version, answer.base)
         self._restored += 1
         for payload in encode_restore(str(self._restored), answer.version.number, content):
             self._send(payload, "a restore")
@@ -239,6 +239,7 @@ class Participant:
             return
         self._busy_until_ms = 0.0
         self._step()
+        self._sealer.wait_no_longer()
         self._upload_if_due(at_once=True)
         if self.has_replica and len(self.replica.views) <= 1:
             self._upload_snapshot(self.replica, self.replica.seq, self.replica.time_ms, self.replica.snapshot())
@@ -386,6 +387,7 @@ class Participant:
         elif isinstance(happening, client_module.Welcomed):
             self._earlier_events = happening.earlier_events
             self._saver.reconnected()
+            self._sealer.welcomed(happening.welcome)
             self._on_welcome(happening.welcome)
         elif isinstance(happening, Audited):
             self._on_audited(happening)
@@ -399,10 +401,14 @@ class Participant:
             self._world.ledger.counters["saves that differ"] += 1
         elif isinstance(happening, client_module.SaveRefused):
             self._world.ledger.counters["refused saves"] += 1
-            self._saver.refused(happening.reason, self._now_s)
+            if self._sealer.refused(happening.missing):
+                self._saver.reconnected()
+            else:
+                self._saver.refused(happening.reason, self._now_s)
         elif isinstance(happening, SaveStored):
             self._reach("acknowledged")
             self._saver.stored(self._now_s, is_history=happening.is_history)
+            self._sealer.stored(happening.entry, happening.content, is_ours=happening.entry.view_id == self.view_id)
         elif isinstance(happening, HandlerFailed):
             self._on_error(happening)
         elif isinstance(happening, client_module.Answered):
@@ -447,8 +453,10 @@ class Participant:
                 return
         self._watch()
         parent = replica.last_save.number if replica.last_save else 0
-        in_flight = self._saver.in_flight
-        upload = self._saver.begin(pending, parent, list(replica.views), self._now_s, at_once=at_once)
+        in_flight, now_s = self._saver.in_flight, self._now_s
+        is_ready = partial(self._sealer.is_ready, parent, now_s, self._fetch)
+        views = list(replica.views)
+        upload = self._saver.begin(pending, parent, views, now_s, at_once=at_once, is_ready=is_ready)
         if upload == "save":
             self._drafts.drop()
             self.client.tell(self._sealer.seal(pending, parent))
@@ -474,6 +482,10 @@ class Participant:
                 self._pump()
 
         self._world.timeline.after(delay_s * 1_000, on_time)
+
+    def _fetch(self, number: int) -> None:
+        self._world.ledger.counters["fetched keyframes"] += 1
+        self.ask(partial(protocol.FetchVersion, number=number), self._sealer.fetched)
 
     def _watch(self) -> None:
         """An upload that waits for its time must not wait for the next tick."""

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from msq_jupyter.errors import ArgumentError, SessionClosed
-from msq_jupyter.persistence.records import decode_meta
 from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.arguments import checked
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.versions import open_content, open_meta
 from msq_jupyter.stable import content_value
 from msq_jupyter.testing.faults import MigrationFailed, NotSettled
 from msq_jupyter.testing.incidents import Incidents
@@ -43,6 +43,7 @@ class SavedVersion:
     author: str
     schema_version: int | str | None
     data: Any
+    is_head: bool
 
 
 class Simulation:
@@ -238,12 +239,19 @@ class Room:
         persistent_id = self._plan.arguments.persistent_id
         keys = Keys(derive_root_key(None, persistent_id), persistent_id, self.session_id)
         versions = []
-        for stored in self._world.synchronizer.storage.list_versions(persistent_id):
-            place = (stored.save_id, stored.parent)
-            meta = decode_meta(keys.open_version("meta", *place, stored.meta))
-            data = content_value(keys.open_version("content", *place, stored.content))
-            versions.append(SavedVersion(stored.number, stored.parent, meta.author, meta.schema_version, data))
+        storage = self._world.synchronizer.storage
+        listed, head = storage.list_versions(persistent_id), storage.head(persistent_id)
+        for stored in listed:
+            meta = open_meta(keys, stored)
+            data = content_value(open_content(keys, stored, listed[stored.base - 1] if stored.base else None))
+            described = (stored.number, stored.parent, meta.author, meta.schema_version)
+            versions.append(SavedVersion(*described, data, stored.number == head))
         return versions
+
+    @property
+    def head(self) -> SavedVersion | None:
+        """The version that a session never seen before starts from, None when there is none."""
+        return next((version for version in self.versions if version.is_head), None)
 
     # --- doing ---------------------------------------------------------------------------------------------------
 
@@ -340,7 +348,7 @@ class Room:
         """
         self.settle()
         self.leave_all()
-        head = self.versions[-1] if self.versions else None
+        head = self.head
         arguments = replace(self._plan.arguments, model=model)
         if options is not None:
             arguments = replace(arguments, options=options)
@@ -354,7 +362,7 @@ class Room:
         expects_head = not seen and arguments.persisted == "latest"
         if head is not None and run is not None and expects_head and run.sequencer.record.origin < head.number:
             raise MigrationFailed(
-                f"expected the edited {model.__name__} to begin with version {head.number}, the newest one, "
+                f"expected the edited {model.__name__} to begin with version {head.number}, the head, "
                 f"it began with {run.sequencer.record.origin}"
             )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from msq_jupyter.protocol import Snapshot, StoredVersion
+from msq_jupyter.protocol import Save, Snapshot, StoredVersion
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.testing.faults import InvariantBroken
 
@@ -32,6 +32,8 @@ class MemoryStorage:
         self._password_checks: dict[str, bytes] = {}
         self._runs: dict[str, RunRows] = {}
         self._versions: dict[str, list[StoredVersion]] = {}
+        self._heads: dict[str, tuple[int, str]] = {}
+        self._sources: dict[tuple[str, str], bytes] = {}
 
     def commit(self, batch: Sequence[Writes]) -> None:
         """Store everything in the batch.
@@ -41,6 +43,10 @@ class MemoryStorage:
         """
         for writes in batch:
             self._write(writes)
+        # Runs share the numbers, and which of them is written first says nothing about that.
+        versions = [(number, writes, time_s, save) for writes in batch for number, time_s, save in writes.versions]
+        for number, writes, time_s, save in sorted(versions, key=lambda version: version[0]):
+            self._append(self._runs[writes.run].record.persistent_id, number, time_s, save)
 
     def _write(self, writes: Writes) -> None:
         if writes.opened:
@@ -59,19 +65,22 @@ class MemoryStorage:
         if writes.time_ms is not None:
             rows.time_ms = writes.time_ms
         rows.snapshot = writes.snapshot or rows.snapshot
-        versions = self._versions.setdefault(rows.record.persistent_id, [])
-        for number, time_s, save in writes.versions:
-            if number != len(versions) + 1 or any(version.save_id == save.save_id for version in versions):
-                raise InvariantBroken(
-                    f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
-                )
-            size_bytes = len(save.content)
-            versions.append(
-                StoredVersion(number, save.parent, save.save_id, time_s, size_bytes, save.meta, save.content)
-            )
+        if writes.head > self.head(rows.record.persistent_id):
+            self._heads[rows.record.persistent_id] = (writes.head, writes.run)
         rows.saves += writes.saves
         if writes.draft is not msgspec.UNSET:
             rows.draft = writes.draft
+
+    def _append(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
+        versions = self._versions.setdefault(persistent_id, [])
+        if number != len(versions) + 1 or any(version.save_id == save.save_id for version in versions):
+            raise InvariantBroken(
+                f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
+            )
+        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
+        versions.append(StoredVersion(number, save.parent, save.save_id, time_s, *sealed))
+        if save.source:
+            self._sources[persistent_id, save.source_id] = save.source
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
         """What is known of a persistent id, or None when it was never used."""
@@ -80,9 +89,20 @@ class MemoryStorage:
             return None
         versions = self._versions.get(persistent_id, [])
         numbers = {version.save_id: version.number for version in versions}
-        records = [rows.record for rows in self._runs.values() if rows.draft]
-        drafting = [record.session_id for record in records if record.persistent_id == persistent_id]
-        return StoredIndex(password_check, numbers, drafting)
+        head, head_run = self._heads.get(persistent_id, (0, ""))
+        waking = [
+            rows.record.session_id
+            for rows in self._runs.values()
+            if rows.record.persistent_id == persistent_id
+            and (rows.draft or (rows.record.run == head_run and any(view.present for view in rows.views.values())))
+        ]
+        keyframes = {version.number: version.size_bytes for version in versions if version.base == 0}
+        sources = {source_id for owner, source_id in self._sources if owner == persistent_id}
+        return StoredIndex(password_check, numbers, head, head_run, waking, keyframes, sources)
+
+    def head(self, persistent_id: str) -> int:
+        """Number of the version that is the head, 0 for none."""
+        return self._heads.get(persistent_id, (0, ""))[0]
 
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
@@ -116,5 +136,15 @@ class MemoryStorage:
         return self._runs[run].snapshot
 
     def list_versions(self, persistent_id: str) -> list[StoredVersion]:
-        """Every version whole, oldest first."""
+        """Every version with its content, oldest first."""
         return list(self._versions.get(persistent_id, ()))
+
+    def read_with_base(self, persistent_id: str, number: int) -> tuple[StoredVersion | None, StoredVersion | None]:
+        """One version with its content, None when there is no such number; and the one it is a patch of."""
+        versions = self._versions.get(persistent_id, [])
+        version = versions[number - 1] if 1 <= number <= len(versions) else None
+        return version, versions[version.base - 1] if version and version.base else None
+
+    def read_source(self, persistent_id: str, source_id: str) -> bytes | None:
+        """A sealed source, or None when it is not there."""
+        return self._sources.get((persistent_id, source_id))

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import FetchVersion, Join, Leave, ListVersions, Open, Refused, Save, Tell
+from msq_jupyter.protocol import FetchSource, Join, Leave, ListVersions, Open, Query, Refused, Save, Tell
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -35,6 +35,9 @@ from msq_jupyter.testing.memory import (
 from msq_jupyter.testing.network import Dice, Link
 from msq_jupyter.testing.storage import MemoryStorage
 from msq_jupyter.testing.timeline import Timeline, Timer
+
+#: Versions in one portion of a list: few, so that there are portions.
+LIST_VERSIONS = 3
 
 
 class SimulatedSynchronizer:
@@ -114,8 +117,8 @@ class SimulatedSynchronizer:
         self._ledger.counters["restarts"] += 1
         if self._writing:
             self._written(self._writing)
+        self._take_turns(self.runs())  # what was touched before is written and sent
         for run in self.runs():
-            self._take_turns([run])  # what was touched before is written and sent
             run.sequencer.stop(self._timeline.now_ms)
             for member in run.listeners.values():
                 member.write(protocol.encode(protocol.Closing(RETRY_AFTER_MS)))
@@ -177,7 +180,7 @@ class SimulatedSynchronizer:
         member = visitor.member
         assert member is not None
         assert not isinstance(message, Join | Open)
-        if isinstance(message, ListVersions | FetchVersion):
+        if isinstance(message, Query):
             if member.welcomed:
                 self._answer(run, member, message)
             else:
@@ -208,15 +211,18 @@ class SimulatedSynchronizer:
         run.sequencer.disconnect(member.number, self._timeline.now_ms)
         self._touch(run)
 
-    def _answer(self, run: LiveRun, member: Member, query: ListVersions | FetchVersion) -> None:
-        stored = self.storage.list_versions(run.shelf.persistent_id)
+    def _answer(self, run: LiveRun, member: Member, query: Query) -> None:
+        persistent_id = run.shelf.persistent_id
         answer: protocol.Message
         if isinstance(query, ListVersions):
-            bare = [msgspec.structs.replace(version, content=b"") for version in stored]
-            answer = protocol.Versions(query.request_id, bare)
+            stored = self.storage.list_versions(persistent_id)[query.after :]
+            bare = [msgspec.structs.replace(version, content=b"") for version in stored[:LIST_VERSIONS]]
+            answer = protocol.Versions(query.request_id, run.shelf.versions.head, bare, len(stored) > LIST_VERSIONS)
+        elif isinstance(query, FetchSource):
+            answer = protocol.Source(query.request_id, self.storage.read_source(persistent_id, query.source_id))
         else:
-            found = [version for version in stored if version.number == query.number]
-            answer = protocol.VersionContent(query.request_id, found[0] if found else None)
+            found = self.storage.read_with_base(persistent_id, query.number)
+            answer = protocol.VersionContent(query.request_id, *found)
         self._ledger.counters["questions"] += 1
         member.link.down(protocol.encode(answer))
 
@@ -262,14 +268,13 @@ class SimulatedSynchronizer:
         shelf = self._shelves.get(join.persistent_id)
         if shelf is None:
             index = self.storage.load_index(join.persistent_id) or StoredIndex(join.password_check, {})
-            versions = VersionIndex(index.numbers)
-            shelf = Shelf(join.persistent_id, index.password_check, versions, index.drafting)
+            shelf = Shelf(join.persistent_id, index.password_check, VersionIndex(index), index.waking)
             self._shelves[join.persistent_id] = shelf
         return shelf
 
     def _promote_drafts(self, shelf: Shelf, session_id: str) -> bool:
-        while shelf.drafting:
-            self._newest_run(shelf, shelf.drafting.pop())
+        while shelf.waking:
+            self._newest_run(shelf, shelf.waking.pop())
         own = shelf.rooms.get(session_id)
         if own is not None:
             own.sequencer.advance(self._timeline.now_ms)
@@ -299,8 +304,7 @@ class SimulatedSynchronizer:
         if run is not None:
             run.sequencer.advance(self._timeline.now_ms)
             self._touch(run)
-            outdated = shelf.versions.head > run.sequencer.newest_version
-            if not (outdated and run.sequencer.is_empty):
+            if not (run.sequencer.is_outdated and run.sequencer.is_empty):
                 return run
             self._ledger.counters["outdated runs"] += 1
         return self._start(shelf, join)
@@ -308,8 +312,9 @@ class SimulatedSynchronizer:
     def _start(self, shelf: Shelf, join: Join) -> LiveRun | Refused:
         head = shelf.versions.head
         origin = join.persisted if isinstance(join.persisted, int) else head if join.persisted == "latest" else 0
-        if isinstance(join.persisted, int) and not 1 <= origin <= head:
-            return Refused("no_such_version", f"expected persisted to be a version from 1 to {head}, got {origin}")
+        newest = shelf.versions.newest
+        if isinstance(join.persisted, int) and not 1 <= origin <= newest:
+            return Refused("no_such_version", f"expected persisted to be a version from 1 to {newest}, got {origin}")
         self._runs_opened += 1
         name = f"run{self._runs_opened}"
         record = RunRecord(name, join.session_id, join.persistent_id, origin, head, join.tick_rate)
@@ -376,6 +381,7 @@ class SimulatedSynchronizer:
         self.storage.commit(batch)
         for writes in batch:
             self._ledger.written(writes)
+        self._ledger.heads.written(batch, self.storage.head)
 
     def _fail(self, turns: list[tuple[LiveRun, Turn]]) -> None:
         """Nothing of these turns is stored: everybody out, and whoever returns finds what is stored."""

@@ -96,7 +96,9 @@ def test_what_is_written_is_read_and_equal_versions_give_equal_bytes(versions, a
 
 def test_a_file_says_what_it_is_line_by_line():
     lines = written(version(1), version(2, label="thesis"), version(5, parent=3)).decode().splitlines()
-    assert lines[0] == ('{"app_id":"edu.school.demo","format":"msq-versions","format_version":1,"name":"lesson-1"}')
+    assert lines[0] == (
+        '{"app_id":"edu.school.demo","format":"msq-versions","format_version":1,"head":0,"name":"lesson-1"}'
+    )
     kinds = [sorted(json.loads(line))[0] for line in lines]
     assert kinds == ["app_id", "source", "author", "author", "author", "digest"]
     first, _, dropped = (json.loads(line) for line in lines[2:5])

@@ -17,8 +17,6 @@ from msq_jupyter.persistence import patches
 from msq_jupyter.persistence.patches import (
     Packed,
     Packer,
-    StoredPiece,
-    choose_base,
     decode_packed,
     encode_packed,
     pack,
@@ -159,45 +157,54 @@ def test_bytes_that_are_no_packed_content_are_refused(data):
         decode_packed(data)
 
 
-# --- choosing a base ---------------------------------------------------------------------------------------------
+# --- keyframes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("history", "base"),
-    [
-        ([], 0),
-        ([(1, 0, 100)], 1),
-        ([(1, 0, 100), (2, 1, 60), (3, 1, 40)], 1),
-        ([(1, 0, 100), (2, 1, 60), (3, 1, 41)], 0),
-        ([(3, 1, 41), (4, 0, 100), (1, 0, 100), (2, 1, 60)], 4),
-        ([(2, 1, 10)], 0),
-    ],
-)
-def test_the_newest_keyframe_is_the_base_until_its_patches_outgrow_it(history, base):
-    assert choose_base(StoredPiece(*piece) for piece in history) == base
+def edited(text: bytes, number: int) -> bytes:
+    """The text with one place changed, another one for each number."""
+    place = number * 37 % (len(text) - 10)
+    return text[:place] + _noise(10, number) + text[place + 10 :]
 
 
-@given(st.lists(st.integers(0, 400), min_size=1, max_size=40), st.integers(0, 40))
-def test_a_packer_does_what_choose_base_says(edits, forgets_at):
-    packer, history, contents = Packer(), [], {}
-    text = _noise(500)
-    for number, place in enumerate(edits, 1):
-        text = text[:place] + _noise(60, number) + text[place + 60 :]
-        base, packed = packer.pack(text)
-        assert base == choose_base(history)
-        history.append(StoredPiece(number, base, len(packed.data)))
-        contents[number] = text
-        packer.stored(number, base, text, packed)
-        assert unpack(packed, contents.get(base)) == text
-        keyframe = max(piece.number for piece in history if piece.base == 0)
-        if number == forgets_at:
-            packer = Packer()
-            packer.resume(history, keyframe, contents[keyframe])
+def test_a_packer_makes_patches_of_the_keyframe_it_is_told_and_of_nothing_else():
+    packer, text = Packer(), _noise(5_000)
+    assert packer.pack(text, 0)[0] == 0
+    assert packer.pack(edited(text, 1), 1)[0] == 0  # nobody said that the first one is stored
+    packer.use(1, text)
+    base, packed = packer.pack(edited(text, 1), 1)
+    assert base == packer.keyframe == 1
+    assert unpack(packed, text) == edited(text, 1)
+    packer.forget()
+    assert (packer.keyframe, packer.pack(edited(text, 2), 2)[0]) == (0, 0)
 
 
-def test_what_was_never_stored_is_no_base():
+def test_a_keyframe_follows_when_the_patches_have_its_size():
+    packer, text = Packer(), _noise(5_000)
+    keyframes: list[int] = []
+    patches_bytes = 0
+    for number in range(1, 301):
+        text = edited(text, number)
+        base, packed = packer.pack(text, number - 1)
+        if base:
+            patches_bytes += len(packed.data)
+            continue
+        if keyframes:
+            assert 0.5 < patches_bytes / len(packed.data) < 1.5
+        patches_bytes = 0
+        keyframes.append(number)
+        packer.use(number, text)
+    assert 5 < len(keyframes) < 25
+
+
+def test_what_has_little_in_common_with_the_keyframe_is_stored_whole():
     packer = Packer()
-    packer.pack(b"never stored")
-    assert packer.pack(b"content")[0] == 0
-    with pytest.raises(ArgumentError, match="keyframe: expected the number of a version that is no patch, got 2"):
-        packer.resume([StoredPiece(1, 0, 5), StoredPiece(2, 1, 5)], 2, b"")
+    packer.use(1, _noise(5_000))
+    assert packer.pack(_noise(5_000, 2), 1)[0] == 0
+
+
+def test_a_pair_that_would_not_travel_together_is_not_made(monkeypatch):
+    text = _noise(5_000)
+    packer = Packer()
+    packer.use(1, text)
+    monkeypatch.setattr(patches, "PAIR_BYTES_MAX", len(text))
+    assert packer.pack(edited(text, 1), 1)[0] == 0

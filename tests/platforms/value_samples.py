@@ -111,7 +111,7 @@ def value_samples() -> Iterator[tuple[str, str]]:
         check_json(data)
         assert content_value(content_bytes(data)) == data
         yield f"json {name}", f"{bytes_digest(content_bytes(data))} {text_digest(stable_json(data))}"
-    meta = VersionMeta("ada", "", "s", "c", 3, "i", 17, "class A: pass")
+    meta = VersionMeta("ada", "", "s", "c", 3, "i", 17, "source")
     assert decode_meta(encode_meta(meta)) == meta
     yield "version", bytes_digest(encode_meta(meta))
     saved = protocol.Saved(3, 2.5, "save", 1, "ada", 1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import serve
 
-from msq_jupyter import protocol
 from msq_jupyter.errors import (
     ArgumentError,
     ExportDamaged,
@@ -25,11 +25,14 @@ from msq_jupyter.errors import (
     WrongPassword,
 )
 from msq_jupyter.persistence.export import ExportReader
-from msq_jupyter.persistence.records import VersionMeta, encode_meta
+from msq_jupyter.persistence.patches import pack
+from msq_jupyter.persistence.records import VersionMeta
 from msq_jupyter.session import archive as archive_module
 from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.session.versions import sealed_save
 from msq_jupyter.stable import bytes_digest, content_bytes
+from msq_jupyter.synchronizer.schema import version_digest
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
 
@@ -74,6 +77,21 @@ def tamper(tmp_path: Path, sql: str) -> None:
     database.close()
 
 
+def forge(tmp_path: Path, sql: str) -> None:
+    """What a synchronizer could do that does not keep to the rules: change a version, with a digest that is right."""
+    tamper(tmp_path, sql)
+    database = sqlite3.connect(tmp_path / "synchronizer" / "synchronizer.sqlite")
+    rows = database.execute(
+        "SELECT version, persistent_id, number, parent, base, save_id, time_s, source_id, meta, content "
+        "FROM versions JOIN contents USING (version)"
+    ).fetchall()
+    with database:
+        for version, *place, meta, content in rows:
+            digest = version_digest(place, meta, content)
+            database.execute("UPDATE versions SET digest = ? WHERE version = ?", (digest, version))
+    database.close()
+
+
 async def test_a_live_session_s_versions_are_read_and_it_is_unaffected(join, synchronizer):
     ada = await join(persist_interval_ms=0)
     await save_versions(ada, 2)
@@ -91,7 +109,11 @@ async def test_a_live_session_s_versions_are_read_and_it_is_unaffected(join, syn
         await save_versions(ada, 1)
         assert len(await opened.versions()) == 3
     assert len(ada.participants) == len(ada.model.people) == 1
-    assert list(await ada.versions()) == list(versions) + (await ada.versions())[2:]
+    now = await ada.versions()
+    assert (versions.head, now.head) == (2, 3)
+    assert [dataclasses.replace(version, is_head=False) for version in now[:2]] == [
+        dataclasses.replace(version, is_head=False) for version in versions
+    ]
 
 
 async def test_what_cannot_be_opened_is_named(join, synchronizer):
@@ -126,7 +148,7 @@ async def test_persistent_options_belong_to_the_name(join, synchronizer):
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE versions SET content = zeroblob(length(content)) WHERE number = 2",
+        "UPDATE contents SET content = zeroblob(length(content)) WHERE version = 2",
         "UPDATE versions SET digest = x'00' WHERE number = 2",
     ],
 )
@@ -153,9 +175,8 @@ async def test_a_damaged_version_is_reported_by_number_and_its_neighbours_load(j
 
 
 async def test_a_forged_version_is_refused_and_listed_as_damaged(join, synchronizer, tmp_path):
-    """What a synchronizer could do that does not keep to the rules: another parent, with a digest that is right."""
     await save_versions(await join(persist_interval_ms=0), 3)
-    tamper(tmp_path, "UPDATE versions SET parent = 0 WHERE number = 2")
+    forge(tmp_path, "UPDATE versions SET parent = 0 WHERE number = 2")
     async with archive(synchronizer) as opened:
         versions = await opened.versions()
         assert [version.number for version in versions] == [1, 3]
@@ -173,7 +194,8 @@ async def test_5_an_export_is_imported_into_another_name_and_a_session_loads_it(
         report = await target.import_(io.BytesIO(file))
         assert (report.manifest.name, report.numbers, report.stored) == ("room", {1: 1, 2: 2, 3: 3}, 3)
         copies = await target.versions()
-    assert list(copies) == list(await ada.versions())  # time, author, source and all
+        assert [await target.source_of(version) for version in copies] == [ada._sealer.source] * 3
+    assert list(copies) == list(await ada.versions())  # time, author and all
     dev = await join(name="dev", password="dev")
     assert dev.model.count == 3
     dev.publish("counter", "add", 10)
@@ -259,11 +281,8 @@ async def test_content_that_is_not_what_its_description_names_is_refused(synchro
     """What somebody with the password could do, and no correct participant does."""
     async with archive(synchronizer, create=True) as opened:
         meta = VersionMeta("Ada", "", "s", "c", 1, bytes_digest(content_bytes([1])), 3, "")
-        sealed = {
-            "meta": opened._keys.seal_version("meta", "forged", 0, encode_meta(meta)),
-            "content": opened._keys.seal_version("content", "forged", 0, content_bytes([2])),
-        }
-        await opened._store(protocol.Save("forged", 0, **sealed))
+        save = sealed_save(opened._keys, "forged", 0, 0, meta, pack(content_bytes([2])), None)
+        await opened._store(save)
         assert [version.number for version in await opened.versions()] == [1]
         with pytest.raises(SealBroken, match="the content of version 1 is not the one that its description names"):
             await opened.content(1)

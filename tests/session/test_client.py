@@ -261,8 +261,10 @@ def test_8_3_an_event_of_another_run_or_session_does_not_open():
 def test_8_3_snapshots_versions_and_view_data_open_only_in_their_place():
     for seal, open_, place, elsewhere in (
         (KEYS.seal_snapshot, KEYS.open_snapshot, ("run", 5), ("run", 6)),
-        (KEYS.seal_version, KEYS.open_version, ("content", "save", 1), ("content", "save", 2)),
-        (KEYS.seal_version, KEYS.open_version, ("content", "save", 1), ("meta", "save", 1)),
+        (KEYS.seal_version, KEYS.open_version, ("content", "save", 1, 0), ("content", "save", 2, 0)),
+        (KEYS.seal_version, KEYS.open_version, ("content", "save", 1, 0), ("meta", "save", 1, 0)),
+        (KEYS.seal_version, KEYS.open_version, ("content", "save", 2, 1), ("content", "save", 2, 0)),
+        (KEYS.seal_source, KEYS.open_source, ("one",), ("another",)),
         (KEYS.seal_view_data, KEYS.open_view_data, ("ada",), ("ben",)),
     ):
         sealed = seal(*place, b"plain")
@@ -287,7 +289,7 @@ def test_8_1_keys_differ_by_password_and_by_name():
         protocol.Verdict(1, []),
         protocol.Told("ben", 1, b""),
         protocol.Neighbours([], []),
-        protocol.Versions(1, []),
+        protocol.Versions(1, 0, []),
     ],
     ids=lambda m: type(m).__name__,
 )

@@ -231,10 +231,10 @@ async def test_5_8_a_damaged_version_has_a_row_and_its_neighbours_load(join, mon
     ada = await saved_notes(join, "second", "third")
     original = ada._sealer.open_content
 
-    def open_content(stored):
+    def open_content(stored, base):
         if stored.number == 1:
             raise SealBroken("changed")
-        return original(stored)
+        return original(stored, base)
 
     monkeypatch.setattr(ada._sealer, "open_content", open_content)
     first, second = await ada.check()

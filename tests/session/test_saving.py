@@ -127,3 +127,19 @@ def test_5_4_each_refusal_waits_longer_and_leaving_never_waits_long():
     assert saver.begin(pending(1), 0, VIEWS, now_s + RETRY_S, at_once=True) == "save"
     saver.stored(now_s)
     assert saver.error == ""
+
+
+def test_5_4_leaving_while_a_save_is_in_flight_uploads_a_draft_and_the_save_when_its_parent_has_a_number():
+    saver = Saver("ada", INTERVAL_S)
+    assert saver.begin(pending(1), 0, VIEWS, 0.0) == "save"
+    uploads = [saver.begin(pending(2), 0, VIEWS, now_s, at_once=True) for now_s in (0.1, 0.2, 3 * INTERVAL_S)]
+    assert uploads == ["draft", "nothing", "nothing"]  # nothing is lost, and nothing names a parent that is none
+    saver.stored(0.2)
+    assert saver.begin(pending(2), 1, VIEWS, 3 * INTERVAL_S, at_once=True) == "save"
+
+
+@pytest.mark.parametrize("view_id", VIEWS)
+def test_5_6_nobody_uploads_two_saves_at_a_time(view_id: str):
+    saver = Saver(view_id, 0.0)
+    assert saver.begin(pending(1, view_id), 0, VIEWS, 0.0) == "save"
+    assert "save" not in [saver.begin(pending(2), 0, VIEWS, now_s / 10) for now_s in range(200)]

@@ -6,6 +6,7 @@ import random
 from collections import Counter
 
 from msq_jupyter import protocol
+from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS
 from msq_jupyter.testing import Limits, Participant, Room, Simulation
 from tests.simulation.program import DEEDS, EditedProgram, Program
 
@@ -13,9 +14,10 @@ from tests.simulation.program import DEEDS, EditedProgram, Program
 REQUIRED = (
     *("cuts", "crashes", "restarts", "kills", "leaves", "late joins", "interrupts", "long cells", "disk failures"),
     *("resumes", "starts from a snapshot", "starts from init", "snapshots", "resent events", "joins", "exits"),
-    *("events", "saves", "uploads", "versions", "runs", "runs from a version", "code edits", "comparisons"),
-    *("errors in handlers", "questions", "returns", "branches"),
-    *("drafts", "promoted drafts", "drafts promoted at a join", "drafts promoted at the last exit"),
+    *("events", "saves", "uploads", "versions", "patches", "fetched keyframes", "runs", "runs from a version"),
+    *("code edits", "comparisons", "errors in handlers", "questions", "returns"),
+    *("branches", "heads by compare-and-set", "heads that yielded", "heads taken over"),
+    *("drafts", "promoted drafts", "promoted patches", "drafts promoted at a join", "drafts promoted at the last exit"),
     *("deaths with a draft", "deaths of everything"),
 )
 
@@ -33,12 +35,17 @@ class Schedule:
     def play(self) -> None:
         draw = self.draw
         rooms = [self.a_room(Program, draw.randint(1, 4))]
-        if draw.random() < 0.2:
+        if draw.random() < 0.25:
             rooms.append(self.a_room(EditedProgram, draw.randint(1, 2)))  # two code versions live at once
-            self.simulation.counters["branches"] += 1
         self.busy_hours(rooms, draw.randint(8, 20))
         for room in rooms:
             self.check(room)
+        if len(rooms) == 1:
+            # One code makes one line: whatever happens, its newest version is the head.
+            assert not self.simulation.counters["branches"]
+            assert all(version.parent == version.number - 1 for version in rooms[0].versions)
+        else:
+            self.branch_off(rooms)
         if draw.random() < 0.3:
             self.leave_and_return(rooms[0], alone=len(rooms) == 1)
         if draw.random() < 0.5:
@@ -89,6 +96,32 @@ class Schedule:
         assert [version.number for version in room.versions] == list(range(1, len(room.versions) + 1))
         assert all(0 <= version.parent < version.number for version in room.versions)
 
+    def branch_off(self, rooms: list[Room]) -> None:
+        """Both codes save, so one of them is on a branch; when the people of the other have left, it takes the head."""
+        draw = self.draw
+        for _ in range(2):
+            for room in rooms:
+                self.step(room.anybody(), "add")
+                self.step(room.anybody(), "save")
+                room.run(draw.choice((10, 250)))
+        for room in rooms:
+            self.check(room)
+        leaving, staying = draw.sample(rooms, 2)
+        leaving.leave_all()
+        self.simulation.run_calmly(RESTART_GRACE_MS + 1_500)  # some were away when they left
+        if leaving.participants:
+            return  # the weather brought somebody back
+        self.step(staying.anybody(), "add")
+        self.step(staying.anybody(), "save")
+        self.check(staying)
+        head = staying.head
+        assert head is not None
+        assert head == staying.versions[-1]
+        assert head.data["total"] == staying.model.total
+        leaving.join()
+        assert leaving.model.begun_with == head.data
+        self.simulation.counters["heads taken over"] += 1
+
     def leave_and_return(self, room: Room, *, alone: bool) -> None:
         """Nobody is there for a while; whoever returns finds everything as it was, if no other code has saved since."""
         before = room.model
@@ -102,10 +135,11 @@ class Schedule:
         self.simulation.counters["returns"] += 1
 
     def edit(self, room: Room, model: type[Program]) -> None:
-        head = room.versions[-1]
+        head = room.head
+        assert head is not None
         session_id = room.session_id
         room.edit(model)
-        if room.session_id != session_id and room.versions[-1].number == head.number:
+        if room.session_id != session_id and room.head == head:
             assert room.model.begun_with == head.data
             assert room.model.total == head.data["total"]
         self.busy_hours([room], 3)

@@ -42,6 +42,11 @@ class Book(Model):
         self.persist_session({"text": self.text, "count": self.count})
 
 
+class EditedBook(Book):
+    def save(self):
+        self.persist_session({"text": self.text, "count": self.count, "version": 2})
+
+
 def play(seed: int) -> Counter[str]:
     draw = random.Random(f"restores {seed}")
     limits = Limits(snapshot_entries=draw.choice((6, 20, 60)), tail_entries=draw.choice((4, 30, 200)))
@@ -49,7 +54,11 @@ def play(seed: int) -> Counter[str]:
     with explained(simulation):
         interval_ms = draw.choice((0, 300, 2_000))
         room = simulation.room(Book, draw.randint(1, 3), persist_interval_ms=interval_ms, raise_errors=False)
+        rooms = [room]
+        if draw.random() < 0.3:
+            rooms.append(simulation.room(EditedBook, 1, persist_interval_ms=interval_ms, raise_errors=False))
         for _ in range(draw.randint(10, 25)):
+            room = draw.choice(rooms)
             room.publish("book", "write", draw.choice((1, 2, 5, 150_001)))
             person = room.anybody()
             if draw.random() < 0.4 and room.versions and person.has_replica:
@@ -61,12 +70,14 @@ def play(seed: int) -> Counter[str]:
             elif draw.random() < 0.1:
                 room.join()
             room.run(draw.choice((0, 10, 60, 250)))
-        room.assert_converged()
+        for room in rooms:
+            room.assert_converged()
         contents = [version.data for version in room.versions]
         assert all(0 <= version.parent < version.number for version in room.versions)
         for data in contents:  # none is a mixture of two
             number = str(data["count"])
             assert data["text"] == number * (len(data["text"]) // len(number))
+        assert room.head is not None
     return simulation.counters
 
 
@@ -77,5 +88,6 @@ def test_5_10_replicas_stay_equal_whoever_restores_what(first: int, request: pyt
     for seed in range(first, first + 20):
         happened += play(seed)
     required = ("restores", "kills", "starts from a snapshot", "comparisons", "errors in handlers", "versions", "cuts")
+    required = (*required, "branches", "heads taken")  # restored in a branch
     missing = [what for what in required if not happened[what]]
     assert not missing, f"a vacuous run: no {missing} in {dict(happened)}"

@@ -13,9 +13,10 @@ from msq_jupyter import protocol
 from msq_jupyter.protocol import Leave, ListVersions, Membership, Save, Saved, SaveFailed, StoredVersion, Versions
 from msq_jupyter.synchronizer.drafts import Drafts
 from msq_jupyter.synchronizer.records import Draft
+from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS
 from msq_jupyter.synchronizer.server import Synchronizer
-from msq_jupyter.synchronizer.storage import SCHEMA_STEPS, Storage, Writes
+from msq_jupyter.synchronizer.storage import Storage, Writes
 from tests.synchronizer.conftest import Participant
 from tests.synchronizer.test_audits import Room
 from tests.synchronizer.test_sequencer import TIME_S, Play, play  # noqa: F401  # a fixture
@@ -51,8 +52,8 @@ def test_5_4_the_newest_draft_is_held_until_as_late_a_save_is_stored(
     held: int, comes: Save, acts: bool, then_held: int
 ) -> None:
     others = ["run-2.9", "first", "run-1.\u0663"]
-    drafts = Drafts("run-1", Draft("ada", TIME_S, a_draft(held)) if held else None, others)
-    came = Draft("bob", TIME_S, comes)
+    drafts = Drafts("run-1", Draft("ada", TIME_S, a_draft(held), 0) if held else None, others)
+    came = Draft("bob", TIME_S, comes, 0)
     assert (drafts.offer(came) if comes.draft else drafts.stored(comes.save_id)) == acts
     assert (drafts.held.save.save_id if drafts.held else "run-1.0") == f"run-1.{then_held}"
     assert (drafts.held == came) == (acts and comes.draft)
@@ -60,8 +61,8 @@ def test_5_4_the_newest_draft_is_held_until_as_late_a_save_is_stored(
 
 def test_a_draft_that_a_version_has_overtaken_is_not_held_even_after_a_restart() -> None:
     drafts = Drafts("run-1", None, ["run-1.12", "run-1.4"])
-    assert not drafts.offer(Draft("ada", TIME_S, a_draft(12)))
-    assert drafts.offer(Draft("ada", TIME_S, a_draft(13)))
+    assert not drafts.offer(Draft("ada", TIME_S, a_draft(12), 0))
+    assert drafts.offer(Draft("ada", TIME_S, a_draft(13), 0))
 
 
 def test_5_5_a_save_that_comes_after_a_later_one_of_its_run_is_not_the_newest_version(play: Play) -> None:
@@ -101,7 +102,7 @@ def test_5_4_a_draft_is_kept_and_is_no_version_while_somebody_is_there(play: Pla
     play.turn()
     play.say(ada, a_draft(1))
     turn = play.turn()
-    assert turn.writes.draft == Draft("ada", TIME_S, a_draft(1))
+    assert turn.writes.draft == Draft("ada", TIME_S, a_draft(1), 0)
     assert (turn.writes.entries, turn.writes.versions, turn.replies) == ([], [], [])
     play.sequencer.disconnect(ada, play.now_ms)
     play.pass_time(1_000)
@@ -223,7 +224,7 @@ def test_5_5_the_draft_of_who_differs_is_dropped_and_refused(play: Play) -> None
 
 
 def test_a_draft_comes_back_is_replaced_and_removed(tmp_path: Path) -> None:
-    drafts = [Draft("ada", 5.5, a_draft(1)), Draft("bob", 6.5, a_draft(2)), None]
+    drafts = [Draft("ada", 5.5, a_draft(1), 0), Draft("bob", 6.5, a_draft(2), 3), None]
     for draft in drafts:
         storage = Storage(tmp_path)
         storage.commit([opening()] if draft is drafts[0] else [])
@@ -236,12 +237,12 @@ def test_a_draft_comes_back_is_replaced_and_removed(tmp_path: Path) -> None:
         assert run is not None
         assert index is not None
         assert run.draft == draft
-        assert index.drafting == (["session"] if draft else [])
+        assert index.waking == (["session"] if draft else [])
 
 
 def test_a_damaged_draft_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     storage = Storage(tmp_path)
-    storage.commit([opening(), Writes("run-1", 1, draft=Draft("ada", 5.5, a_draft(1)))])
+    storage.commit([opening(), Writes("run-1", 1, draft=Draft("ada", 5.5, a_draft(1), 0))])
     storage.close()
     file = tmp_path / "synchronizer.sqlite"
     assert file.read_bytes().count(b"content 1") == 1
@@ -267,14 +268,14 @@ def test_a_data_directory_from_before_drafts_keeps_everything_and_takes_drafts(t
     run = storage.load_run("persistent", "session")
     assert run is not None
     assert (run.record, run.time_ms, run.last_seq, run.draft) == (RECORD, 7.0, 1, None)
-    assert [version.save_id for version in storage.list_versions("persistent")] == ["run-1.1"]
-    storage.commit([Writes("run-1", 2, draft=Draft("ada", 5.5, a_draft(2, parent=1)))])
+    assert [version.save_id for version in storage.list_versions("persistent")[0]] == ["run-1.1"]
+    storage.commit([Writes("run-1", 2, draft=Draft("ada", 5.5, a_draft(2, parent=1), 1))])
     storage.close()
     storage = Storage(tmp_path)
     run = storage.load_run("persistent", "session")
     storage.close()
     assert run is not None
-    assert run.draft == Draft("ada", 5.5, a_draft(2, parent=1))
+    assert run.draft == Draft("ada", 5.5, a_draft(2, parent=1), 1)
 
 
 # --- edited code joins -------------------------------------------------------------------------------------------

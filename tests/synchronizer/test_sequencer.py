@@ -13,7 +13,7 @@ from msq_jupyter.protocol import Audit, Event, Join, Leave, Membership, Report, 
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.audits import AUDIT_WAIT_MS
 from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
-from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, Turn, VersionIndex
 
 TIME_S = 1_764_000_000.5
@@ -41,6 +41,7 @@ class Disk:
     snapshot_seq: int = 0
     saves: list[int] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)
+    head: int = 0
     draft: Draft | None = None
 
     def write(self, writes: Writes) -> None:
@@ -51,6 +52,7 @@ class Disk:
         self.snapshot_seq = writes.snapshot.seq if writes.snapshot else self.snapshot_seq
         self.saves += writes.saves
         self.numbers.update((save.save_id, number) for number, _, save in writes.versions)
+        self.head = max(self.head, writes.head)
         self.draft = self.draft if writes.draft is msgspec.UNSET else writes.draft
 
     def stored(self) -> StoredRun:
@@ -109,7 +111,8 @@ class Play:
     def crash(self, after_ms: float = 0.0) -> None:
         """Lose what was not written, and restore the rest."""
         self.now_ms += after_ms
-        self.sequencer = Sequencer(self.disk.stored(), VersionIndex(self.disk.numbers), self.now_ms, self.now_ms)
+        index = StoredIndex(b"", self.disk.numbers, self.disk.head, RECORD.run if self.disk.head else "")
+        self.sequencer = Sequencer(self.disk.stored(), VersionIndex(index), self.now_ms, self.now_ms)
 
 
 @pytest.fixture
@@ -478,7 +481,7 @@ def test_a_repeated_save_writes_nothing_even_after_a_restart(play: Play) -> None
 
 def test_a_version_saved_in_another_run_gets_its_saved_but_is_not_stored_twice() -> None:
     play = Play()
-    play.sequencer = Sequencer.new(RECORD, b"check", VersionIndex({"first": 1}), play.now_ms)
+    play.sequencer = Sequencer.new(RECORD, b"check", VersionIndex(StoredIndex(b"", {"first": 1})), play.now_ms)
     ada = play.join("ada")
     play.say(ada, a_save("first"))
     turn = play.turn()

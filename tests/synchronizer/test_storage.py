@@ -15,6 +15,7 @@ import pytest
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Save, Snapshot
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, ViewRecord, Writes
+from msq_jupyter.synchronizer.schema import SCHEMA_VERSION
 from msq_jupyter.synchronizer.storage import Storage
 
 RECORD = RunRecord("run-1", "session", "persistent", origin=0, head=0, tick_rate=20.0)
@@ -61,7 +62,7 @@ def test_what_was_never_there_is_none(storage: Storage) -> None:
     storage.commit([opening()])
     assert storage.read_snapshot("run-1") is None
     assert storage.read_version("persistent", 1) is None
-    assert storage.list_versions("persistent") == []
+    assert storage.list_versions("persistent")[0] == []
 
 
 def test_the_newest_run_of_a_session_is_loaded(storage: Storage) -> None:
@@ -105,13 +106,14 @@ def test_the_two_newest_snapshots_are_kept(storage: Storage, directory: Path) ->
 
 def test_5_6_versions_are_listed_without_content_and_read_whole(storage: Storage) -> None:
     storage.commit([opening(), Writes("run-1", 1, versions=[a_save(1), a_save(2)])])
-    first, second = storage.list_versions("persistent")
+    first, second = storage.list_versions("persistent")[0]
     assert (first.number, second.number, second.parent, second.save_id) == (1, 2, 1, "save-2")
     assert (second.meta, second.content, second.size_bytes) == (b"meta 2", b"", 9)
     whole = storage.read_version("persistent", 2)
     assert whole is not None
     assert (whole.content, whole.size_bytes, whole.time_s) == (b"content 2", 9, second.time_s)
-    assert storage.load_index("persistent") == StoredIndex(b"check", {"save-1": 1, "save-2": 2})
+    index = StoredIndex(b"check", {"save-1": 1, "save-2": 2}, keyframes={1: 9, 2: 9})
+    assert storage.load_index("persistent") == index
 
 
 @pytest.mark.parametrize("part", [b"meta 2", b"content 2"])
@@ -158,7 +160,8 @@ def test_the_file_of_a_newer_program_is_refused(storage: Storage, directory: Pat
     other = sqlite3.connect(directory / "synchronizer.sqlite")
     other.execute("PRAGMA user_version = 99")
     other.close()
-    with pytest.raises(StorageUnreadable, match="with schema 2 or older, got 99: a newer msq_jupyter wrote it"):
+    expected = f"with schema {SCHEMA_VERSION} or older, got 99: a newer msq_jupyter wrote it"
+    with pytest.raises(StorageUnreadable, match=expected):
         Storage(directory)
 
 

@@ -1,0 +1,81 @@
+"""Telling people that what is saved here is not what new sessions start from, and what they can do about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from msq_jupyter.errors import MsqError
+from msq_jupyter.persistence.harmless import shortened
+from msq_jupyter.persistence.records import Version, VersionList
+from msq_jupyter.runtime.saves import LastSave
+
+
+class BranchNotice:
+    """Says it once each time that the versions of a session leave the head behind.
+
+    Args:
+        code_hash: our code.
+        versions: asks for all versions.
+        tell: gets the notice, one line.
+    """
+
+    def __init__(
+        self, code_hash: str, versions: Callable[[], Awaitable[VersionList]], tell: Callable[[str], None]
+    ) -> None:
+        self._code_hash = code_hash
+        self._versions = versions
+        self._tell = tell
+        self._on_branch = False
+        self._number = 0
+        # Kept here, because asyncio itself does not keep a task alive.
+        self._asking: asyncio.Task[None] | None = None
+
+    def look(self, last: LastSave | None) -> None:
+        """The replica has moved; `last` is the newest version of its line. On the main loop."""
+        on_branch = last is not None and not last.is_head
+        if on_branch and not self._on_branch:
+            self._asking = asyncio.get_running_loop().create_task(self._ask())
+        self._on_branch = on_branch
+        self._number = last.number if last else 0
+
+    async def _ask(self) -> None:
+        try:
+            versions = await self._versions()
+        except MsqError:
+            return  # the status says it, too
+        if self._on_branch:
+            self._tell(notice_of(versions, self._number, self._code_hash))
+
+
+def notice_of(versions: VersionList, number: int, code_hash: str) -> str:
+    """What people should know whose newest version is the tip of a branch.
+
+    Args:
+        versions: all of them.
+        number: of that tip.
+        code_hash: the code of their session.
+    """
+    known = {version.number: version for version in versions}
+    head = known.get(versions.head)
+    who = "somebody"
+    if head is not None:
+        author = shortened(head.author) or "somebody"
+        who = f"{author}'s code" if head.code_hash != code_hash else author
+    fork = _fork(known, number, versions.head)
+    since = f" since v{fork}" if fork else ""
+    return (
+        f"{who} has moved the head{since}, to v{versions.head}: what is saved here is kept as a branch, now at "
+        f"v{number}. await session.restore({number}) makes it the head, await session.restore({versions.head}) brings "
+        "the other one here"
+    )
+
+
+def _fork(known: dict[int, Version], a: int, b: int) -> int:
+    """The newest version that both grew from, 0 for none."""
+    while a != b and (a or b):
+        if a > b:
+            a = known[a].parent if a in known else 0
+        else:
+            b = known[b].parent if b in known else 0
+    return a

@@ -1,0 +1,242 @@
+"""Two code versions live at once: two branches, both kept, both shown, and a way from one to the other."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime
+import io
+import logging
+from typing import Any
+
+import pytest
+
+from msq_jupyter.persistence.records import Version, VersionList
+from msq_jupyter.runtime.saves import LastSave
+from msq_jupyter.session.archive import Archive
+from msq_jupyter.session.branches import BranchNotice, notice_of
+from msq_jupyter.session.session import SessionCore
+from tests.conftest import SynchronizerThread
+from tests.session.models import Counter, EditedCounter
+from tests.session.test_session import join, until  # noqa: F401  # a fixture
+
+NOW = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
+
+
+def version(number: int, parent: int, author: str = "Ada", code_hash: str = "new") -> Version:
+    return Version(number, parent, NOW, author, "", "session", code_hash, 1, 17, 20, "source id")
+
+
+def some(*versions: Version, head: int) -> VersionList:
+    return VersionList([dataclasses.replace(v, is_head=v.number == head) for v in versions], head=head)
+
+
+async def add(session: SessionCore, amount: int) -> None:
+    session.publish("counter", "add", amount)
+    await session.saved()
+
+
+# --- in words ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("head", "begins"),
+    [
+        (version(5, 3), "Ada's code has moved the head since v3, to v5: what is saved here is kept as a branch, "),
+        (version(5, 3, code_hash="old"), "Ada has moved the head since v3, to v5: "),
+        (version(5, 3, author=""), "somebody's code has moved the head since v3, to v5: "),
+        (version(5, 0), "Ada's code has moved the head, to v5: "),
+        (version(5, 9), "Ada's code has moved the head, to v5: "),  # whose parent is not there any more
+    ],
+)
+def test_5_6_a_notice_says_who_moved_the_head_since_when_and_what_to_do(head: Version, begins: str):
+    versions = some(version(1, 0), version(3, 1), version(4, 3, code_hash="old"), head, head=5)
+    notice = notice_of(versions, 4, "old")
+    assert notice.startswith(begins)
+    assert notice.endswith(
+        "now at v4. await session.restore(4) makes it the head, await session.restore(5) brings the other one here"
+    )
+
+
+def test_5_6_the_table_marks_the_head_and_tells_branches_from_the_main_line():
+    versions = some(version(1, 0), version(2, 1), version(3, 1), version(4, 3), version(5, 2), version(6, 0), head=5)
+    assert versions.lines() == {
+        1: "",
+        2: "",
+        3: "from v1",
+        4: "branch",
+        5: "head, from v2",
+        6: "branch, from nothing",
+    }
+    rows = repr(versions).splitlines()
+    assert rows[0].split()[:3] == ["version", "line", "saved"]
+    assert rows[2].startswith("v5       head, from v2         2026-11-24 ")
+    assert '<td style="text-align:left">head, from v2</td>' in versions._repr_html_()
+
+
+async def test_the_notice_is_told_once_for_each_time_the_head_is_left_behind():
+    told: list[str] = []
+    versions = some(version(1, 0), version(2, 1), version(3, 1, code_hash="old"), head=2)
+
+    async def ask() -> VersionList:
+        return versions
+
+    notice = BranchNotice("old", ask, told.append)
+    states = (None, True, False, False, True, False)
+    for number, is_head in enumerate(states, 1):
+        notice.look(None if is_head is None else LastSave(number, "Ada", 1.5, is_head))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [text[:10] for text in told] == ["Ada's code"] * 2
+
+
+# --- live --------------------------------------------------------------------------------------------------------
+
+
+async def test_5_6_a_colleague_who_stays_in_the_old_session_is_on_a_branch_and_told_so(
+    join: Any, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.WARNING, "msq_jupyter"):
+        ben = await join(Counter, persist_interval_ms=0, view_data={"name": "Ben"})
+        await add(ben, 1)
+        ada = await join(EditedCounter, persist_interval_ms=0, view_data={"name": "Ada"})
+        await add(ada, 10)
+        assert (ada.status.on_branch, ben.status.on_branch) == (False, False)
+        await add(ben, 100)
+        assert (ada.status.on_branch, ben.status.on_branch) == (False, True)
+        await until(lambda: "Ada's code has moved the head since v1, to v2" in ben.notice)
+        await add(ben, 1_000)
+        versions = await ada.versions()
+        assert [(v.number, v.parent, v.is_head) for v in versions] == [
+            (1, 0, False),
+            (2, 1, True),
+            (3, 1, False),
+            (4, 3, False),
+        ]
+        assert versions.head == 2
+        assert len([record for record in caplog.records if "kept as a branch" in record.message]) == 1
+        # Looking works on both lines.
+        assert "count: 11 → 1101" in str(await ada.diff(2, 4))
+        report = await ada.check()
+        assert [checked.number for checked in report] == [1, 2, 3, 4]
+
+
+async def test_5_10_a_branch_that_is_restored_takes_the_head_and_new_sessions_start_from_it(join: Any):
+    ben = await join(Counter, persist_interval_ms=0)
+    await add(ben, 1)
+    ada = await join(EditedCounter, persist_interval_ms=0)
+    await add(ada, 10)
+    await add(ben, 100)
+    await ben.restore(3)
+    assert not ben.status.on_branch
+    versions = await ben.versions()
+    head = versions[-1]
+    assert (head.is_head, head.parent, head.label) == (True, versions[-2].number, "restored from version 3")
+    third = await join(EditedCounter, options={"room": 3})
+    assert third.model.count == 101
+    # Now it is the others who are on one.
+    await add(ada, 5)
+    assert ada.status.on_branch
+    assert (await ada.versions()).head == head.number
+
+
+async def test_5_7_edited_back_with_nobody_left_starts_from_what_the_edited_code_saved(join: Any):
+    ada = await join(Counter, persist_interval_ms=0)
+    await add(ada, 1)
+    await ada.leave()
+    edited = await join(EditedCounter, persist_interval_ms=0)
+    await add(edited, 10)
+    await edited.leave()
+    back = await join(Counter, persist_interval_ms=0)
+    assert back.model.count == 11
+    await add(back, 1)
+    assert [(v.number, v.parent) for v in await back.versions()] == [(1, 0), (2, 1), (3, 2)]
+    assert not back.status.on_branch
+
+
+async def test_5_6_when_the_edited_code_s_sessions_ended_the_old_ones_take_the_head_back(join: Any):
+    ben = await join(Counter, persist_interval_ms=0)
+    await add(ben, 1)
+    ada = await join(EditedCounter, persist_interval_ms=0, rejoin_limit_ms=0)
+    await add(ada, 10)
+    await add(ben, 100)
+    assert ben.status.on_branch
+    await ada.leave()
+    await add(ben, 1_000)
+    assert not ben.status.on_branch
+    versions = await ben.versions()
+    assert [(v.number, v.parent, v.is_head) for v in versions][2:] == [(3, 1, False), (4, 3, True)]
+    assert versions.lines()[2] == "branch"
+
+
+async def test_5_6_two_participants_of_one_session_save_one_line(join: Any):
+    people = [await join(Counter, persist_interval_ms=0) for _ in range(3)]
+    for turn in range(5):
+        for person in people:
+            person.publish("counter", "add", turn)
+    await asyncio.gather(*(person.saved() for person in people))
+    versions = await people[0].versions()
+    assert [v.parent for v in versions] == [v.number - 1 for v in versions]
+    assert versions.head == versions[-1].number
+    assert not any(person.status.on_branch for person in people)
+
+
+async def test_5_4_leaving_with_two_saves_waiting_stores_both_in_order(join: Any):
+    ada = await join(Counter, persist_interval_ms=600_000)
+    for amount in (1, 10, 100):
+        ada.publish("counter", "add", amount)
+        await ada.synced()
+    await ada.leave()
+    again = await join(EditedCounter)
+    assert again.model.count == 111
+    versions = await again.versions()
+    assert [(v.number, v.parent) for v in versions] == [(n, n - 1) for n in range(1, len(versions) + 1)]
+    assert versions.head == len(versions)
+
+
+# --- imported ----------------------------------------------------------------------------------------------------
+
+
+async def imported_into(synchronizer: SynchronizerThread, name: str, file: bytes) -> None:
+    where = {"app_id": "test", "password": "pw", "synchronizer": synchronizer.url}
+    async with Archive.open(name=name, create=True, **where) as archive:
+        await archive.import_(io.BytesIO(file))
+
+
+async def exported(synchronizer: SynchronizerThread, name: str) -> bytes:
+    stream = io.BytesIO()
+    async with Archive.open(app_id="test", name=name, password="pw", synchronizer=synchronizer.url) as archive:
+        await archive.export(stream)
+    return stream.getvalue()
+
+
+async def test_5_6_an_export_takes_its_branches_and_its_head_elsewhere(join: Any, synchronizer: SynchronizerThread):
+    ben = await join(Counter, persist_interval_ms=0)
+    await add(ben, 1)
+    ada = await join(EditedCounter, persist_interval_ms=0)
+    await add(ada, 10)
+    await add(ben, 100)
+    await imported_into(synchronizer, "elsewhere", await exported(synchronizer, "room"))
+    there = await join(Counter, name="elsewhere")
+    assert there.model.count == 11  # the head, and not the newest version
+    versions = await there.versions()
+    assert [(v.number, v.parent, v.is_head) for v in versions] == [(1, 0, False), (2, 1, True), (3, 1, False)]
+
+
+async def test_5_6_what_is_imported_takes_the_head_and_a_live_session_takes_it_back(
+    join: Any, synchronizer: SynchronizerThread
+):
+    source = await join(Counter, name="source", persist_interval_ms=0)
+    await add(source, 5)
+    live = await join(Counter, persist_interval_ms=0)
+    await add(live, 1)
+    file = await exported(synchronizer, "source")
+    await asyncio.gather(*(imported_into(synchronizer, "room", file) for _ in range(2)))  # two at once store it once
+    assert [(v.number, v.parent, v.is_head) for v in await live.versions()] == [(1, 0, False), (2, 0, True)]
+    third = await join(EditedCounter)
+    assert third.model.count == 5
+    await add(live, 1)
+    assert not live.status.on_branch
+    versions = await live.versions()
+    assert [(v.number, v.parent, v.is_head) for v in versions] == [(1, 0, False), (2, 0, False), (3, 1, True)]
+    assert versions.lines()[2] == "branch, from nothing"
