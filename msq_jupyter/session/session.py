@@ -290,7 +290,7 @@ class SessionCore(History):
 
     @property
     def log(self) -> SessionLog:
-        """What happened here, oldest first, the newest 500 lines; what `debug="session"` prints, and a little more."""
+        """What happened here, oldest first, the newest 500 lines; `debug="session"` prints most of them."""
         return self._story.lines
 
     @property

@@ -8,8 +8,10 @@ was patched from.
 from __future__ import annotations
 
 import datetime
+import functools
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Concatenate, ParamSpec, TypeVar
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentDamaged, ProtocolError, SealBroken, VersionMissing
@@ -21,6 +23,23 @@ from msq_jupyter.stable import bytes_digest
 
 #: How long a save waits for the content that it can be a patch of.
 KEYFRAME_WAIT_S = 1.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _one_at_a_time(
+    method: Callable[Concatenate[VersionSealer, P], T],
+) -> Callable[Concatenate[VersionSealer, P], T]:
+    """Let only one such method of a sealer run: drafts are sealed on the socket thread, saves on the main loop."""
+
+    @functools.wraps(method)
+    def alone(sealer: VersionSealer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with sealer._turn:
+            return method(sealer, *args, **kwargs)
+
+    return alone
+
 
 # --- up ----------------------------------------------------------------------------------------------------------
 
@@ -38,8 +57,6 @@ class VersionSealer:
         code_hash: the code that saves them.
         source: that code, for people.
         author: our own name, for saves that no participant's event caused.
-
-    Drafts are sealed on the socket thread, saves on the main loop, so one at a time.
 
     Attributes:
         source: as given.
@@ -60,28 +77,29 @@ class VersionSealer:
         self._has_stored_source = False
         self._wait_until_s: float | None = None
 
+    @_one_at_a_time
     def seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
         """What to upload for pending content that grew from version `parent`, 0 for none."""
-        with self._turn:
-            base, packed = self._packer.pack(pending.content, parent)
-            if base == 0:
-                self._whole = (pending.save_id, pending.content)
-            if not self._has_stored_source:
-                self._source_sent_with = pending.save_id
-            meta = VersionMeta(
-                author=pending.author or self._author,
-                label=pending.label,
-                session_id=self._session_id,
-                code_hash=self._code_hash,
-                schema_version=schema_version_in(pending.content),
-                content_id=packed.content_id,
-                content_bytes=packed.content_bytes,
-                source_id=self._source_id,
-            )
-            source = None if self._has_stored_source else self.source
-            kind = {"draft": draft, "takes_head": pending.takes_head}
-            return sealed_save(self._keys, pending.save_id, parent, base, meta, packed, source, **kind)
+        base, packed = self._packer.pack(pending.content, parent)
+        if base == 0:
+            self._whole = (pending.save_id, pending.content)
+        if not self._has_stored_source:
+            self._source_sent_with = pending.save_id
+        meta = VersionMeta(
+            author=pending.author or self._author,
+            label=pending.label,
+            session_id=self._session_id,
+            code_hash=self._code_hash,
+            schema_version=schema_version_in(pending.content),
+            content_id=packed.content_id,
+            content_bytes=packed.content_bytes,
+            source_id=self._source_id,
+        )
+        source = None if self._has_stored_source else self.source
+        kind = {"draft": draft, "takes_head": pending.takes_head}
+        return sealed_save(self._keys, pending.save_id, parent, base, meta, packed, source, **kind)
 
+    @_one_at_a_time
     def stored(self, entry: protocol.Saved, content: bytes | None, *, is_ours: bool) -> None:
         """A version of this run is stored.
 
@@ -90,42 +108,41 @@ class VersionSealer:
             content: the version's, None when our replica does not have it.
             is_ours: whether it is our upload.
         """
-        with self._turn:
-            if is_ours and entry.save_id == self._source_sent_with:
-                self._has_stored_source = True
-            if not entry.is_whole:
-                return
-            if is_ours and content is None and self._whole and self._whole[0] == entry.save_id:
-                content = self._whole[1]
-            if content is None:
-                self._forget_keyframe()
-            else:
-                self._packer.use(entry.number, content)
+        if is_ours and entry.save_id == self._source_sent_with:
+            self._has_stored_source = True
+        if not entry.is_whole:
+            return
+        if is_ours and content is None and self._whole and self._whole[0] == entry.save_id:
+            content = self._whole[1]
+        if content is None:
+            self._forget_keyframe()
+        else:
+            self._packer.use(entry.number, content)
 
+    @_one_at_a_time
     def refused(self, missing: str) -> bool:
         """A save was not stored; whether it is worth to send it again at once, as a whole or with its source.
 
         Args:
             missing: see `SaveFailed`.
         """
-        with self._turn:
-            mended = False
-            if missing == "base":
-                mended = self._packer.keyframe != 0
-                self._packer.forget()
-                self.wait_no_longer()
-            elif missing == "source":
-                mended, self._has_stored_source = self._has_stored_source, False
-            return mended
+        mended = False
+        if missing == "base":
+            mended = self._packer.keyframe != 0
+            self._packer.forget()
+            self.wait_no_longer()
+        elif missing == "source":
+            mended, self._has_stored_source = self._has_stored_source, False
+        return mended
 
+    @_one_at_a_time
     def welcomed(self, welcome: protocol.Welcome) -> None:
         """We are in; a run that begins with a version goes on with patches of it."""
-        with self._turn:
-            if welcome.resumed:
-                return
-            self._forget_keyframe()
-            if welcome.snapshot is None and welcome.origin is not None:
-                self._use(welcome.origin_base or welcome.origin)
+        if welcome.resumed:
+            return
+        self._forget_keyframe()
+        if welcome.snapshot is None and welcome.origin is not None:
+            self._use(welcome.origin_base or welcome.origin)
 
     def is_ready(self, parent: int, now_s: float, fetch: Callable[[int], None]) -> bool:
         """Whether to seal now; else soon, when it is known what to make a patch of.
@@ -142,12 +159,12 @@ class VersionSealer:
             fetch(parent)
         return now_s >= self._wait_until_s
 
+    @_one_at_a_time
     def fetched(self, answer: protocol.VersionContent) -> None:
         """A version came that `is_ready` had fetched; with one that cannot be opened we do without."""
-        with self._turn:
-            if self._packer.keyframe == 0 and answer.version is not None:
-                self._use(answer.base or answer.version)
-            self.wait_no_longer()
+        if self._packer.keyframe == 0 and answer.version is not None:
+            self._use(answer.base or answer.version)
+        self.wait_no_longer()
 
     def wait_no_longer(self) -> None:
         """There is no time: without a keyframe, save whole."""
@@ -246,8 +263,6 @@ def open_content(keys: Keys, stored: protocol.StoredVersion, base: protocol.Stor
     """
     meta = open_meta(keys, stored)
     plain = keys.open_version("content", stored.save_id, stored.parent, stored.base, stored.content)
-    if stored.base == 0 and bytes_digest(plain) == meta.content_id:
-        return plain  # from before contents were packed
     what = f"the content of version {stored.number}"
     base_content = None
     if stored.base:
@@ -261,6 +276,8 @@ def open_content(keys: Keys, stored: protocol.StoredVersion, base: protocol.Stor
         packed = decode_packed(plain)
         content = unpack(packed, base_content)
     except ContentDamaged as error:
+        if stored.base == 0 and bytes_digest(plain) == meta.content_id:
+            return plain  # from before contents were packed: JSON, which is never taken for something packed
         raise SealBroken(f"{what} is not what was saved: {error}") from error
     if packed.content_id != meta.content_id:
         raise SealBroken(f"{what} is not the one that its description names: refused")

@@ -150,8 +150,11 @@ def test_8_3_each_byte_of_a_version_and_of_its_base_is_guarded():
 def test_8_3_a_version_is_bound_to_its_place(change):
     stored, _ = three_versions()
     base, second, version = stored.versions
+    changed = msgspec.structs.replace(version, **change)
     with pytest.raises(SealBroken):
-        open_content(KEYS, msgspec.structs.replace(version, **change), second if change == {"base": 2} else base)
+        open_meta(KEYS, changed)
+    with pytest.raises(SealBroken):
+        open_content(KEYS, changed, second if change == {"base": 2} else base)
 
 
 def test_8_3_a_base_that_a_hostile_synchronizer_swaps_is_refused():
@@ -228,6 +231,21 @@ def test_who_does_not_know_the_keyframe_waits_for_it_and_not_for_ever():
     assert contents
 
 
+def test_a_run_that_begins_with_a_version_makes_patches_of_it_at_once():
+    stored, _ = three_versions()
+    for number in (3, 1):
+        answer = stored.fetch(number)
+        begun = protocol.Welcome("r", False, answer.version, None, 0, 0, 0.0, 0, number, origin_base=answer.base)
+        sealer = a_sealer()
+        sealer.welcomed(begun)
+        assert sealer.is_ready(number, 0.0, pytest.fail)
+        assert sealer.seal(Document(60).edit(), number).base == 1
+        sealer.welcomed(msgspec.structs.replace(begun, resumed=True, origin=None, origin_base=None))
+        assert sealer.seal(Document(60).edit(), number).base == 1
+        sealer.welcomed(msgspec.structs.replace(begun, origin=None, origin_base=None))  # another world
+        assert sealer.seal(Document(60).edit(), number).base == 0
+
+
 def test_a_keyframe_that_others_stored_and_that_is_not_known_here_is_fetched():
     stored, document = Stored(), Document()
     ada, ben = a_sealer(), a_sealer()
@@ -279,7 +297,7 @@ async def test_a_list_whose_numbers_do_not_rise_is_refused():
     stored, _ = three_versions()
 
     async def list_after(after: int) -> protocol.Versions:
-        return protocol.Versions(1, stored.versions, more=True)
+        return protocol.Versions(1, 3, stored.versions, more=True)
 
     with pytest.raises(ProtocolError, match="expected a version above 3 in the list, got 1"):
         _ = [portion async for portion in portions(list_after)]
