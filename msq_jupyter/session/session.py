@@ -53,7 +53,7 @@ from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.stepping import Stepper
-from msq_jupyter.session.story import SessionLog, Story, migrated_text, show_log
+from msq_jupyter.session.story import Story, migrated_text, show_log
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
 
@@ -287,11 +287,6 @@ class SessionCore(History):
         # While a cell keeps us from following, the client knows better.
         link_state = self._client.state if waiting_ms and self.error is None else self.link_state
         return self._uploads.status(link_state, waiting_ms, self._replica_or_none)
-
-    @property
-    def log(self) -> SessionLog:
-        """What happened here, oldest first, the newest 500 lines; `debug="session"` prints most of them."""
-        return self._story.lines
 
     @property
     def executed_counter(self) -> int:

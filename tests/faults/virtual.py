@@ -200,6 +200,8 @@ class Play:
         begun_with, versions = heir.model.begun_with, heir.versions
         assert is_whole(begun_with)
         assert any(begun_with == version.data for version in versions)
+        assert heir.head is not None
+        assert begun_with == heir.head.data
         if all(version.parent == version.number - 1 for version in versions):
             # One line, in which nothing was taken back.
             newest = max(version.data["count"] for version in versions)
