@@ -26,7 +26,7 @@ def save_of(number: int, draft: bool = False) -> Save:
 
 def turn_of(number: int) -> Writes:
     """One turn: an entry, the version it says is stored, and a draft of the next one; all of it, or nothing."""
-    draft = Draft("ada", 1_000.0, save_of(number + 1, draft=True))
+    draft = Draft("ada", 1_000.0, save_of(number + 1, draft=True), head=number)
     return Writes("run", number, entries=[b"entry %d" % number], versions=[(number, 1.0, save_of(number))], draft=draft)
 
 
