@@ -39,6 +39,25 @@ class RootReplaced:
 
 
 @dataclass(frozen=True)
+class SaveCollected:
+    """The root saved because `view_id` asked for it, which calls it `request_id`.
+
+    Attributes:
+        content_id: of what the root collected, "" when it failed.
+        save_id: of what waits to be stored, "" when it is stored already.
+        number: of the version that holds the content already, or 0.
+        error: why it failed, or None.
+    """
+
+    view_id: str
+    request_id: str
+    content_id: str = ""
+    save_id: str = ""
+    number: int = 0
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
 class SaveStored:
     """A version is stored and acknowledged.
 
@@ -83,5 +102,13 @@ class SaveDiffers:
 
 
 Happening: TypeAlias = (
-    HandlerFailed | RestoreFailed | RootReplaced | SaveStored | SaveSkipped | SaveDiffers | Migrated | Audited
+    HandlerFailed
+    | RestoreFailed
+    | RootReplaced
+    | SaveCollected
+    | SaveStored
+    | SaveSkipped
+    | SaveDiffers
+    | Migrated
+    | Audited
 )

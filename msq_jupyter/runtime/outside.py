@@ -10,7 +10,7 @@ way round.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from msq_jupyter.errors import StateError
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_tuple_start, record_start
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
+from msq_jupyter.runtime.model import ID_SLOT, FutureHandle, Model
 from msq_jupyter.runtime.refusals import path_to, refusal
 from msq_jupyter.runtime.snapshot import Writer, read_value
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, shape_like
@@ -39,6 +39,7 @@ class Outside:
         self._replica = replica
         self._originals = originals
         self.value_types = replica.value_types.translated(originals)
+        self.model_kinds: Collection[type] = ()
         self._facades: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._kinds: dict[type, type] = {}
         self._rules = Rules(read_only=True, learn=self._learn)
@@ -82,8 +83,8 @@ class Outside:
     def attributes(self, model: Model) -> Any:
         """What `vars` shows of a model."""
         own = dict(_dict_of(model))
-        own.pop(REPLICA_ATTRIBUTE, None)
-        seen = {name: self.seen(model, name, value) for name, value in own.items()}
+        seen = {"id": object.__getattribute__(model, ID_SLOT)}
+        seen.update((name, self.seen(model, name, value)) for name, value in own.items())
         return read_only.new_dicts([seen], _Origin(self, model, ""))[0]
 
     def refusal(self, model: Model, attribute: str) -> Exception:

@@ -92,6 +92,7 @@ class PartialRestore(msgspec.Struct, array_like=True):
         number: the version that is restored.
         content_id: digest of the whole content.
         content: the parts that have come.
+        path: of what is restored, "" for all of it.
     """
 
     restore_id: str
@@ -99,3 +100,4 @@ class PartialRestore(msgspec.Struct, array_like=True):
     number: int
     content_id: str
     content: list[bytes]
+    path: str

@@ -1,4 +1,4 @@
-"""What an acknowledged save does to a replica.
+"""Saving because somebody asks for it, and what an acknowledged save does to a replica.
 
 Views hear of it: scope `session_id`, event `"persisted"`, with a dict of
 
@@ -10,16 +10,82 @@ Views hear of it: scope `session_id`, event `"persisted"`, with a dict of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.runtime.happenings import SaveDiffers, SaveStored
+from msq_jupyter.errors import NothingCollected, ProtocolError, SaveMethodMissing
+from msq_jupyter.runtime.happenings import HandlerFailed, SaveCollected, SaveDiffers, SaveStored
+from msq_jupyter.runtime.model import has_method
 from msq_jupyter.runtime.saves import LastSave
+from msq_jupyter.runtime.snapshot import pack
+from msq_jupyter.stable import bytes_digest
 
 if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
+
+#: While more saves than this wait to be stored, nothing is restored, and no save is kept apart from what follows it.
+WAITING_SAVES_MAX = 16
+
+
+class _SaveEvent(msgspec.Struct, array_like=True, frozen=True, forbid_unknown_fields=True):
+    kind: str
+    request_id: Annotated[str, msgspec.Meta(max_length=64)]
+
+
+def encode_save(request_id: str) -> bytes:
+    """The payload of an event that has the root save, as a version of its own.
+
+    Args:
+        request_id: not used before by this view, up to 64 characters.
+    """
+    return pack(["save", request_id])
+
+
+def run_save(replica: Replica, fields: list[Any]) -> None:
+    """Execute an event of kind "save": what the root collects becomes a version, and nothing takes its place."""
+    view_id, content_id, error = replica.event_view_id, "", None
+    request_id = str(fields[1]) if len(fields) > 1 else ""
+    try:
+        msgspec.convert(fields, _SaveEvent)
+        if len(replica.saves) > WAITING_SAVES_MAX:
+            raise ProtocolError(f"{len(replica.saves)} saves wait to be stored: wait until they are, and save again")
+        content_id = bytes_digest(collected(replica))
+    except KeyboardInterrupt:
+        raise  # the user's, and on this replica only
+    except BaseException as failure:  # the model's, too, which has been reported
+        error = failure
+    waits = [save for save in replica.saves if save.content_id == content_id]
+    if waits:
+        replica.saves.keep()
+    number = replica.last_save.number if replica.last_save and content_id and not waits else 0
+    save_id = waits[-1].save_id if waits else ""
+    replica.happenings.append(SaveCollected(view_id, request_id, content_id, save_id, number, error))
+
+
+def collected(replica: Replica) -> bytes:
+    """Have the root save; what it collected, whether that is stored already or not.
+
+    Raises:
+        SaveMethodMissing: it has no method for that.
+        NothingCollected: it did not call `persist_session`.
+        Exception: what its `save` raised, which has been reported.
+    """
+    root = replica.root
+    kind = type(root).__qualname__
+    if not has_method(root, "save"):
+        raise SaveMethodMissing(kind)
+    replica.collected = b""
+    told = len(replica.happenings)
+    replica.call(root, "save")
+    content, replica.collected = replica.collected, b""
+    for happening in replica.happenings[told:]:
+        if isinstance(happening, HandlerFailed) and (happening.model, happening.method) == (kind, "save"):
+            raise happening.error
+    if not content:
+        raise NothingCollected(kind)
+    return content
 
 
 def run_saved(replica: Replica, entry: protocol.Saved) -> None:

@@ -129,7 +129,7 @@ class JoinArguments:
         name = self.view_data.get("name") if isinstance(self.view_data, dict) else None
         if isinstance(name, str) and name:
             return name
-        return os.environ.get("JUPYTERHUB_USER") or _user_name()
+        return os.environ.get("JUPYTERHUB_USER") or user_name()
 
 
 def persistent_id_of(app_id: str, name: str, persistent_options: Mapping[str, Any]) -> str:
@@ -235,7 +235,8 @@ _RULES: tuple[tuple[str, str, Any], ...] = (
 )
 
 
-def _user_name() -> str:
+def user_name() -> str:
+    """The user of this machine, for people."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container without a user database

@@ -82,10 +82,17 @@ class SaveRefused:
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer to a request: `Versions`, `VersionContent` or `Source`."""
+    """The answer to a request: `Versions`, `VersionContent`, `Source` or `Done`."""
 
     request_id: int
     answer: Any
+
+
+@dataclass(frozen=True)
+class VersionsChanged:
+    """Somebody annotated or dropped versions."""
+
+    numbers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,9 @@ class Failed:
     error: MsqError
 
 
-Happening: TypeAlias = Welcomed | Received | Ticked | Judged | Spoken | SaveRefused | Answered | StateChanged | Failed
+Happening: TypeAlias = (
+    Welcomed | Received | Ticked | Judged | Spoken | SaveRefused | Answered | VersionsChanged | StateChanged | Failed
+)
 
 
 class Client:
@@ -303,7 +312,7 @@ class Client:
     def _refused(self, refused: protocol.Refused) -> None:
         self.fail(refusal_of(refused))
 
-    def _answered(self, answer: protocol.Versions | protocol.VersionContent | protocol.Source) -> None:
+    def _answered(self, answer: protocol.Versions | protocol.VersionContent | protocol.Source | protocol.Done) -> None:
         if self._requests.pop(answer.request_id, None) is not None:
             self.happenings.append(Answered(answer.request_id, answer))
 
@@ -351,6 +360,8 @@ _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.Versions: Client._answered,
     protocol.VersionContent: Client._answered,
     protocol.Source: Client._answered,
+    protocol.Done: Client._answered,
+    protocol.VersionsChanged: lambda client, it: client.happenings.append(VersionsChanged(tuple(it.numbers))),
     protocol.SaveFailed: lambda client, failed: client.happenings.append(
         SaveRefused(failed.save_id, failed.reason, failed.missing)
     ),

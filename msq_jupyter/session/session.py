@@ -42,9 +42,11 @@ from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.history import History
+from msq_jupyter.session.keeping import Keeping
 from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
@@ -64,7 +66,7 @@ if TYPE_CHECKING:
 LEAVE_S = 5.0
 
 
-class SessionCore(History):
+class SessionCore(Keeping, History):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -102,7 +104,9 @@ class SessionCore(History):
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
-        self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored, story)
+        self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
+        self._curator = Curator(self._keys, self._questions.ask, arguments.label, self.name)
+        self._asked_saves: dict[str, happenings.SaveCollected] = {}
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         means_to_save = (self._sealer, saver, self._questions, self._mistakes, story)
         self._uploads = Uploads(connection, self._client, self._keys, *means_to_save)
@@ -385,22 +389,6 @@ class SessionCore(History):
 
     # --- saving --------------------------------------------------------------------------------------------------
 
-    async def restore(self, version: int, *, timeout_s: float = 30) -> None:
-        """Go back to a version, for everybody at the same moment; what is there is saved before, so this can be undone.
-
-        Args:
-            version: its number.
-            timeout_s: how long it may take until it is executed here and the new versions are stored.
-
-        Raises:
-            PersistedDataError: the root model's `init` fails on it; nothing was changed.
-            VersionMissing: there is no such version.
-            RestoreTimeout: not done in time.
-            SessionClosed: the session has been left.
-        """
-        self.require_open()
-        await self._restorer.restore(version, timeout_s)
-
     async def saved(self) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
 
@@ -585,6 +573,8 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
+    happenings.SaveCollected: lambda session, collected: session._on_save_collected(collected),
+    client_module.VersionsChanged: lambda session, changed: session._on_versions_changed(changed),
     happenings.SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
     client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
     happenings.SaveStored: lambda session, stored: session._uploads.stored(stored),

@@ -14,7 +14,19 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import FetchSource, Join, Leave, ListVersions, Open, Query, Refused, Save, Tell
+from msq_jupyter.protocol import (
+    Annotate,
+    FetchSource,
+    Join,
+    Leave,
+    ListVersions,
+    Open,
+    Prune,
+    Query,
+    Refused,
+    Save,
+    Tell,
+)
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -179,7 +191,8 @@ class SimulatedSynchronizer:
         message = protocol.decode_up(frame)
         member = visitor.member
         assert member is not None
-        assert not isinstance(message, Join | Open)
+        # Nobody simulated annotates or prunes.
+        assert not isinstance(message, Join | Open | Annotate | Prune)
         if isinstance(message, Query):
             if member.welcomed:
                 self._answer(run, member, message)
