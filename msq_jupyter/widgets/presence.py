@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from html import escape
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-import anywidget
 import traitlets
 
-from msq_jupyter.errors import InternalError
 from msq_jupyter.session.client import LinkState
 from msq_jupyter.session.saving import SavedState
+from msq_jupyter.widgets.one_way import OneWayWidget, built
 
 LINK_STATES: tuple[str, ...] = get_args(LinkState)
 SAVED_STATES: tuple[str, ...] = get_args(SavedState)
@@ -30,18 +28,8 @@ _SAVED_WORDS = {
 }
 
 
-def _built(name: str) -> Path:
-    path = Path(__file__).parent / "static" / name
-    if not path.is_file():
-        raise InternalError(
-            f"this copy of msq_jupyter has no widgets/static/{name}, the browser side of its widgets: "
-            "in a checkout run `npm ci` and `npm run build` in js/; else install the package again"
-        )
-    return path
-
-
-class Badge(anywidget.AnyWidget):
-    """One line that says how a session is doing. All traits go one way, from the kernel to the browser.
+class Presence(OneWayWidget):
+    """How a session is doing: what the badge shows, and the panel's head.
 
     Attributes:
         name: Name of the session.
@@ -60,9 +48,6 @@ class Badge(anywidget.AnyWidget):
         notice: The last message for the user, one line; "" for none.
     """
 
-    _esm = _built("badge.js")
-    _css = _built("badge.css")
-
     name = traitlets.Unicode("").tag(sync=True)
     app_id = traitlets.Unicode("").tag(sync=True)
     link_state = traitlets.Enum(LINK_STATES, default_value="joining").tag(sync=True)
@@ -76,24 +61,15 @@ class Badge(anywidget.AnyWidget):
     waiting_ms = traitlets.Int(0, min=0).tag(sync=True)
     notice = traitlets.Unicode("").tag(sync=True)
 
-    def set_state(self, sync_data: dict[str, Any]) -> None:
-        """Ignore what a browser writes.
+    def snapshot(self) -> tuple[str, str]:
+        """`lesson-1 · live · 2 people · saved … by Ada · v3`."""
+        rest = self.state_in_words()
+        return f"{self.name} · {rest}", f"<div><strong>{escape(self.name)}</strong> · {escape(rest)}</div>"
 
-        ipywidgets would take it and echo it to everybody who has the notebook open, `_esm` included: one browser
-        could run its code in all of them.
-        """
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The live view, and a snapshot in text and HTML for readers without a kernel or without trust."""
-        bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
+    def state_in_words(self) -> str:
+        """How it stands, without the name."""
         parts = [self.link_state, self._people_in_words(), self._saved_in_words()]
-        rest = " · ".join(part for part in parts if part)
-        data["text/plain"] = f"{self.name} · {rest}"
-        data["text/html"] = f"<div><strong>{escape(self.name)}</strong> · {escape(rest)}</div>"
-        return data, metadata
+        return " · ".join(part for part in parts if part)
 
     def _people_in_words(self) -> str:
         count = len(self.people)
@@ -110,3 +86,10 @@ class Badge(anywidget.AnyWidget):
         author = f" by {self.saved_by}" if self.saved_by else ""
         last = "" if self.saved_state == "saved" else f"{_SAVED_WORDS.get(self.saved_state)}, last was "
         return f"{last}saved{when}{author} · v{self.saved_number}"
+
+
+class Badge(Presence):
+    """One line that says how a session is doing."""
+
+    _esm = built("badge.js")
+    _css = built("badge.css")

@@ -8,7 +8,7 @@ import traitlets
 from ipywidgets import DOMWidget
 
 from msq_jupyter.errors import InternalError
-from msq_jupyter.widgets import presence
+from msq_jupyter.widgets import one_way, presence
 from msq_jupyter.widgets.presence import Badge
 
 PEOPLE = [
@@ -26,7 +26,7 @@ def badge():
 
 
 def own_traits() -> set[str]:
-    return {name for name in Badge.class_own_traits(sync=True) if not name.startswith("_")}
+    return {name for name in presence.Presence.class_own_traits(sync=True) if not name.startswith("_")}
 
 
 def bundle(badge):
@@ -152,5 +152,5 @@ def test_the_html_snapshot_holds_no_markup_of_others(badge):
 
 
 def test_a_missing_bundle_says_how_to_build_it():
-    with pytest.raises(InternalError, match=r"no widgets/static/panel\.js.*npm ci.*npm run build"):
-        presence._built("panel.js")
+    with pytest.raises(InternalError, match=r"no widgets/static/absent\.js.*npm ci.*npm run build"):
+        one_way.built("absent.js")
