@@ -7,7 +7,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WASM := tests/platforms/node_modules/.installed
-BUNDLE := msq_jupyter/widgets/static/badge.js
+BUNDLE := msq_jupyter/widgets/static/panel.js
 CROQUET := benchmarks/croquet/node_modules/.installed
 CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
@@ -42,7 +42,7 @@ benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) chromium
 	$(BIN)/python benchmarks/replica.py
 	$(BIN)/python benchmarks/first_light.py
 
-$(BUNDLE): js/node_modules/.installed $(wildcard js/src/*) js/build.mjs
+$(BUNDLE): js/node_modules/.installed $(wildcard js/src/* js/src/*/*) js/build.mjs
 	cd js && npm run --silent build
 
 js/node_modules/.installed: js/package.json js/package-lock.json | tools

@@ -1,7 +1,8 @@
-import type { ComponentChildren, JSX } from "preact";
+import type { JSX } from "preact";
 
 import type { Spoken } from "./announce.ts";
 import { colourNumber, countInWords, initials, namesInWords } from "./people.ts";
+import { StateSign } from "./StateSign.tsx";
 import type { BadgeTraits, Person } from "./traits.ts";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "./wording.ts";
 
@@ -35,7 +36,7 @@ export function BadgeView({ badge, state, ago, soon, spoken }: BadgeViewProps): 
     >
       <div class="msq-badge-line">
         <span class="msq-badge-session">
-          <StateSign state={isHeld ? "catching up" : state} />
+          <StateSign state={isHeld ? "catching up" : state} prefix="msq-badge" />
           <span class="msq-badge-name" title={app_id === "" ? name : `${name}\n${app_id}`}>
             {name}
           </span>
@@ -65,29 +66,6 @@ export function BadgeView({ badge, state, ago, soon, spoken }: BadgeViewProps): 
     </div>
   );
 }
-
-/** Each state has a shape of its own, so the colour only repeats what shape and word say. */
-function StateSign({ state }: { readonly state: ShownState }): JSX.Element {
-  return (
-    <svg class={`msq-badge-sign msq-badge-sign-${state.replace(" ", "-")}`} viewBox="0 0 12 12" aria-hidden="true">
-      {SHAPES[state]}
-    </svg>
-  );
-}
-
-const RING = <circle class="msq-badge-track" cx="6" cy="6" r="4.25" />;
-const ARC = <path d="M6 1.75 A4.25 4.25 0 0 1 10.25 6" />;
-const CROSS = <path d="M2.5 2.5 L9.5 9.5 M9.5 2.5 L2.5 9.5" />;
-
-const SHAPES: Record<ShownState, ComponentChildren> = {
-  joining: [RING, ARC],
-  "catching up": [RING, ARC],
-  live: <circle class="msq-badge-solid" cx="6" cy="6" r="4.25" />,
-  away: <circle class="msq-badge-dashes" cx="6" cy="6" r="4.25" />,
-  closed: <circle cx="6" cy="6" r="4.25" />,
-  failed: CROSS,
-  "kernel gone": CROSS,
-};
 
 function People({ people }: { readonly people: readonly Person[] }): JSX.Element {
   if (people.length === 0) {

@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
-const DAY_S = 24 * HOUR_S;
+export const DAY_S = 24 * HOUR_S;
 
 /** From `from_s` on, an age is shown in `unit`s and changes every `step_s`: seconds, then slower as it gets older. */
 const SCALE = [
