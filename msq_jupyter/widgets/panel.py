@@ -105,14 +105,12 @@ class PanelWriter:
 
     def write(self) -> None:
         """Look at the session, now or a little later; on the main loop."""
-        if self._timer_set:
-            return
         wait_s = self._written_s + 1 / RATE_PER_S - time.monotonic()
-        if wait_s > 0:
+        if wait_s <= 0 or self._session.link_state in ("closed", "failed"):  # the loop may end with the session
+            self._write_now()
+        elif not self._timer_set:
             self._timer_set = True
             self._session.loop.call_later(wait_s, self._write_late)
-        else:
-            self._write_now()
 
     def write_if_waiting(self) -> None:
         """Say that a cell keeps the replica waiting; on the socket thread."""

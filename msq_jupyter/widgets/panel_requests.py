@@ -55,7 +55,7 @@ class Versions(Rows, frozen=True, tag="versions"):
 class Changes(Rows, frozen=True, tag="changes"):
     """Rows of the difference of two versions; 0 for `a` is the version that `b` grew from."""
 
-    a: Side | Literal[0]
+    a: Count | Literal["now"]
     b: Side
     part: Literal["data", "code"] = "data"
     place: Text = ""

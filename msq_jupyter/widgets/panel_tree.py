@@ -33,6 +33,7 @@ HITS_MAX = 500
 PORTION_S = 0.02
 
 _PREVIEW_CHARACTERS = 120
+_INNER_CHARACTERS = 24
 _NAME_CHARACTERS = 80
 
 Children: TypeAlias = "Iterator[tuple[str, Any]]"
@@ -112,8 +113,29 @@ class _Preview(reprlib.Repr):
         super().__init__()
         self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdeque = 6
         self.maxlevel = 2
-        self.maxstring = _PREVIEW_CHARACTERS
         self.maxother = _PREVIEW_CHARACTERS
+
+    def repr_str(self, value: str, level: int) -> str:
+        limit = _PREVIEW_CHARACTERS if level == self.maxlevel else _INNER_CHARACTERS
+        return json.dumps(value, ensure_ascii=False) if len(value) <= limit else f'"{value[:limit]}…"'
+
+    def repr_dict(self, value: dict[Any, Any], level: int) -> str:
+        # reprlib would sort all of it first.
+        if level <= 0:
+            return "{…}"
+        shown = [
+            f"{self.repr1(key, level - 1)}: {self.repr1(inner, level - 1)}"
+            for key, inner in islice(value.items(), self.maxdict)
+        ]
+        return f"{{{', '.join(shown + ['…'] * (len(value) > self.maxdict))}}}"
+
+    def repr_set(self, value: set[Any], level: int) -> str:
+        if level <= 0:
+            return "{…}"
+        shown = [self.repr1(inner, level - 1) for inner in islice(value, self.maxset)]
+        return f"{{{', '.join(shown + ['…'] * (len(value) > self.maxset))}}}" if value else "set()"
+
+    repr_frozenset = repr_OrderedSet = repr_OrderedFrozenSet = repr_set  # noqa: N815
 
     def repr_instance(self, value: Any, level: int) -> str:
         if isinstance(value, Model):
@@ -165,7 +187,7 @@ def _row(path: tuple[str, ...], value: Any, replica: Replica, name: str = "") ->
         "copy": copyable(path),
         "name": shortened(name or _name_of(path), _NAME_CHARACTERS),
         "type": type_text(value),
-        "preview": shortened(_preview.repr(value), _PREVIEW_CHARACTERS),
+        "preview": shortened(_preview.repr(value), 2 * _PREVIEW_CHARACTERS),
         "count": -1 if inside is None else inside[0],
         "size_bytes": size_bytes,
         "digest": digest,

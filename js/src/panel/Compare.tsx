@@ -61,8 +61,9 @@ export function Compare({ asker, panel, sides, onSides }: CompareProps): JSX.Ele
           </Button>
         )}
       </div>
-      <div class="msq-panel-tools" role="group" aria-label="What to compare">
-        <Button
+      <div class="msq-panel-tools">
+        <div class="msq-panel-choice" role="group" aria-label="What to compare">
+          <Button
           isPressed={part === "data"}
           onClick={() => {
             setPart("data");
@@ -79,6 +80,7 @@ export function Compare({ asker, panel, sides, onSides }: CompareProps): JSX.Ele
         >
           Code
         </Button>
+        </div>
         <span class="msq-panel-quiet" role="status" data-testid="msq-panel-summary">
           {answer === undefined
             ? ""
@@ -132,6 +134,7 @@ export function SidePicker({ name, testId, side, newest, onSide }: SidePickerPro
     if (typed === undefined) {
       setText(sideText(side));
     } else {
+      setText(sideText(typed));
       onSide(typed);
     }
   };

@@ -24,7 +24,7 @@ export interface HeadProps {
 export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
   const isHeld = isHeldByCell(state, panel.waiting_ms);
   return (
-    <header class="msq-panel-head">
+    <div class="msq-panel-head">
       <div class="msq-panel-head-line">
         <h2 class="msq-panel-name" title={panel.app_id === "" ? panel.name : `${panel.name}\n${panel.app_id}`}>
           <StateSign state={isHeld ? "catching up" : state} prefix="msq-panel-state" />
@@ -38,7 +38,7 @@ export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
         <Code panel={panel} asker={asker} />
       </div>
       <SaveStrip asker={asker} panel={panel} state={state} onDone={onDone} />
-    </header>
+    </div>
   );
 }
 

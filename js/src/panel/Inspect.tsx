@@ -8,6 +8,7 @@ import type { PanelTraits, TreeRow } from "./messages.ts";
 import { Copy, copyText, Empty, Failure, Loading } from "./parts.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
 import { useRows } from "./useRows.ts";
+import { useKept, type Memory } from "./useKept.ts";
 import { useSettled } from "./useSettled.ts";
 
 /** How long a field that has changed stays marked, in milliseconds. */
@@ -16,18 +17,19 @@ const FRESH_MS = 2000;
 export interface InspectProps {
   readonly asker: Asker;
   readonly panel: PanelTraits;
+  readonly memory: Memory;
 }
 
 /** The live model as a tree. */
-export function Inspect({ asker, panel }: InspectProps): JSX.Element {
-  const [opened, setOpened] = useState<readonly (readonly string[])[]>([]);
-  const [typed, setTyped] = useState("");
+export function Inspect({ asker, panel, memory }: InspectProps): JSX.Element {
+  const [opened, setOpened] = useKept<readonly (readonly string[])[]>(memory, "opened", []);
+  const [typed, setTyped] = useKept(memory, "searched", "");
   const text = useSettled(typed.trim());
   const isSearch = text !== "";
   const question = useMemo(() => ({ opened: isSearch ? [] : opened, text }), [opened, text, isSearch]);
   const listing = useRows(asker, "tree", question, panel.model_stamp);
   const { rowAt, total, answer, error, isSlow, want } = listing;
-  const [active, setActive] = useState(0);
+  const [active, setActive] = useKept(memory, "field", 0);
   const [rootSize, setRootSize] = useState(0);
   const fresh = useFresh(answer?.rows);
   const first = isSearch ? undefined : rowAt(0);
@@ -36,18 +38,14 @@ export function Inspect({ asker, panel }: InspectProps): JSX.Element {
       setRootSize(first.size_bytes);
     }
   }, [first]);
-  useEffect(() => {
-    setActive(0);
-  }, [text]);
-
   const toggle = useCallback(
     (index: number): void => {
       const row = rowAt(index);
       if (row !== undefined && row.count >= 0 && row.path.length > 0) {
-        setOpened((last) => toggled(last, row.path));
+        setOpened(toggled(opened, row.path));
       }
     },
-    [rowAt],
+    [opened, rowAt, setOpened],
   );
   const activeRow = rowAt(active);
   const onKey = (event: KeyboardEvent): void => {
@@ -72,9 +70,10 @@ export function Inspect({ asker, panel }: InspectProps): JSX.Element {
           value={typed}
           onInput={(event) => {
             setTyped(event.currentTarget.value);
+            setActive(0);
           }}
         />
-        <span class="msq-panel-quiet" data-testid="msq-panel-model-size" role={isSearch ? "status" : undefined}>
+        <span class="msq-panel-quiet msq-panel-model-size" role={isSearch ? "status" : undefined}>
           {isSearch ? hitsText(total, answer?.more ?? false) : first && `${panel.model_name} · ${sizeText(rootSize)}`}
         </span>
       </div>

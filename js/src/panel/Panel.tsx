@@ -13,6 +13,7 @@ import type { PanelTraits, Side } from "./messages.ts";
 import { Note } from "./parts.tsx";
 import { Restore } from "./Restore.tsx";
 import { StateNote } from "./states.tsx";
+import type { Memory } from "./useKept.ts";
 import { Versions } from "./Versions.tsx";
 
 const TABS = ["Inspect", "Versions", "Compare", "Restore", "Check", "Log"] as const;
@@ -32,6 +33,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
   const [sides, setSides] = useState<Sides>();
   const [restoring, setRestoring] = useState(0);
   const [done, setDone] = useState("");
+  const [memory] = useState<Memory>(() => new Map());
   const spoken = useSpoken(panel, state);
   const id = useId();
   const tabs = TABS.filter((one) => one !== "Log" || panel.abilities.includes("log"));
@@ -73,9 +75,9 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
   const body = ((): JSX.Element => {
     switch (tab) {
       case "Inspect":
-        return <Inspect {...shared} />;
+        return <Inspect {...shared} memory={memory} />;
       case "Versions":
-        return <Versions {...shared} onCompare={compare} onRestore={restore} onDone={setDone} />;
+        return <Versions {...shared} memory={memory} onCompare={compare} onRestore={restore} onDone={setDone} />;
       case "Compare":
         return <Compare {...shared} sides={sides ?? { a: Math.max(panel.saved_number, 1), b: "now" }} onSides={setSides} />;
       case "Restore":

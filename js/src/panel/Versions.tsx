@@ -8,6 +8,7 @@ import type { HistoryRow, PanelTraits, Side, VersionFilter, VersionRow } from ".
 import { Button, Empty, Failure, Loading, Note } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
+import { useKept, type Memory } from "./useKept.ts";
 import { useRows } from "./useRows.ts";
 import { useSettled } from "./useSettled.ts";
 import { VersionDetails } from "./VersionDetails.tsx";
@@ -18,18 +19,19 @@ const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 export interface VersionsProps {
   readonly asker: Asker;
   readonly panel: PanelTraits;
+  readonly memory: Memory;
   readonly onCompare: (a: Side, b: Side) => void;
   readonly onRestore: (number: number) => void;
   readonly onDone: (what: string) => void;
 }
 
 /** Every version: by day, automatic ones folded; the one under the keyboard is previewed. */
-export function Versions({ asker, panel, onCompare, onRestore, onDone }: VersionsProps): JSX.Element {
-  const [filter, setFilter] = useState(EVERYTHING);
-  const [opened, setOpened] = useState<readonly number[]>([]);
+export function Versions({ asker, panel, memory, onCompare, onRestore, onDone }: VersionsProps): JSX.Element {
+  const [filter, setFilter] = useKept(memory, "filter", EVERYTHING);
+  const [opened, setOpened] = useKept<readonly number[]>(memory, "folds", []);
   const [now_s] = useState(() => Date.now() / 1000);
   const chosenRef = useRef("");
-  const [active, setActive] = useState(1);
+  const [active, setActive] = useKept(memory, "version", 1);
   const settled = useSettled(filter);
   const question = useMemo(
     () => ({ filter: settled, opened, zone: ZONE, offset_min: -new Date().getTimezoneOffset() }),
@@ -52,14 +54,12 @@ export function Versions({ asker, panel, onCompare, onRestore, onDone }: Version
       setActive(index);
       chosenRef.current = rowAt(index)?.key ?? "";
     },
-    [rowAt],
+    [rowAt, setActive],
   );
   const toggle = (index: number): void => {
     const row = rowAt(index);
     if (row?.kind === "fold") {
-      setOpened((last) =>
-        last.includes(row.oldest) ? last.filter((number) => number !== row.oldest) : [...last, row.oldest],
-      );
+      setOpened(row.open ? opened.filter((number) => number !== row.oldest) : [...opened, row.oldest]);
     }
   };
   const itemAt = (index: number): TreeItem | undefined => {

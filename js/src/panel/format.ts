@@ -84,7 +84,7 @@ export function reasonText({ reason, label }: Pick<VersionFacts, "reason" | "lab
 export function planText(changes: number, people: number): string {
   const others = people - 1;
   const whom = others < 1 ? "for you" : `for you and ${counted(others, "other person", "other people")}`;
-  return changes === 0 ? `Nothing changes: what is there now is the same.` : `${counted(changes, "change")} ${whom}`;
+  return changes === 0 ? `Nothing changes: what is there now is the same.` : `${counted(changes, "change")} ${whom}.`;
 }
 
 /** "next in 3 s"; "" when nothing waits. */
