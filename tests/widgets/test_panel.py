@@ -102,7 +102,9 @@ def test_the_browser_knows_the_same_traits_and_questions():
 
 
 async def test_every_style_rule_starts_with_the_root_class(join):
-    css = re.sub(r"@keyframes[^{]*\{(?:[^{}]*\{[^{}]*\})*\}|/\*.*?\*/", "", str((await join()).panel()._css), flags=re.S)
+    css = re.sub(
+        r"@keyframes[^{]*\{(?:[^{}]*\{[^{}]*\})*\}|/\*.*?\*/", "", str((await join()).panel()._css), flags=re.S
+    )
     selectors = [one.strip() for group in re.findall(r"([^{}@;]+)\{", css) for one in group.split(",")]
     rules = [one for one in selectors if not one.startswith(("container", "media", "("))]
     assert rules
@@ -174,7 +176,9 @@ async def test_a_stamp_moves_once_for_each_time_somebody_asks(join):
 
 async def test_what_a_browser_writes_is_ignored(join):
     panel = (await join()).panel()
-    panel._handle_msg({"content": {"data": {"method": "update", "state": {"name": "x", "_esm": "evil()"}}}, "buffers": []})
+    panel._handle_msg(
+        {"content": {"data": {"method": "update", "state": {"name": "x", "_esm": "evil()"}}}, "buffers": []}
+    )
     assert panel.name == "panel"
     assert "evil" not in str(panel._esm)
 

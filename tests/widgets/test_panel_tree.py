@@ -98,9 +98,7 @@ async def test_what_is_open_shows_what_a_cell_would_write(board, opened, expecte
 
 async def test_only_the_rows_that_are_asked_for_are_described(board, monkeypatch):
     described = []
-    monkeypatch.setattr(
-        "msq_jupyter.widgets.panel_tree.measured", lambda value, _: described.append(value) or (0, 0)
-    )
+    monkeypatch.setattr("msq_jupyter.widgets.panel_tree.measured", lambda value, _: described.append(value) or (0, 0))
     answer = rows(board, [".cells"], start=900, count=10)
     assert answer["total"] == 1_008
     assert [row["copy"] for row in answer["rows"]] == [f"session.model.cells[{place}]" for place in range(897, 907)]

@@ -32,7 +32,18 @@ def newest_first(*versions):
 def test_automatic_versions_are_folded_and_the_newest_is_not():
     versions = newest_first(*(version(number) for number in range(1, 6)), version(6, "exam"), version(7), version(8))
     assert shown(rows_of(versions, UTC, [])) == ["day 2026-11-23", "v8", "v7", "v6", "v1..v5"]
-    assert shown(rows_of(versions, UTC, [1])) == ["day 2026-11-23", "v8", "v7", "v6", "v1..v5", "v5", "v4", "v3", "v2", "v1"]
+    assert shown(rows_of(versions, UTC, [1])) == [
+        "day 2026-11-23",
+        "v8",
+        "v7",
+        "v6",
+        "v1..v5",
+        "v5",
+        "v4",
+        "v3",
+        "v2",
+        "v1",
+    ]
 
 
 def test_a_fold_stays_open_while_it_grows():
