@@ -9,7 +9,7 @@ from typing import Any
 from msq_jupyter.persistence.diff import Difference
 from msq_jupyter.persistence.edits import Step
 from msq_jupyter.persistence.harmless import shortened
-from msq_jupyter.persistence.operations import Operation, path_text
+from msq_jupyter.persistence.operations import Operation, Removed, path_text
 from msq_jupyter.persistence.rendering import line_of
 
 #: A restore is told by so many places at most.
@@ -46,11 +46,12 @@ def places_of(operations: Sequence[Operation]) -> list[dict[str, Any]]:
     """Where something changes, most changes first: the first step of each path, and the second where there is one.
 
     Returns:
-        [{"path": str, "count": int}], without what stands for the whole.
+        [{"path": str, "count": int}], without what stands for the whole, and without what the version does not have.
     """
     counts: Counter[str] = Counter()
+    missing = {path_text(operation.path) for operation in operations if isinstance(operation, Removed)}
     for operation in operations:
-        counts.update(_texts_of(operation.path))
+        counts.update(text for text in _texts_of(operation.path) if text not in missing)
     shown = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:PLACES_MAX]
     return [{"path": path, "count": count} for path, count in shown]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msq_jupyter.errors import VersionMissing
 from msq_jupyter.persistence.diff import Difference
+from msq_jupyter.persistence.harmless import shortened
 from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.widgets.panel_changes import data_rows, places_of, source_rows, within
 from msq_jupyter.widgets.panel_tree import root_of
@@ -143,8 +144,9 @@ class PanelHistory:
         plan = {"people": len(self._session.participants), "version": told_version(earlier[number], earlier)}
         try:
             difference = await self._difference("now", number)
-        except VersionMissing as error:
-            return {**plan, "changes": -1, "reason": str(error), "counts": {}, "places": []}
+        except Exception as error:  # whatever the model's `save` raises: going back must work then above all
+            reason = shortened(f"{type(error).__name__}: {error}", 400)
+            return {**plan, "changes": -1, "reason": reason, "counts": {}, "places": []}
         changes = len(within(difference.operations, place))
         places = places_of(difference.operations)
         return {**plan, "changes": changes, "reason": "", "counts": difference.counts, "places": places}

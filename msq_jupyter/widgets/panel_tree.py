@@ -36,6 +36,9 @@ _PREVIEW_CHARACTERS = 120
 _INNER_CHARACTERS = 24
 _NAME_CHARACTERS = 80
 
+#: Leaves that are told apart from containers at a glance.
+_SCALARS = frozenset({str, int, float, bool, bytes, type(None)})
+
 Children: TypeAlias = "Iterator[tuple[str, Any]]"
 #: Segments of open nodes: {'.documents': {'["d1"]': {}}}.
 Opened: TypeAlias = "dict[str, Opened]"
@@ -71,9 +74,13 @@ def _fields(value: Any) -> dict[str, Any]:
 
 
 def _keyed(value: Any) -> Children:
-    return (
-        (f"[{json.dumps(key, ensure_ascii=False) if type(key) is str else repr(key)}]", value[key]) for key in value
-    )
+    return ((_key_segment(key), inner) for key, inner in value.items())
+
+
+def _key_segment(key: Any) -> str:
+    if type(key) is not str:
+        return f"[{key!r}]"
+    return f'["{key}"]' if key.isalnum() else f"[{json.dumps(key, ensure_ascii=False)}]"
 
 
 def _placed(value: Any) -> Children:
@@ -129,13 +136,16 @@ class _Preview(reprlib.Repr):
         ]
         return f"{{{', '.join(shown + ['…'] * (len(value) > self.maxdict))}}}"
 
-    def repr_set(self, value: set[Any], level: int) -> str:
+    def repr_set(self, value: Any, level: int) -> str:
         if level <= 0:
             return "{…}"
         shown = [self.repr1(inner, level - 1) for inner in islice(value, self.maxset)]
         return f"{{{', '.join(shown + ['…'] * (len(value) > self.maxset))}}}" if value else "set()"
 
-    repr_frozenset = repr_OrderedSet = repr_OrderedFrozenSet = repr_set  # noqa: N815
+    repr_OrderedSet = repr_OrderedFrozenSet = repr_set  # noqa: N815
+
+    def repr_frozenset(self, value: Any, level: int) -> str:
+        return self.repr_set(value, level)
 
     def repr_instance(self, value: Any, level: int) -> str:
         if isinstance(value, Model):
@@ -230,15 +240,15 @@ class _Window:
             self.rows.append({**row, "place": place, "siblings": siblings, "open": is_open})
         self.total += 1
 
-    def see_closed(self, path: tuple[str, ...], count: int, children: Children) -> None:
-        """Many siblings, none of them open: those outside of the window are only counted."""
-        first = max(self._start - self.total, 0)
-        last = min(self._end - self.total, count)
-        total = self.total + count
-        if first < last:
-            self.total += first
-            for place, (segment, value) in enumerate(islice(children, first, last), first):
-                self.see((*path, segment), value, place, count, False)
+    def see_closed(self, path: tuple[str, ...], first: int, end: int, siblings: int, children: Children) -> None:
+        """Children `first` to `end`, none of them open: those outside of the window are only counted."""
+        total = self.total + end - first
+        start = first + max(self._start - self.total, 0)
+        stop = min(first + self._end - self.total, end)
+        if start < stop:
+            self.total += start - first
+            for place, (segment, value) in enumerate(islice(children, start, stop), start):
+                self.see((*path, segment), value, place, siblings, False)
         self.total = total
 
 
@@ -267,15 +277,31 @@ def _walk(window: _Window, path: tuple[str, ...], value: Any, opened: Opened) ->
     if inside is None:
         return
     count, children = inside
+    done = 0
+    for place, segment in _open_places(value, opened, children):
+        window.see_closed(path, done, place, count, children())
+        _, child = next(islice(children(), place, None))
+        window.see((*path, segment), child, place, count, _inside(child) is not None)
+        _walk(window, (*path, segment), child, opened[segment])
+        done = place + 1
+    window.see_closed(path, done, count, count, children())
+
+
+def _open_places(value: Any, opened: Opened, children: Callable[[], Children]) -> list[tuple[int, str]]:
+    """Where the open ones are among the children; in a large dict, without writing a segment for each key."""
     if not opened:
-        window.see_closed(path, count, children())
-        return
-    for place, (segment, child) in enumerate(children()):
-        inner = opened.get(segment)
-        is_open = inner is not None and _inside(child) is not None
-        window.see((*path, segment), child, place, count, is_open)
-        if inner is not None and is_open:
-            _walk(window, (*path, segment), child, inner)
+        return []
+    if isinstance(value, dict) and all(segment.startswith('["') for segment in opened):
+        keys = {_key_of(segment): segment for segment in opened}
+        return [(place, keys[key]) for place, key in enumerate(value) if type(key) is str and key in keys]
+    return [(place, segment) for place, (segment, _) in enumerate(children()) if segment in opened]
+
+
+def _key_of(segment: str) -> Any:
+    try:
+        return json.loads(segment[1:-1])
+    except ValueError:
+        return None  # a browser may say what it likes
 
 
 async def search(root: Model, replica: Replica, text: str) -> dict[str, Any]:
@@ -293,7 +319,7 @@ async def search(root: Model, replica: Replica, text: str) -> dict[str, Any]:
         path, children = stack[-1]
         for segment, value in children:
             inner = (*path, segment) if segment else ()
-            inside = _inside(value)
+            inside = None if type(value) in _SCALARS else _inside(value)
             if wanted in segment.casefold() or (inside is None and wanted in _leaf_text(value)):
                 hits.append(_row(inner, value, replica, "".join(inner).lstrip(".")))
             if inside is not None and id(value) not in seen:
@@ -313,4 +339,6 @@ async def search(root: Model, replica: Replica, text: str) -> dict[str, Any]:
 
 
 def _leaf_text(value: Any) -> str:
-    return (value if type(value) is str else _preview.repr(value)).casefold()
+    kind = type(value)
+    text = value if kind is str else repr(value) if kind in _SCALARS else _preview.repr(value)
+    return text.casefold()

@@ -62,7 +62,8 @@ for event, data in [
     ("write", {"id": "d1", "title": "Trees", "text": TEXT, "tags": ["draft"]}),
     ("vote", "yes"), ("vote", "yes"), ("vote", "no"), ("vote", "yes"), ("vote", "yes"),
     ("write", {"id": "d2", "title": "Graphs", "text": "Nodes and edges.", "tags": []}),
-    ("write", {"id": "d1", "title": "Trees", "text": TEXT.replace("exactly one way", "one path and no other"), "tags": ["draft"]}),
+    ("write", {"id": "d1", "title": "Trees", "text": TEXT.replace("exactly one way", "one path and no other"),
+               "tags": ["draft"]}),
     ("order", ["graphs", "trees", "walks"]),
 ]:
     session.publish("lesson", event, data)

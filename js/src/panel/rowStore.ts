@@ -39,7 +39,7 @@ export class RowStore<Row, Answer extends RowsAnswer<Row>> {
 
   /**
    * @param fetch Asks for some rows.
-   * @param tell Called when there is something new to see.
+   * @param tell Called when there is something new to see, or to wait for.
    * @param now A clock in milliseconds.
    */
   constructor(fetch: Fetch<Answer>, tell: () => void, now: () => number = () => performance.now()) {
@@ -109,6 +109,7 @@ export class RowStore<Row, Answer extends RowsAnswer<Row>> {
       this.#pages.set(number, { rows: before.rows, isStale: false });
     }
     const asked_ms = this.#now();
+    this.#tell();
     try {
       const answer = await this.#fetch(number * PAGE_ROWS, PAGE_ROWS);
       const isStale = this.#pages.get(number)?.isStale ?? false;

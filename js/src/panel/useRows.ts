@@ -46,7 +46,9 @@ export function useRows<Kind extends ListingKind>(
     const store: Store<Kind> = new RowStore(
       (start, count) => asker.rows(kind, asked, start, count),
       () => {
-        setCome(store);
+        if (store.answer !== undefined || store.error !== undefined) {
+          setCome(store);
+        }
         redraw(null);
       },
     );
