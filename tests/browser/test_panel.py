@@ -218,6 +218,21 @@ def test_5_a_reload_shows_the_same_again(people):
     expect(panel.get_by_test_id("msq-panel-versions").get_by_role("treeitem", name="v11,")).to_be_visible()
 
 
+def test_5_two_browsers_on_one_kernel_each_look_at_their_own(people, server, browser):
+    _, ben = people
+    other = NotebookPage(browser, server, "Ben.ipynb")
+    other.open()
+    expect(panel_of(other).get_by_test_id("msq-panel-tree").get_by_role("treeitem", name="votes:")).to_be_visible()
+    panel_of(other).get_by_test_id("msq-panel-search").fill("no other")
+    expect(panel_of(other).get_by_test_id("msq-panel-tree").get_by_role("treeitem")).to_have_count(0)
+    expect(panel_of(ben).get_by_test_id("msq-panel-versions").get_by_role("treeitem", name="v11,")).to_be_visible()
+    ben.evaluate("session.publish('lesson', 'vote', 'no')")
+    for person in (ben, other):
+        expect(panel_of(person).get_by_test_id("msq-panel-saved")).to_contain_text("by Ben · v12")
+    assert other.complaints == []
+    other.context.close()
+
+
 #: What to wait for in each tab before it is looked at.
 READY = {
     "Inspect": lambda panel: (
@@ -227,7 +242,7 @@ READY = {
     ),
     "Versions": lambda panel: (
         open_row(panel, "automatic versions"),
-        panel.get_by_role("treeitem", name="v8,").click(),
+        panel.get_by_role("treeitem", name="v8,").first.click(),
         expect(panel.get_by_test_id("msq-panel-details").get_by_role("listitem").first).to_be_visible(),
     ),
     "Compare": lambda panel: (

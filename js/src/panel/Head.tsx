@@ -177,7 +177,7 @@ function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
         </Button>
       )}
       {panel.saved_state === "failed" && panel.saved_error !== "" && (
-        <Note tone="bad">{`${panel.saved_error} It is tried again by itself.`}</Note>
+        <Note tone="bad">{panel.saved_error}</Note>
       )}
       {error !== "" && <Note tone="bad">{error}</Note>}
     </div>

@@ -243,6 +243,7 @@ function spokenVersion(row: VersionRow, current: number): string {
   const parts = [
     `v${row.number}`,
     row.number === current ? "current" : "",
+    row.is_head && row.number !== current ? "head" : "",
     row.label,
     `by ${row.author}`,
     `at ${clockText(row.time_s)}`,
@@ -267,9 +268,10 @@ function VersionLine({ row, current }: { readonly row: VersionRow; readonly curr
         {row.label === "" ? row.author : row.label}
       </bdi>
       {row.number === current && <span class="msq-panel-tag">current</span>}
+      {row.is_head && row.number !== current && <span class="msq-panel-tag">head</span>}
       {row.pinned && <PinSign />}
-      {row.is_new_schema && <span class="msq-panel-tag">{`schema ${row.schema}`}</span>}
-      {row.is_new_code && !row.is_new_schema && <span class="msq-panel-tag">new code</span>}
+      {row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">{`schema ${row.schema}`}</span>}
+      {row.is_new_code && !row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">new code</span>}
       <span class="msq-panel-version-size">{sizeText(row.size_bytes)}</span>
       <span class="msq-panel-clock">{clockText(row.time_s)}</span>
     </span>

@@ -35,7 +35,7 @@ export class FakePanel implements PanelModel {
   readonly asked: AskedMessage[] = [];
   #values: PanelTraits;
   readonly #kernel: Kernel;
-  readonly #listeners = new Map<string, Set<(this: unknown, content: unknown) => void>>();
+  readonly #listeners = new Map<string, Set<(content: unknown) => void>>();
 
   constructor(kernel: Kernel, values: Partial<PanelTraits> = {}) {
     this.#kernel = kernel;
@@ -46,12 +46,12 @@ export class FakePanel implements PanelModel {
     return this.#values[key];
   }
 
-  on(event: string, callback: (this: unknown, content: unknown) => void): void {
+  on(event: string, callback: (content: unknown) => void): void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(callback));
   }
 
-  off(event: string, callback: (this: unknown, content: unknown) => void): void {
+  off(event: string, callback: (content: unknown) => void): void {
     this.#listeners.get(event)?.delete(callback);
   }
 
@@ -77,7 +77,7 @@ export class FakePanel implements PanelModel {
 
   fire(event: string, content?: unknown): void {
     for (const callback of this.#listeners.get(event) ?? []) {
-      callback.call(undefined, content);
+      callback(content);
     }
   }
 

@@ -18,29 +18,51 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+const FIELD = { type: "int", preview: "3", count: -1, size_bytes: 1, digest: 1, place: 0, siblings: 1, open: false };
+
 function field(path: readonly string[], more: Partial<TreeRow> = {}): TreeRow {
   const name = path.at(-1)?.slice(1) ?? "session.model";
-  return {
-    ...{ path, copy: `session.model${path.join("")}`, name, type: "int", preview: "3", count: -1, size_bytes: 1 },
-    ...{ digest: 1, place: 0, siblings: 1, open: false, ...more },
-  };
+  return { ...FIELD, path, name, copy: `session.model${path.join("")}`, ...more };
 }
 
+const VERSION: VersionRow = {
+  kind: "version",
+  key: "",
+  count: 1,
+  number: 1,
+  parent: 0,
+  time_s: NOON_S,
+  author: "Ada",
+  label: "",
+  reason: "automatic",
+  size_bytes: 100,
+  stored_bytes: -1,
+  schema: "1",
+  code: "0123abcd",
+  is_new_schema: false,
+  is_new_code: false,
+  pinned: false,
+  is_head: false,
+};
+
 function version(number: number, more: Partial<VersionRow> = {}): VersionRow {
-  return {
-    ...{ kind: "version", key: `version ${number}`, count: 1, number, parent: number - 1, time_s: NOON_S, author: "Ada" },
-    ...{ label: "", reason: "automatic", size_bytes: 100, stored_bytes: -1, schema: "1", code: "0123abcd" },
-    ...{ is_new_schema: false, is_new_code: false, pinned: false, is_head: false, ...more },
-  };
+  return { ...VERSION, key: `version ${number}`, number, parent: number - 1, ...more };
 }
 
 const CHANGE = { mark: "~", path: "votes.yes", pieces: [["old", "1"], ["new", "2"]] };
 const PLAN = { changes: 32, reason: "", counts: {}, places: [{ path: "votes", count: 2 }], people: 2, version: version(12) };
 
+const UNCHECKED = { total: 0, rows: [], begun: false, running: false, of: 0, failed: 0, title: "", error: "", same_code: true };
+
 const KERNEL: Kernel = {
   tree: () => ({ total: 2, rows: [field([], { count: 1, open: true, type: "Poll" }), field([".votes"])] }),
   versions: () => ({
-    ...{ total: 3, versions: 2, matching: 2, codes: ["0123abcd"], damaged: 0, newest: 12 },
+    total: 3,
+    versions: 2,
+    matching: 2,
+    codes: ["0123abcd"],
+    damaged: 0,
+    newest: 12,
     rows: [{ kind: "day", key: "day", time_s: NOON_S, count: 2 }, version(12, { label: "exam" }), version(11)],
   }),
   changes: ({ a, b }) => ({ total: 1, rows: [CHANGE], counts: { changed: 1 }, code_lines: 0, a: a === 0 ? 11 : a, b }),
@@ -49,7 +71,7 @@ const KERNEL: Kernel = {
   label: () => ({}),
   pin: () => ({}),
   save: () => ({}),
-  checked: () => ({ ...{ total: 0, rows: [], begun: false, running: false, of: 0, failed: 0 }, title: "", error: "", same_code: true }),
+  checked: () => UNCHECKED,
   log: () => ({ total: 1, rows: [{ time_s: NOON_S, level: "warning", text: "the connection was lost" }] }),
 };
 
