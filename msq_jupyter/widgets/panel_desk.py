@@ -57,12 +57,6 @@ class Desk:
         with contextlib.suppress(RuntimeError):  # the loop has ended, and the kernel with it
             self._session.loop.call_soon_threadsafe(self._take, content)
 
-    def close(self) -> None:
-        """Answer no more."""
-        for _, task in self._tasks.values():
-            task.cancel()
-        self.check.stop()
-
     def _take(self, content: Any) -> None:
         sender = ask.sender_of(content)
         if sender is None:

@@ -262,6 +262,32 @@ async def test_two_browsers_get_their_own_answers(join):
     assert (len(first["rows"]), len(second["rows"])) == (1, 3)
 
 
+async def test_a_question_that_nobody_waits_for_any_more_is_dropped(join, monkeypatch):
+    browser = Browser((await join()).panel())
+    searched = []
+
+    async def search(_root: Any, _replica: Any, text: str) -> Any:
+        searched.append(text)
+        return await asyncio.Future() if text == "a" else {"total": 0, "rows": [], "more": False}
+
+    monkeypatch.setattr("msq_jupyter.widgets.panel_desk.search", search)
+    first = asyncio.ensure_future(browser.ask("tree", text="a", count=5))
+    await until(lambda: searched == ["a"])
+    assert (await browser.ask("tree", text="ab", count=5))["total"] == 0
+    assert await first is None
+
+
+async def test_a_browser_cannot_make_the_kernel_keep_too_many_questions(join, monkeypatch):
+    ada = await join()
+    browser = Browser(ada.panel())
+    monkeypatch.setattr(ada, "versions", asyncio.Future)
+    for number in range(70):
+        browser.send({"ask": "versions", "client": "flood", "id": number, "count": 1})
+    await until(lambda: len(browser.answers) == 6)
+    assert {answer["error"]["type"] for answer in browser.answers} == {"ArgumentError"}
+    assert (await browser.ask("tree", count=1))["total"] > 0
+
+
 async def test_versions_come_in_portions_and_are_listed_once(join, monkeypatch):
     ada = await join()
     browser = Browser(ada.panel())
