@@ -13,12 +13,13 @@ import msgspec
 from msq_jupyter.persistence.harmless import harmless, shortened
 from msq_jupyter.persistence.records import Version
 
-Reason = Literal["named", "before a restore", "restored", "automatic"]
+Reason = Literal["named", "restored", "automatic"]
 
 #: So many automatic versions in a row are worth a fold.
 FOLD_MIN = 3
 
-_RESTORED = re.compile(r"restored from version (\d+)")
+#: What a restore names its version: "restored from version 3", "topics restored from version 3".
+_RESTORED = re.compile(r"(?:.+ )?restored from version \d+")
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -121,6 +121,7 @@ def open_row(panel: Locator, name: str) -> None:
 def found_by_axe(person: NotebookPage) -> list[str]:
     """What axe-core finds wrong in the panel."""
     page = person.page
+    assert AXE.is_file(), "axe-core is not here: run `npm ci` in js/"
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     return page.evaluate(

@@ -97,7 +97,14 @@ def test_what_people_wrote_is_made_harmless():
 
 
 @pytest.mark.parametrize(
-    ("label", "reason"), [("", "automatic"), ("exam", "named"), ("restored from version 3", "restored")]
+    ("label", "reason"),
+    [
+        ("", "automatic"),
+        ("exam", "named"),
+        ("restored from version 3", "restored"),
+        ("topics restored from version 3", "restored"),
+        ("restored from version 3, and then some", "named"),
+    ],
 )
 def test_the_reason_of_a_version(label, reason):
     assert reason_of(version(1, label)) == reason

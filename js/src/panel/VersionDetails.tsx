@@ -154,7 +154,7 @@ function LabelForm({ version, onLabel }: LabelFormProps): JSX.Element {
         aria-label={`Name of v${version.number}`}
         placeholder="Name this version"
         data-testid="msq-panel-label"
-        maxLength={200}
+        maxLength={120}
         value={text}
         onInput={(event) => {
           setText(event.currentTarget.value);
