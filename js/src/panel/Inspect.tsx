@@ -111,14 +111,12 @@ function hitsText(total: number, isMore: boolean): string {
 function itemOf(row: TreeRow, isSearch: boolean, isFresh: boolean, rootSize: number): TreeItem {
   const isLeaf = row.count < 0;
   const size = sizeText(row.size_bytes);
-  const kind = isLeaf ? row.type : `${row.type}, ${counted(row.count, "item")}`;
   return {
     key: row.copy,
     level: isSearch ? 1 : row.path.length + 1,
     place: row.place,
     siblings: row.siblings,
     isOpen: isLeaf || isSearch ? undefined : row.open,
-    label: `${row.name}: ${isLeaf ? row.preview : ""} ${kind}, ${size}${isFresh ? ", just changed" : ""}`,
     content: (
       <span class={`msq-panel-field${isFresh ? " msq-panel-fresh" : ""}`}>
         <bdi class="msq-panel-field-name">{row.name}</bdi>
@@ -127,6 +125,7 @@ function itemOf(row: TreeRow, isSearch: boolean, isFresh: boolean, rootSize: num
         <span class="msq-panel-field-size" style={{ "--msq-panel-share": shareOf(row.size_bytes, rootSize) }}>
           {size}
         </span>
+        {isFresh && <span class="msq-panel-hidden">just changed</span>}
       </span>
     ),
   };

@@ -18,7 +18,7 @@ export interface TreeItem {
   readonly siblings: number;
   /** Undefined for a leaf. */
   readonly isOpen: boolean | undefined;
-  readonly label: string;
+  /** All that is to be known of it, in words: it is the name, too. */
   readonly content: ComponentChildren;
 }
 
@@ -156,7 +156,7 @@ function TreeRowView({ id, index, item, isActive, onActive, onToggle, onChoose }
   if (item === undefined) {
     return <div role="none" class="msq-panel-row msq-panel-row-coming" style={style} />;
   }
-  const { level, place, siblings, isOpen, label, content } = item;
+  const { level, place, siblings, isOpen, content } = item;
   return (
     // oxlint-disable-next-line jsx-a11y/click-events-have-key-events, jsx-a11y/interactive-supports-focus -- the tree itself has the focus and the keys
     <div
@@ -168,7 +168,6 @@ function TreeRowView({ id, index, item, isActive, onActive, onToggle, onChoose }
       aria-setsize={siblings > 0 ? siblings : undefined}
       aria-expanded={isOpen}
       aria-selected={isActive}
-      aria-label={label}
       style={{ ...style, "--msq-panel-level": level - 1 }}
       onClick={() => {
         onActive(index);

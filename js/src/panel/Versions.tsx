@@ -219,40 +219,25 @@ function Check({ label, isOn, onChange }: CheckProps): JSX.Element {
 function itemOf(row: HistoryRow, now_s: number, current: number): TreeItem {
   const base = { key: row.key, place: 0, siblings: 0, isOpen: undefined };
   if (row.kind === "day") {
-    const day = dayText(row.time_s, now_s);
     return {
       ...base,
       level: 1,
-      label: `${day}, ${counted(row.count, "version")}`,
       content: (
         <span class="msq-panel-day">
-          <span class="msq-panel-grow">{day}</span>
-          <span class="msq-panel-quiet">{row.count.toLocaleString("en")}</span>
+          <span class="msq-panel-grow">{dayText(row.time_s, now_s)}</span>
+          <span class="msq-panel-quiet">
+            {row.count.toLocaleString("en")}
+            <span class="msq-panel-hidden">{row.count === 1 ? " version" : " versions"}</span>
+          </span>
         </span>
       ),
     };
   }
   if (row.kind === "fold") {
     const text = `${counted(row.count, "automatic version")}, v${row.oldest} to v${row.number}`;
-    return { ...base, level: 2, isOpen: row.open, label: text, content: <span class="msq-panel-fold">{text}</span> };
+    return { ...base, level: 2, isOpen: row.open, content: <span class="msq-panel-fold">{text}</span> };
   }
-  return { ...base, level: 2, label: spokenVersion(row, current), content: <VersionLine row={row} current={current} /> };
-}
-
-function spokenVersion(row: VersionRow, current: number): string {
-  const parts = [
-    `v${row.number}`,
-    row.number === current ? "current" : "",
-    row.is_head && row.number !== current ? "head" : "",
-    row.label,
-    `by ${row.author}`,
-    `at ${clockText(row.time_s)}`,
-    sizeText(row.size_bytes),
-    row.pinned ? "pinned" : "",
-    row.is_new_schema ? `schema ${row.schema}` : "",
-    row.is_new_code ? "new code" : "",
-  ];
-  return parts.filter((part) => part !== "").join(", ");
+  return { ...base, level: 2, content: <VersionLine row={row} current={current} /> };
 }
 
 function VersionLine({ row, current }: { readonly row: VersionRow; readonly current: number }): JSX.Element {
@@ -263,13 +248,16 @@ function VersionLine({ row, current }: { readonly row: VersionRow; readonly curr
         class={`msq-panel-face msq-panel-face-${colourNumber(row.author)}`}
         data-initials={initials(row.author)}
         title={row.author}
+        aria-hidden="true"
       />
       <bdi class={`msq-panel-grow msq-panel-label${row.label === "" ? " msq-panel-quiet" : ""}`}>
         {row.label === "" ? row.author : row.label}
       </bdi>
+      {row.label !== "" && <span class="msq-panel-hidden">{`by ${row.author}`}</span>}
       {row.number === current && <span class="msq-panel-tag">current</span>}
       {row.is_head && row.number !== current && <span class="msq-panel-tag">head</span>}
       {row.pinned && <PinSign />}
+      {row.pinned && <span class="msq-panel-hidden">pinned</span>}
       {row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">{`schema ${row.schema}`}</span>}
       {row.is_new_code && !row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">new code</span>}
       <span class="msq-panel-version-size">{sizeText(row.size_bytes)}</span>
