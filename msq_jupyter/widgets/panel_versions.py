@@ -167,7 +167,7 @@ def told_version(version: Version, earlier: dict[int, Version]) -> dict[str, Any
         "label": shortened(version.label, 200),
         "reason": reason_of(version),
         "size_bytes": version.size_bytes,
-        "stored_bytes": getattr(version, "stored_bytes", -1),
+        "stored_bytes": version.stored_bytes,
         "schema": "" if version.schema_version is None else shortened(str(version.schema_version), 40),
         "code": harmless(version.code_hash[:8]),
         "is_new_schema": parent is not None and parent.schema_version != version.schema_version,

@@ -17,7 +17,19 @@ MORNING = datetime.datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 def version(number: int, label: str = "", *, author: str = "Ada", code: str = "c" * 40, hours: float = 0, schema=1):
     time = MORNING + datetime.timedelta(hours=hours, seconds=number)
-    return Version(number, number - 1, time, author, label, "session", code, schema, 1_000, "")
+    return Version(
+        number=number,
+        parent=number - 1,
+        time=time,
+        author=author,
+        label=label,
+        session_id="session",
+        code_hash=code,
+        schema_version=schema,
+        size_bytes=1_000,
+        stored_bytes=100,
+        source_id="",
+    )
 
 
 def shown(rows):

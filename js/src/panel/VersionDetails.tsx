@@ -105,9 +105,7 @@ function Known({ asker, panel, version, onCompare, onRestore, onDone }: KnownPro
         <Fact name="By">{version.author}</Fact>
         <Fact name="Why">{reasonText(version)}</Fact>
         <Fact name="Size">
-          {version.stored_bytes >= 0
-            ? `${sizeText(version.size_bytes)}, ${sizeText(version.stored_bytes)} on the disk`
-            : sizeText(version.size_bytes)}
+          {`${sizeText(version.size_bytes)}, ${sizeText(version.stored_bytes)} on the disk`}
         </Fact>
         {version.schema !== "" && (
           <Fact name="Schema">{`${version.schema}${version.is_new_schema ? ", new here" : ""}`}</Fact>

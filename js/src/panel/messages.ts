@@ -80,7 +80,7 @@ export interface VersionFacts {
   readonly label: string;
   readonly reason: "named" | "restored" | "automatic";
   readonly size_bytes: number;
-  /** What it costs on the disk; -1 when that is not known. */
+  /** What it costs on the disk. */
   readonly stored_bytes: number;
   readonly schema: string;
   readonly code: string;

@@ -36,7 +36,7 @@ const VERSION: VersionRow = {
   label: "",
   reason: "automatic",
   size_bytes: 100,
-  stored_bytes: -1,
+  stored_bytes: 30,
   schema: "1",
   code: "0123abcd",
   is_new_schema: false,
