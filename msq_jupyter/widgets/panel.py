@@ -131,7 +131,7 @@ class PanelWriter:
                 **self._state(),
                 "others": [{"view_id": other.view_id, "label": other.label} for other in session.others],
                 "next_save_s": getattr(status, "next_save_s", 0.0),
-                "on_branch": getattr(status, "on_branch", False),
+                "on_branch": status.on_branch,
                 "error_type": "" if error is None else type(error).__name__,
                 "error": "" if error is None else str(error),
                 **self._stamps(),

@@ -85,12 +85,13 @@ class PanelHistory:
         earlier = {version.number: version for version in versions}
         label = next((person.label for person in self._session.participants if person.is_me), "")
         found = matching(versions, wanted, label)
-        rows = rows_of(found, zone, opened)
+        lines = versions.lines()
+        rows = rows_of(found, zone, opened, lines)
         start, count = window
         codes = dict.fromkeys(version.code_hash for version in reversed(versions))
         return {
             "total": len(rows),
-            "rows": [told(row, earlier) for row in rows[start : start + count]],
+            "rows": [told(row, earlier, lines) for row in rows[start : start + count]],
             "versions": len(versions),
             "matching": len(found),
             "codes": list(codes)[:50],
@@ -141,7 +142,10 @@ class PanelHistory:
         earlier = {version.number: version for version in versions}
         if number not in earlier:
             raise VersionMissing(f"there is no version {number}: the list of versions shows which there are")
-        plan = {"people": len(self._session.participants), "version": told_version(earlier[number], earlier)}
+        plan = {
+            "people": len(self._session.participants),
+            "version": told_version(earlier[number], earlier, versions.lines()),
+        }
         try:
             difference = await self._difference("now", number)
         except Exception as error:  # whatever the model's `save` raises: going back must work then above all

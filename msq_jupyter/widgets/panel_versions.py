@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -92,13 +92,16 @@ def is_pinned(version: Version) -> bool:
     return bool(getattr(version, "pinned", False))
 
 
-def rows_of(versions: Sequence[Version], zone: datetime.tzinfo, opened: Iterable[int]) -> list[Row]:
+def rows_of(
+    versions: Sequence[Version], zone: datetime.tzinfo, opened: Iterable[int], lines: Mapping[int, str]
+) -> list[Row]:
     """The rows of a list.
 
     Args:
         versions: newest first.
         zone: in which a day begins at midnight.
         opened: folds that are open, by the number of their oldest version.
+        lines: as in `told`; versions of which something is said are not folded.
     """
     open_folds = set(opened)
     rows: list[Row] = []
@@ -109,12 +112,12 @@ def rows_of(versions: Sequence[Version], zone: datetime.tzinfo, opened: Iterable
         while end < len(versions) and days[end] == days[start]:
             end += 1
         rows.append(Row("day", f"day {days[start].isoformat()}", versions[start], end - start))
-        rows += _folded(versions[start:end], open_folds, newest=start == 0)
+        rows += _folded(versions[start:end], open_folds, lines, newest=start == 0)
         start = end
     return rows
 
 
-def _folded(day: Sequence[Version], open_folds: set[int], *, newest: bool) -> list[Row]:
+def _folded(day: Sequence[Version], open_folds: set[int], lines: Mapping[int, str], *, newest: bool) -> list[Row]:
     rows: list[Row] = []
     run: list[Version] = []
 
@@ -129,7 +132,8 @@ def _folded(day: Sequence[Version], open_folds: set[int], *, newest: bool) -> li
         run.clear()
 
     for place, version in enumerate(day):
-        if version.label or is_pinned(version) or (newest and place == 0):
+        is_notable = version.label or is_pinned(version) or lines.get(version.number)
+        if is_notable or (newest and place == 0):
             close_run()
             rows.append(_row(version))
         else:
@@ -142,22 +146,23 @@ def _row(version: Version) -> Row:
     return Row("version", f"version {version.number}", version)
 
 
-def told(row: Row, earlier: dict[int, Version]) -> dict[str, Any]:
+def told(row: Row, earlier: Mapping[int, Version], lines: Mapping[int, str]) -> dict[str, Any]:
     """A row as the browser gets it: harmless text and numbers.
 
     Args:
         row: the row.
         earlier: versions by number, to tell what is new about one: of its parent.
+        lines: where each version stands, as `VersionList.lines` says.
     """
     version = row.version
     data: dict[str, Any] = {"kind": row.kind, "key": row.key, "time_s": version.time.timestamp(), "count": row.count}
     if row.kind == "fold":
         return {**data, "number": version.number, "oldest": row.oldest, "open": row.is_open}
-    return {**data, **told_version(version, earlier)} if row.kind == "version" else data
+    return {**data, **told_version(version, earlier, lines)} if row.kind == "version" else data
 
 
-def told_version(version: Version, earlier: dict[int, Version]) -> dict[str, Any]:
-    """A version as the browser gets it."""
+def told_version(version: Version, earlier: Mapping[int, Version], lines: Mapping[int, str]) -> dict[str, Any]:
+    """A version as the browser gets it; arguments as in `told`."""
     parent = earlier.get(version.parent)
     return {
         "number": version.number,
@@ -173,5 +178,5 @@ def told_version(version: Version, earlier: dict[int, Version]) -> dict[str, Any
         "is_new_schema": parent is not None and parent.schema_version != version.schema_version,
         "is_new_code": parent is not None and parent.code_hash != version.code_hash,
         "pinned": is_pinned(version),
-        "is_head": bool(getattr(version, "is_head", False)),
+        "line": lines.get(version.number, ""),
     }

@@ -43,8 +43,8 @@ def newest_first(*versions):
 
 def test_automatic_versions_are_folded_and_the_newest_is_not():
     versions = newest_first(*(version(number) for number in range(1, 6)), version(6, "exam"), version(7), version(8))
-    assert shown(rows_of(versions, UTC, [])) == ["day 2026-11-23", "v8", "v7", "v6", "v1..v5"]
-    assert shown(rows_of(versions, UTC, [1])) == [
+    assert shown(rows_of(versions, UTC, [], {})) == ["day 2026-11-23", "v8", "v7", "v6", "v1..v5"]
+    assert shown(rows_of(versions, UTC, [1], {})) == [
         "day 2026-11-23",
         "v8",
         "v7",
@@ -60,15 +60,22 @@ def test_automatic_versions_are_folded_and_the_newest_is_not():
 
 def test_a_fold_stays_open_while_it_grows():
     versions = newest_first(*(version(number) for number in range(1, 8)))
-    assert shown(rows_of(versions, UTC, [1]))[:3] == ["day 2026-11-23", "v7", "v1..v6"]
-    assert next(row for row in rows_of(versions, UTC, [1]) if row.kind == "fold").is_open
+    assert shown(rows_of(versions, UTC, [1], {}))[:3] == ["day 2026-11-23", "v7", "v1..v6"]
+    assert next(row for row in rows_of(versions, UTC, [1], {}) if row.kind == "fold").is_open
+
+
+def test_where_lines_part_is_not_folded():
+    versions = newest_first(*(version(number) for number in range(1, 11)))
+    assert shown(rows_of(versions, UTC, [], {10: "head", 5: "branch", 6: "from v4", 1: ""})) == [
+        *("day 2026-11-23", "v10", "v7..v9", "v6", "v5", "v1..v4")
+    ]
 
 
 def test_days_begin_where_the_reader_is():
     versions = newest_first(version(1, hours=0), version(2, hours=16))
-    assert shown(rows_of(versions, UTC, [])) == ["day 2026-11-24", "v2", "day 2026-11-23", "v1"]
+    assert shown(rows_of(versions, UTC, [], {})) == ["day 2026-11-24", "v2", "day 2026-11-23", "v1"]
     west = datetime.timezone(datetime.timedelta(hours=-5))
-    assert shown(rows_of(versions, west, [])) == ["day 2026-11-23", "v2", "v1"]
+    assert shown(rows_of(versions, west, [], {})) == ["day 2026-11-23", "v2", "v1"]
 
 
 @pytest.mark.parametrize(
@@ -94,16 +101,18 @@ def test_filters(wanted, numbers):
 def test_a_row_says_what_is_new_about_a_version():
     versions = [version(1), version(2), version(3, code="d" * 40, schema=2)]
     earlier = {one.number: one for one in versions}
-    rows = {row.version.number: told(row, earlier) for row in rows_of(newest_first(*versions), UTC, [])[1:]}
+    lines = {3: "head"}
+    rows = {row.version.number: told(row, earlier, lines) for row in rows_of(newest_first(*versions), UTC, [], {})[1:]}
     assert [rows[number]["is_new_code"] for number in (1, 2, 3)] == [False, False, True]
     assert [rows[number]["is_new_schema"] for number in (1, 2, 3)] == [False, False, True]
     assert rows[3]["schema"] == "2"
+    assert [rows[number]["line"] for number in (1, 2, 3)] == ["", "", "head"]
     assert rows[3]["code"] == "dddddddd"
 
 
 def test_what_people_wrote_is_made_harmless():
-    row = rows_of([version(1, "a\x1b[31m\u202eb", author="\u200b" + "x" * 500)], UTC, [])[1]
-    data = told(row, {})
+    row = rows_of([version(1, "a\x1b[31m\u202eb", author="\u200b" + "x" * 500)], UTC, [], {})[1]
+    data = told(row, {}, {})
     assert data["label"] == "a\\x1b[31m\\u202eb"
     assert len(data["author"]) < 130
 

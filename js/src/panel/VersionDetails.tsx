@@ -7,6 +7,11 @@ import { AskError, type PanelTraits, type Side, type VersionRow } from "./messag
 import { Button, ChangeList, Empty, Failure, Loading } from "./parts.tsx";
 import { useRows } from "./useRows.ts";
 
+const LINE_WORDS: Readonly<Record<string, string>> = {
+  head: "the head: new sessions start from it",
+  branch: "the end of a branch, beside the head",
+};
+
 /** So many changes make a preview; Compare shows all. */
 const PREVIEW_LINES = 12;
 
@@ -112,6 +117,7 @@ function Known({ asker, panel, version, onCompare, onRestore, onDone }: KnownPro
         )}
         <Fact name="Code">{`${version.code}${version.is_new_code ? ", new here" : ""}`}</Fact>
         {parent > 0 && <Fact name="Grew from">{`v${parent}`}</Fact>}
+        {version.line !== "" && <Fact name="Line">{LINE_WORDS[version.line] ?? version.line}</Fact>}
       </dl>
       <Preview asker={asker} number={number} onCompare={onCompare} />
     </>

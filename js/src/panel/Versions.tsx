@@ -255,7 +255,7 @@ function VersionLine({ row, current }: { readonly row: VersionRow; readonly curr
       </bdi>
       {row.label !== "" && <span class="msq-panel-hidden">{`by ${row.author}`}</span>}
       {row.number === current && <span class="msq-panel-tag">current</span>}
-      {row.is_head && row.number !== current && <span class="msq-panel-tag">head</span>}
+      {row.line !== "" && row.number !== current && <span class="msq-panel-tag">{row.line}</span>}
       {row.pinned && <PinSign />}
       {row.pinned && <span class="msq-panel-hidden">pinned</span>}
       {row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">{`schema ${row.schema}`}</span>}

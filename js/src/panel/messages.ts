@@ -87,7 +87,8 @@ export interface VersionFacts {
   readonly is_new_schema: boolean;
   readonly is_new_code: boolean;
   readonly pinned: boolean;
-  readonly is_head: boolean;
+  /** Where it stands: "head", "branch" for the end of another line, "from v3" where it did not grow from the last. */
+  readonly line: string;
 }
 
 interface RowBase {

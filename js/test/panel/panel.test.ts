@@ -42,7 +42,7 @@ const VERSION: VersionRow = {
   is_new_schema: false,
   is_new_code: false,
   pinned: false,
-  is_head: false,
+  line: "",
 };
 
 function version(number: number, more: Partial<VersionRow> = {}): VersionRow {
