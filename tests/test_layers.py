@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "persistence": {"errors", "stable", "json_path"},
     "session": {"errors", "stable", "protocol", "json_path", "local_registry", "runtime", "persistence"},
     "synchronizer": {"errors", "stable", "protocol", "local_registry"},
-    "widgets": {"errors", "stable", "runtime", "persistence", "session"},
+    "widgets": {"errors", "stable", "json_path", "runtime", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "lint_command": {"errors", "runtime"},
     "definitions": {"errors", "lint_command", "persistence", "runtime"},

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from msq_jupyter.json_path import Step, path_text
 from msq_jupyter.persistence.diff import Difference
-from msq_jupyter.persistence.edits import Step
 from msq_jupyter.persistence.harmless import shortened
-from msq_jupyter.persistence.operations import Operation, Removed, path_text
+from msq_jupyter.persistence.operations import Operation, Removed
 from msq_jupyter.persistence.rendering import line_of
 
 #: A restore is told by so many places at most.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.errors import ArgumentError, MsqError
 from msq_jupyter.persistence.harmless import shortened
+from msq_jupyter.session.keeping import VERSIONS_CHANGED
 from msq_jupyter.widgets import panel_requests as ask
 from msq_jupyter.widgets.panel_check import CheckRun
 from msq_jupyter.widgets.panel_history import PanelHistory
@@ -51,6 +52,11 @@ class Desk:
         self.asked: set[type] = set()
         self.history = PanelHistory(session)
         self.check = CheckRun(session, changed)
+        session.view_events.subscribe("panel", session.id, VERSIONS_CHANGED, self._on_versions_changed)
+
+    def _on_versions_changed(self, _: Any) -> None:
+        self.history.forget()
+        self._changed()
 
     def receive(self, content: Any) -> None:
         """A message came; on any thread."""
@@ -155,14 +161,10 @@ class Desk:
 
     async def _label(self, request: ask.Label) -> dict[str, Any]:
         await self._session.label(request.number, request.text)
-        self.history.forget()
-        self._changed()
         return {}
 
     async def _pin(self, request: ask.Pin) -> dict[str, Any]:
         await self._session.pin(request.number, request.pinned)
-        self.history.forget()
-        self._changed()
         return {}
 
 

@@ -74,7 +74,7 @@ def matching(versions: Iterable[Version], wanted: Filter, own_name: str) -> list
     def passes(version: Version) -> bool:
         if (wanted.mine and version.author != own_name) or (wanted.code and version.code_hash != wanted.code):
             return False
-        if wanted.named and not (version.label or is_pinned(version)):
+        if wanted.named and not (version.label or version.pinned):
             return False
         return (
             not text
@@ -85,11 +85,6 @@ def matching(versions: Iterable[Version], wanted: Filter, own_name: str) -> list
         )
 
     return sorted(filter(passes, versions), key=lambda version: version.number, reverse=True)
-
-
-def is_pinned(version: Version) -> bool:
-    """Whether pruning leaves a version alone."""
-    return bool(getattr(version, "pinned", False))
 
 
 def rows_of(
@@ -132,7 +127,7 @@ def _folded(day: Sequence[Version], open_folds: set[int], lines: Mapping[int, st
         run.clear()
 
     for place, version in enumerate(day):
-        is_notable = version.label or is_pinned(version) or lines.get(version.number)
+        is_notable = version.label or version.pinned or lines.get(version.number)
         if is_notable or (newest and place == 0):
             close_run()
             rows.append(_row(version))
@@ -177,6 +172,6 @@ def told_version(version: Version, earlier: Mapping[int, Version], lines: Mappin
         "code": harmless(version.code_hash[:8]),
         "is_new_schema": parent is not None and parent.schema_version != version.schema_version,
         "is_new_code": parent is not None and parent.code_hash != version.code_hash,
-        "pinned": is_pinned(version),
+        "pinned": version.pinned,
         "line": lines.get(version.number, ""),
     }

@@ -69,6 +69,7 @@ for event, data in [
 ]:
     session.publish("lesson", event, data)
     await session.saved()
+await session.pin(3)
 """.strip(),
 }
 
@@ -184,6 +185,11 @@ def test_3_the_keyboard_walks_the_versions_and_restores_one(people):
     press("ArrowDown")
     details = panel.get_by_test_id("msq-panel-details")
     expect(details).to_contain_text("v10")
+    details.get_by_test_id("msq-panel-label").fill("Before the lesson")
+    press("Enter")
+    expect(panel.get_by_test_id("msq-panel-done")).to_contain_text("v10 is named Before the lesson")
+    expect(row_of(tree, "v10")).to_contain_text("Before the lesson")
+    tree.focus()
     expect(details).to_contain_text("votes.yes")
     press("ArrowDown")  # automatic ones, folded
     press("ArrowRight")
@@ -205,6 +211,22 @@ def test_3_the_keyboard_walks_the_versions_and_restores_one(people):
     expect(panel_of(ben).get_by_test_id("msq-panel-saved")).to_contain_text("by Ada")
 
 
+def test_3_one_place_of_a_version_is_restored_and_the_rest_stays(people):
+    ada, ben = people
+    open_tab(ben, "Restore")
+    panel = panel_of(ben)
+    panel.get_by_test_id("msq-panel-restore-number").fill("v9")
+    panel.get_by_test_id("msq-panel-restore-number").press("Enter")
+    panel.get_by_test_id("msq-panel-place").select_option("topics")
+    expect(panel.get_by_test_id("msq-panel-plan-text")).to_have_text("3 changes for you and 1 other person.")
+    panel.get_by_test_id("msq-panel-restore").click()
+    panel.get_by_test_id("msq-panel-confirm").click()
+    expect(panel.get_by_test_id("msq-panel-done")).to_contain_text("topics is restored from v9")
+    for person in people:
+        assert person.evaluate("list(session.model.topics)") == "['graphs', 'trees', 'walks']"
+        assert person.evaluate("session.model.votes['yes']") == "1"
+
+
 def test_4_the_dry_run_checks_the_code_in_the_notebook(people):
     ada, _ = people
     open_tab(ada, "Check")
@@ -221,7 +243,7 @@ def test_5_a_reload_shows_the_same_again(people):
     expect(panel).to_have_attribute("data-state", "live")
     expect(row_of(panel.get_by_test_id("msq-panel-tree"), "votes")).to_be_visible()
     open_tab(ben, "Versions")
-    expect(row_of(panel.get_by_test_id("msq-panel-versions"), "v11")).to_be_visible()
+    expect(row_of(panel.get_by_test_id("msq-panel-versions"), "v12")).to_be_visible()
 
 
 def test_5_two_browsers_on_one_kernel_each_look_at_their_own(people, server, browser):
@@ -231,10 +253,10 @@ def test_5_two_browsers_on_one_kernel_each_look_at_their_own(people, server, bro
     expect(row_of(panel_of(other).get_by_test_id("msq-panel-tree"), "votes")).to_be_visible()
     panel_of(other).get_by_test_id("msq-panel-search").fill("no other")
     expect(panel_of(other).get_by_test_id("msq-panel-tree").get_by_role("treeitem")).to_have_count(0)
-    expect(row_of(panel_of(ben).get_by_test_id("msq-panel-versions"), "v11")).to_be_visible()
+    expect(row_of(panel_of(ben).get_by_test_id("msq-panel-versions"), "v12")).to_be_visible()
     ben.evaluate("session.publish('lesson', 'vote', 'no')")
     for person in (ben, other):
-        expect(panel_of(person).get_by_test_id("msq-panel-saved")).to_contain_text("by Ben · v12")
+        expect(panel_of(person).get_by_test_id("msq-panel-saved")).to_contain_text("by Ben · v13")
     assert other.complaints == []
     other.context.close()
 

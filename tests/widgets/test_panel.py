@@ -29,6 +29,19 @@ class Silent(Model):
         self.count = 0
 
 
+class Board(Model):
+    def init(self, options, persisted=None):
+        self.a, self.b = (persisted["a"], persisted["b"]) if persisted else (0, 0)
+        self.subscribe("board", "set", self.set)
+
+    def set(self, values):
+        self.a, self.b = values["a"], values["b"]
+        self.save()
+
+    def save(self):
+        self.persist_session(lambda: {"version": 1, "a": self.a, "b": self.b})
+
+
 class Browser:
     """One browser in front of one panel."""
 
@@ -344,6 +357,49 @@ async def test_a_restore_says_what_it_changes_and_for_whom_and_then_does_it(join
     await until(lambda: ada.model.count == ben.model.count == 1)
     assert (await browser.ask("plan", number=99))["type"] == "VersionMissing"
     assert (await browser.ask("restore", number=99))["type"] == "VersionMissing"
+
+
+async def test_one_place_of_a_version_is_restored(join):
+    ada = await join(model=Board)
+    browser = Browser(ada.panel())
+    for values in ({"a": 1, "b": 1}, {"a": 2, "b": 2}):
+        ada.publish("board", "set", values)
+        await ada.saved()
+    assert "path" in ada.panel().abilities
+    plan = await browser.ask("plan", number=1, place="a")
+    assert (plan["changes"], plan["counts"]["changed"]) == (1, 2)
+    assert [place["path"] for place in plan["places"]] == ["a", "b"]
+    assert await browser.ask("restore", number=1, place="a") == {}
+    assert (ada.model.a, ada.model.b) == (1, 2)
+
+
+async def test_a_version_is_named_and_pinned_and_everybody_sees_it(join):
+    ada, ben = await join(), await join("Ben")
+    await saved(ada, 1, 2)
+    browser, other = Browser(ada.panel()), Browser(ben.panel())
+    assert {"label", "pin"} <= set(ada.panel().abilities)
+    await other.ask("versions", count=10)
+    assert await browser.ask("label", number=1, text="before the exam") == {}
+    await until(lambda: ben.panel().versions_stamp == 1)
+    assert await browser.ask("pin", number=1, pinned=True) == {}
+
+    async def first(of: Browser) -> dict[str, Any]:
+        return (await of.ask("versions", count=10))["rows"][-1]
+
+    for one in (browser, other):
+        row = await first(one)
+        while not row["pinned"]:
+            row = await first(one)
+        assert (row["number"], row["label"], row["reason"]) == (1, "before the exam", "named")
+    assert (await browser.ask("label", number=99, text="x"))["type"] == "VersionMissing"
+
+
+async def test_a_version_is_saved_at_once_and_by_name(join):
+    ada = await join()
+    browser = Browser(ada.panel())
+    await saved(ada, 1)
+    assert await browser.ask("save", label="now") == {}
+    assert (await browser.ask("versions", count=10))["rows"][1]["label"] == "now"
 
 
 async def test_a_check_goes_on_while_its_rows_are_read(join):

@@ -15,7 +15,9 @@ UTC = datetime.timezone.utc
 MORNING = datetime.datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-def version(number: int, label: str = "", *, author: str = "Ada", code: str = "c" * 40, hours: float = 0, schema=1):
+def version(
+    number: int, label: str = "", *, author: str = "Ada", code: str = "c" * 40, hours: float = 0, schema=1, pinned=False
+):
     time = MORNING + datetime.timedelta(hours=hours, seconds=number)
     return Version(
         number=number,
@@ -29,6 +31,7 @@ def version(number: int, label: str = "", *, author: str = "Ada", code: str = "c
         size_bytes=1_000,
         stored_bytes=100,
         source_id="",
+        pinned=pinned,
     )
 
 
@@ -62,6 +65,12 @@ def test_a_fold_stays_open_while_it_grows():
     versions = newest_first(*(version(number) for number in range(1, 8)))
     assert shown(rows_of(versions, UTC, [1], {}))[:3] == ["day 2026-11-23", "v7", "v1..v6"]
     assert next(row for row in rows_of(versions, UTC, [1], {}) if row.kind == "fold").is_open
+
+
+def test_a_pinned_version_is_not_folded():
+    versions = newest_first(*(version(number, pinned=number == 4) for number in range(1, 9)))
+    assert shown(rows_of(versions, UTC, [], {})) == ["day 2026-11-23", "v8", "v5..v7", "v4", "v1..v3"]
+    assert [one.number for one in matching(versions, Filter(named=True), "Ada")] == [4]
 
 
 def test_where_lines_part_is_not_folded():
