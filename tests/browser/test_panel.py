@@ -212,7 +212,7 @@ def test_3_the_keyboard_walks_the_versions_and_restores_one(people):
 
 
 def test_3_one_place_of_a_version_is_restored_and_the_rest_stays(people):
-    ada, ben = people
+    _, ben = people
     open_tab(ben, "Restore")
     panel = panel_of(ben)
     panel.get_by_test_id("msq-panel-restore-number").fill("v9")
