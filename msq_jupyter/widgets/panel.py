@@ -7,7 +7,6 @@ on only when somebody has asked since, so a panel that nobody looks at costs not
 
 from __future__ import annotations
 
-import inspect
 import threading
 import time
 from collections.abc import Callable
@@ -29,12 +28,6 @@ if TYPE_CHECKING:
 RATE_PER_S = 30.0
 
 
-def abilities_of(session: type[Session]) -> list[str]:
-    """What a browser shows a control for, because sessions can do it."""
-    abilities = [name for name in ("save", "label", "pin", "log") if hasattr(session, name)]
-    return [*abilities, *(["path"] if "path" in inspect.signature(session.restore).parameters else [])]
-
-
 class Panel(Presence):
     """The panel of a session, made by `Session.panel`.
 
@@ -48,7 +41,7 @@ class Panel(Presence):
         has_hook: whether the model's code saves anything at all.
         model_name: class of the root model.
         code: the beginning of our code's hash.
-        abilities: see `abilities_of`.
+        has_log: whether the session keeps a log.
         model_stamp: another one when the model has changed.
         versions_stamp: another one when the list of versions has.
         check_stamp: another one when the dry run has got further.
@@ -67,7 +60,7 @@ class Panel(Presence):
     has_hook = traitlets.Bool(True).tag(sync=True)
     model_name = traitlets.Unicode("").tag(sync=True)
     code = traitlets.Unicode("").tag(sync=True)
-    abilities = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    has_log = traitlets.Bool(False).tag(sync=True)
     model_stamp = traitlets.Int(0).tag(sync=True)
     versions_stamp = traitlets.Int(0).tag(sync=True)
     check_stamp = traitlets.Int(0).tag(sync=True)

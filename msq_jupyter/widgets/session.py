@@ -43,7 +43,7 @@ class Session(SessionCore):
     def panel(self) -> Panel:
         """The persistence panel: the live model, its versions, what differs, restoring. The same one each time."""
         if self._panel is None:
-            from msq_jupyter.widgets.panel import Panel, PanelWriter, abilities_of  # most sessions have none
+            from msq_jupyter.widgets.panel import Panel, PanelWriter  # most sessions have none
 
             self._panel = Panel(
                 name=self.name,
@@ -51,7 +51,7 @@ class Session(SessionCore):
                 model_name=self.model_class.__name__,
                 code=self.code_hash[:8],
                 has_hook=self._has_hook,
-                abilities=abilities_of(type(self)),
+                has_log=hasattr(type(self), "log"),
             )
             writer = PanelWriter(self, self._panel, self._presence)
             self.frame_hooks.append(writer.write)

@@ -171,7 +171,7 @@ function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
         {`${what}${author}${version}`}
         {next !== "" && <span class="msq-panel-quiet">{` · ${next}`}</span>}
       </span>
-      {panel.abilities.includes("save") && panel.has_hook && isLive && (
+      {panel.has_hook && isLive && (
         <Button testId="msq-panel-save" onClick={() => void save()}>
           Save now
         </Button>

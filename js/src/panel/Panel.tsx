@@ -36,7 +36,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
   const [memory] = useState<Memory>(() => new Map());
   const spoken = useSpoken(panel, state);
   const id = useId();
-  const tabs = TABS.filter((one) => one !== "Log" || panel.abilities.includes("log"));
+  const tabs = TABS.filter((one) => one !== "Log" || panel.has_log);
   const bodyRef = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (done === "") {

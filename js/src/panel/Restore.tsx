@@ -64,9 +64,7 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
             onNumber(side === "now" ? panel.saved_number : side);
           }}
         />
-        {plan !== undefined && panel.abilities.includes("path") && (
-          <PlacePicker plan={plan} place={place} onPlace={setPlace} />
-        )}
+        {plan !== undefined && <PlacePicker plan={plan} place={place} onPlace={setPlace} />}
         {plan !== undefined && (
           <span class="msq-panel-quiet">
             <bdi>{plan.version.label === "" ? plan.version.author : plan.version.label}</bdi>

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { Asker } from "./asker.ts";
 import { countsText, momentText, reasonText, sideText, sizeText } from "./format.ts";
-import { AskError, type PanelTraits, type Side, type VersionRow } from "./messages.ts";
+import { AskError, type Side, type VersionRow } from "./messages.ts";
 import { Button, ChangeList, Empty, Failure, Loading } from "./parts.tsx";
 import { useRows } from "./useRows.ts";
 
@@ -17,7 +17,6 @@ const PREVIEW_LINES = 12;
 
 export interface VersionDetailsProps {
   readonly asker: Asker;
-  readonly panel: PanelTraits;
   readonly version: VersionRow | undefined;
   readonly onCompare: (a: Side, b: Side) => void;
   readonly onRestore: (number: number) => void;
@@ -47,7 +46,7 @@ interface KnownProps extends VersionDetailsProps {
   readonly version: VersionRow;
 }
 
-function Known({ asker, panel, version, onCompare, onRestore, onDone }: KnownProps): JSX.Element {
+function Known({ asker, version, onCompare, onRestore, onDone }: KnownProps): JSX.Element {
   const { number, parent } = version;
   const [error, setError] = useState<AskError>();
   const act = async (action: Promise<unknown>, done: string): Promise<void> => {
@@ -82,29 +81,30 @@ function Known({ asker, panel, version, onCompare, onRestore, onDone }: KnownPro
         >
           Compare with now
         </Button>
-        {panel.abilities.includes("pin") && (
-          <Button
-            isPressed={version.pinned}
-            title="Pruning leaves pinned versions alone"
-            testId="msq-panel-pin"
-            onClick={() =>
-              void act(
-                asker.ask("pin", { number, pinned: !version.pinned }),
-                version.pinned ? `v${number} is not pinned any more` : `v${number} is pinned`,
-              )
-            }
-          >
-            {version.pinned ? "Pinned" : "Pin"}
-          </Button>
-        )}
+        <Button
+          isPressed={version.pinned}
+          title="Pruning leaves pinned versions alone"
+          testId="msq-panel-pin"
+          onClick={() =>
+            void act(
+              asker.ask("pin", { number, pinned: !version.pinned }),
+              version.pinned ? `v${number} is not pinned any more` : `v${number} is pinned`,
+            )
+          }
+        >
+          {version.pinned ? "Pinned" : "Pin"}
+        </Button>
       </div>
       {error !== undefined && <Failure error={error} />}
-      {panel.abilities.includes("label") && (
-        <LabelForm
-          version={version}
-          onLabel={(text) => void act(asker.ask("label", { number, text }), `v${number} is named ${text}`)}
-        />
-      )}
+      <LabelForm
+        version={version}
+        onLabel={(text) =>
+          void act(
+            asker.ask("label", { number, text }),
+            text === "" ? `v${number} has no name any more` : `v${number} is named ${text}`,
+          )
+        }
+      />
       <dl class="msq-panel-facts">
         <Fact name="Saved">{momentText(version.time_s)}</Fact>
         <Fact name="By">{version.author}</Fact>
@@ -165,7 +165,7 @@ function LabelForm({ version, onLabel }: LabelFormProps): JSX.Element {
         }}
       />
       <button type="submit" class="msq-panel-button" disabled={text.trim() === version.label}>
-        {version.label === "" ? "Name" : "Rename"}
+        {version.label === "" ? "Name" : text.trim() === "" ? "Unname" : "Rename"}
       </button>
     </form>
   );

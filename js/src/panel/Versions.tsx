@@ -72,7 +72,7 @@ export function Versions({ asker, panel, memory, onCompare, onRestore, onDone }:
   }
   return (
     <div class="msq-panel-tab">
-      <Filters filter={filter} codes={answer?.codes ?? []} onFilter={setFilter} hasPins={panel.abilities.includes("pin")}>
+      <Filters filter={filter} codes={answer?.codes ?? []} onFilter={setFilter}>
         {answer === undefined ? "" : matchingText(answer.matching, answer.versions)}
       </Filters>
       {error !== undefined && <Failure error={error} />}
@@ -111,7 +111,6 @@ export function Versions({ asker, panel, memory, onCompare, onRestore, onDone }:
           />
           <VersionDetails
             asker={asker}
-            panel={panel}
             version={shown}
             onCompare={onCompare}
             onRestore={onRestore}
@@ -140,12 +139,11 @@ function matchingText(matching: number, versions: number): string {
 interface FiltersProps {
   readonly filter: VersionFilter;
   readonly codes: readonly string[];
-  readonly hasPins: boolean;
   readonly onFilter: (filter: VersionFilter) => void;
   readonly children: string;
 }
 
-function Filters({ filter, codes, hasPins, onFilter, children }: FiltersProps): JSX.Element {
+function Filters({ filter, codes, onFilter, children }: FiltersProps): JSX.Element {
   return (
     <div class="msq-panel-tools">
       <input
@@ -160,7 +158,7 @@ function Filters({ filter, codes, hasPins, onFilter, children }: FiltersProps): 
         }}
       />
       <Check
-        label={hasPins ? "named or pinned" : "named"}
+        label="named or pinned"
         isOn={filter.named}
         onChange={(named) => {
           onFilter({ ...filter, named });

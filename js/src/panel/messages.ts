@@ -7,9 +7,6 @@ export interface OtherCode {
   readonly label: string;
 }
 
-/** What a session can do that not every one can. */
-export type Ability = "save" | "label" | "pin" | "log" | "path";
-
 export interface PanelTraits extends BadgeTraits {
   /** Grows with every change of the other traits. */
   readonly seq: number;
@@ -24,7 +21,8 @@ export interface PanelTraits extends BadgeTraits {
   readonly has_hook: boolean;
   readonly model_name: string;
   readonly code: string;
-  readonly abilities: readonly Ability[];
+  /** Whether the session keeps a log. */
+  readonly has_log: boolean;
   /** A stamp is another one when what was asked for may be out of date. */
   readonly model_stamp: number;
   readonly versions_stamp: number;
@@ -43,7 +41,7 @@ export const PANEL_TRAITS = [
   "has_hook",
   "model_name",
   "code",
-  "abilities",
+  "has_log",
   "model_stamp",
   "versions_stamp",
   "check_stamp",

@@ -13,7 +13,7 @@ const LIVE: PanelTraits = {
   has_hook: true,
   model_name: "Poll",
   code: "0123abcd",
-  abilities: ["save", "label", "pin", "log", "path"],
+  has_log: true,
   model_stamp: 0,
   versions_stamp: 0,
   check_stamp: 0,
