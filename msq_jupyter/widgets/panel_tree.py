@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 from msq_jupyter.errors import MsqError
 from msq_jupyter.persistence.harmless import shortened
 from msq_jupyter.runtime.facade import model_of
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
+from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.packer import PACK_OPTIONS, packb
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import Writer
@@ -47,8 +47,7 @@ Opened: TypeAlias = "dict[str, Opened]"
 def root_of(session_model: Any) -> tuple[Model, Replica]:
     """The model behind a session's facade, and its replica, whose `moves` tells whether it may have changed."""
     model = model_of(session_model)
-    replica: Replica = model.__dict__[REPLICA_ATTRIBUTE]
-    return model, replica
+    return model, model._msq_replica
 
 
 def opened_of(paths: Sequence[Sequence[str]]) -> Opened:
@@ -66,7 +65,7 @@ def opened_of(paths: Sequence[Sequence[str]]) -> Opened:
 
 def _attributes(value: Any) -> dict[str, Any]:
     own: dict[str, Any] = object.__getattribute__(value, "__dict__")
-    return {name: inner for name, inner in own.items() if name not in (REPLICA_ATTRIBUTE, "id")}
+    return own
 
 
 def _fields(value: Any) -> dict[str, Any]:
