@@ -34,14 +34,12 @@ class Panel(Presence):
     Attributes:
         seq: grows by one with every change of the other traits.
         others: who runs other code: [{"view_id": str, "label": str}].
-        next_save_s: when the next save goes up, in seconds since 1970; 0 for none.
         on_branch: whether what is saved grows beside the newest version, and not from it.
         error_type: class of the error that ended the session, "" while it goes on.
         error: its message.
         has_hook: whether the model's code saves anything at all.
         model_name: class of the root model.
         code: the beginning of our code's hash.
-        has_log: whether the session keeps a log.
         model_stamp: another one when the model has changed.
         versions_stamp: another one when the list of versions has.
         check_stamp: another one when the dry run has got further.
@@ -53,14 +51,12 @@ class Panel(Presence):
 
     seq = traitlets.Int(0).tag(sync=True)
     others = traitlets.List(traitlets.Dict()).tag(sync=True)
-    next_save_s = traitlets.Float(0.0).tag(sync=True)
     on_branch = traitlets.Bool(False).tag(sync=True)
     error_type = traitlets.Unicode("").tag(sync=True)
     error = traitlets.Unicode("").tag(sync=True)
     has_hook = traitlets.Bool(True).tag(sync=True)
     model_name = traitlets.Unicode("").tag(sync=True)
     code = traitlets.Unicode("").tag(sync=True)
-    has_log = traitlets.Bool(False).tag(sync=True)
     model_stamp = traitlets.Int(0).tag(sync=True)
     versions_stamp = traitlets.Int(0).tag(sync=True)
     check_stamp = traitlets.Int(0).tag(sync=True)
@@ -123,7 +119,6 @@ class PanelWriter:
             {
                 **self._state(),
                 "others": [{"view_id": other.view_id, "label": other.label} for other in session.others],
-                "next_save_s": getattr(status, "next_save_s", 0.0),
                 "on_branch": status.on_branch,
                 "error_type": "" if error is None else type(error).__name__,
                 "error": "" if error is None else str(error),
@@ -162,5 +157,5 @@ class PanelWriter:
 
 def log_stamp(session: Session) -> Any:
     """Another one when the log has grown; its length alone stands still once it is full."""
-    log: Any = getattr(session, "log", None)
+    log = session.log
     return (len(log), log[-1].time) if log else None

@@ -45,7 +45,7 @@ class Desk:
     """
 
     def __init__(self, session: Session, send: Callable[[dict[str, Any]], None], changed: Callable[[], None]) -> None:
-        self._session: Any = session
+        self._session = session
         self._send = send
         self._changed = changed
         self._tasks: dict[tuple[str, int], tuple[ask.AnyRequest, asyncio.Task[None]]] = {}
@@ -150,7 +150,11 @@ class Desk:
         text = request.text.casefold()
         lines = [line for line in reversed(list(self._session.log)) if text in line.text.casefold()]
         rows = [
-            {"time_s": line.time.timestamp(), "level": str(line.level), "text": shortened(line.text, 2_000)}
+            {
+                "time_s": line.time.timestamp(),
+                "level": str(line.level),
+                "text": shortened(line.text.removeprefix("[Multisynq] "), 2_000),
+            }
             for line in lines[request.start : request.start + request.count]
         ]
         return {"total": len(lines), "rows": rows}

@@ -51,7 +51,6 @@ class Session(SessionCore):
                 model_name=self.model_class.__name__,
                 code=self.code_hash[:8],
                 has_hook=self._has_hook,
-                has_log=hasattr(type(self), "log"),
             )
             writer = PanelWriter(self, self._panel, self._presence)
             self.frame_hooks.append(writer.write)

@@ -426,6 +426,24 @@ async def test_a_check_can_be_stopped(join):
     assert answer["total"] < 12
 
 
+async def test_the_log_is_read_newest_first_and_filtered(join):
+    ada = await join()
+    browser = Browser(ada.panel())
+    await saved(ada, 1)
+    whole = await browser.ask("log", count=200)
+    assert whole["total"] == len(whole["rows"]) == len(ada.log)
+    assert [row["time_s"] for row in whole["rows"]] == sorted((row["time_s"] for row in whole["rows"]), reverse=True)
+    assert "[Multisynq]" in ada.log[-1].text
+    assert whole["rows"][0]["text"] in ada.log[-1].text
+    assert not any(row["text"].startswith("[") for row in whole["rows"])
+    found = await browser.ask("log", count=200, text="VERSION 1,")
+    assert 0 < found["total"] < whole["total"]
+    assert all("version 1," in row["text"] for row in found["rows"])
+    before = ada.panel().log_stamp
+    await saved(ada, 1)
+    await until(lambda: ada.panel().log_stamp == before + 1)
+
+
 async def test_a_session_that_was_left_answers_what_it_can(join):
     ada = await join()
     browser = Browser(ada.panel())

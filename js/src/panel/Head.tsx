@@ -1,12 +1,11 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
-import { useAgo } from "../ago.ts";
+import { useAgo, useSoon } from "../ago.ts";
 import { colourNumber, countInWords, initials, namesInWords } from "../people.ts";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "../wording.ts";
 import { StateSign } from "../StateSign.tsx";
 import type { Asker } from "./asker.ts";
-import { nextSaveText } from "./format.ts";
 import { AskError, type OtherCode, type PanelTraits } from "./messages.ts";
 import { Button, Note, Sign, type Tone } from "./parts.tsx";
 
@@ -151,8 +150,10 @@ function ExplainedOne({ asker, other }: { readonly asker: Asker; readonly other:
 /** What is saved, by whom, and when the next one is due. */
 function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
   const ago = useAgo(panel.saved_at_s);
-  const { what, author, version } = savedInWords(panel, ago);
-  const next = useNextSave(panel.next_save_s);
+  const isLive = state === "live" || state === "catching up";
+  // Whoever has left, or lost the kernel, saves nothing any more.
+  const soon = useSoon(isLive || state === "away" ? panel.next_save_s : 0);
+  const { what, author, version } = savedInWords(panel, ago, soon);
   const [error, setError] = useState("");
   const save = async (): Promise<void> => {
     try {
@@ -163,13 +164,11 @@ function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
       setError(failure instanceof AskError ? failure.message : String(failure));
     }
   };
-  const isLive = state === "live" || state === "catching up";
   return (
     <div class="msq-panel-saved" data-testid="msq-panel-saved" data-state={panel.saved_state}>
       <Sign tone={SAVED_TONES[panel.saved_state] ?? "plain"} />
       <span class="msq-panel-grow">
         {`${what}${author}${version}`}
-        {next !== "" && <span class="msq-panel-quiet">{` · ${next}`}</span>}
       </span>
       {panel.has_hook && isLive && (
         <Button testId="msq-panel-save" onClick={() => void save()}>
@@ -184,22 +183,4 @@ function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
   );
 }
 
-const SAVED_TONES: Readonly<Record<string, Tone>> = { saved: "good", failed: "bad", dirty: "plain" };
-
-/** "next save in 3 s", counting down by itself. */
-function useNextSave(next_save_s: number): string {
-  const [now_s, setNow] = useState(() => Date.now() / 1000);
-  useEffect(() => {
-    if (next_save_s <= 0) {
-      return undefined;
-    }
-    setNow(Date.now() / 1000);
-    const timer = setInterval(() => {
-      setNow(Date.now() / 1000);
-    }, 500);
-    return () => {
-      clearInterval(timer);
-    };
-  }, [next_save_s]);
-  return nextSaveText(next_save_s, now_s);
-}
+const SAVED_TONES: Readonly<Record<string, Tone>> = { saved: "good", failed: "bad" };

@@ -36,7 +36,6 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
   const [memory] = useState<Memory>(() => new Map());
   const spoken = useSpoken(panel, state);
   const id = useId();
-  const tabs = TABS.filter((one) => one !== "Log" || panel.has_log);
   const bodyRef = useRef<HTMLDivElement>(null);
   useEffect(() => {
     if (done === "") {
@@ -105,7 +104,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
         <Head asker={asker} panel={panel} state={state} onDone={setDone} />
         <StateNote panel={panel} state={state} />
         {isHeld && <Note testId="msq-panel-held">A cell is running: answers come when it ends.</Note>}
-        <TabList tabs={tabs} tab={tab} id={id} onTab={setTab} />
+        <TabList tab={tab} id={id} onTab={setTab} />
         <div
           ref={bodyRef}
           id={`${id}-body`}
@@ -138,16 +137,15 @@ function keepKeys(event: KeyboardEvent): void {
 }
 
 interface TabListProps {
-  readonly tabs: readonly Tab[];
   readonly tab: Tab;
   readonly id: string;
   readonly onTab: (tab: Tab) => void;
 }
 
-function TabList({ tabs, tab, id, onTab }: TabListProps): JSX.Element {
+function TabList({ tab, id, onTab }: TabListProps): JSX.Element {
   const listRef = useRef<HTMLDivElement>(null);
   const onKeyDown = (event: KeyboardEvent): void => {
-    const to = tabAfter(tabs, tab, event.key);
+    const to = tabAfter(TABS, tab, event.key);
     if (to !== undefined) {
       event.preventDefault();
       onTab(to);
@@ -156,7 +154,7 @@ function TabList({ tabs, tab, id, onTab }: TabListProps): JSX.Element {
   };
   return (
     <div ref={listRef} class="msq-panel-tabs" role="tablist" aria-label="Persistence" tabIndex={-1} onKeyDown={onKeyDown}>
-      {tabs.map((one) => (
+      {TABS.map((one) => (
         <button
           key={one}
           type="button"

@@ -86,12 +86,3 @@ export function planText(changes: number, people: number): string {
   const whom = others < 1 ? "for you" : `for you and ${counted(others, "other person", "other people")}`;
   return changes === 0 ? `Nothing changes: what is there now is the same.` : `${counted(changes, "change")} ${whom}.`;
 }
-
-/** "next in 3 s"; "" when nothing waits. */
-export function nextSaveText(next_save_s: number, now_s: number): string {
-  if (next_save_s <= 0) {
-    return "";
-  }
-  const wait_s = Math.ceil(next_save_s - now_s);
-  return wait_s > 0 ? `next save in ${wait_s} s` : "next save now";
-}

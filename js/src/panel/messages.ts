@@ -11,8 +11,6 @@ export interface PanelTraits extends BadgeTraits {
   /** Grows with every change of the other traits. */
   readonly seq: number;
   readonly others: readonly OtherCode[];
-  /** When the next save goes up, in seconds since 1970; 0 for none. */
-  readonly next_save_s: number;
   readonly on_branch: boolean;
   /** Class of the error that ended the session, "" while it goes on. */
   readonly error_type: string;
@@ -21,8 +19,6 @@ export interface PanelTraits extends BadgeTraits {
   readonly has_hook: boolean;
   readonly model_name: string;
   readonly code: string;
-  /** Whether the session keeps a log. */
-  readonly has_log: boolean;
   /** A stamp is another one when what was asked for may be out of date. */
   readonly model_stamp: number;
   readonly versions_stamp: number;
@@ -34,14 +30,12 @@ export const PANEL_TRAITS = [
   ...BADGE_TRAITS,
   "seq",
   "others",
-  "next_save_s",
   "on_branch",
   "error_type",
   "error",
   "has_hook",
   "model_name",
   "code",
-  "has_log",
   "model_stamp",
   "versions_stamp",
   "check_stamp",

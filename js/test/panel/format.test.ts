@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { counted, countsText, dayText, nextSaveText, planText, sideOf, sizeText } from "../../src/panel/format.ts";
+import { counted, countsText, dayText, planText, sideOf, sizeText } from "../../src/panel/format.ts";
 import { stepped } from "../../src/panel/Compare.tsx";
 
 function at(day: number, hour: number): number {
@@ -43,12 +43,6 @@ describe("sizes, counts and times in words", () => {
     expect(planText(0, 3)).toBe("Nothing changes: what is there now is the same.");
     expect(planText(1, 1)).toBe("1 change for you.");
     expect(planText(32, 6)).toBe("32 changes for you and 5 other people.");
-  });
-
-  it("counts down to the next save", () => {
-    expect(nextSaveText(0, 100)).toBe("");
-    expect(nextSaveText(102.2, 100)).toBe("next save in 3 s");
-    expect(nextSaveText(99, 100)).toBe("next save now");
   });
 });
 
