@@ -143,6 +143,13 @@ class Model:
             persisted: for the root model, the data of the newest saved version, or None.
         """
 
+    def link_changed(self, path: str) -> None:
+        """Called, on every replica, after a link has set something of this model; override it to check or to save.
+
+        Args:
+            path: from the root model, such as "speed" or "settings.speed".
+        """
+
     def destroy(self) -> None:
         """End this model: its subscriptions, future messages and well-known names go with it."""
         self._host("destroy").destroy(self)

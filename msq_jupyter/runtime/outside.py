@@ -10,17 +10,17 @@ way round.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from msq_jupyter.errors import StateError
+from msq_jupyter.errors import OutsideModelError, StateError
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_tuple_start, record_start
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
 from msq_jupyter.runtime.refusals import path_to, refusal
-from msq_jupyter.runtime.snapshot import Writer, read_value
+from msq_jupyter.runtime.snapshot import Writer, pack, read_value
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, shape_like
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Outside:
         self._rules = Rules(read_only=True, learn=self._learn)
         self.scalars = self._rules.scalars
         self._memory = _Memory(-1)
+        #: Sends the payload of an event; told what it is of. None for a replica that nobody can send to.
+        self.send: Callable[[bytes, str], Any] | None = None
 
     # --- looking in ----------------------------------------------------------------------------------------------
 
@@ -121,6 +123,14 @@ class Outside:
     def models(self) -> _Facades:
         """Models by id."""
         return _Facades(self, self._replica.models)
+
+    def request(self, model: Model, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Have an operation of a model run on every replica; see `operation`."""
+        what = f"{type(model).__qualname__}.{name}"
+        if self.send is None:
+            raise OutsideModelError(f"{what}: this replica only looks, nothing can be sent from it")
+        document = self.write([list(args), keywords], f"arguments of {what}")
+        self.send(pack(["call", model.__dict__["id"], name, document]), what)
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 

@@ -29,12 +29,13 @@ from msq_jupyter.errors import (
     SubscriptionError,
 )
 from msq_jupyter.runtime import model as model_module
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import run_assignment
 from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.happenings import HandlerFailed, Happening
 from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
+from msq_jupyter.runtime.operation import run_operation
 from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
 from msq_jupyter.runtime.pubsub import TopicTable, check_topic
@@ -370,13 +371,13 @@ class Replica:
         """
         return pack(["publish", scope, event, self.outside.write(data, f"data of {scope}:{event}")])
 
-    def encode_assignment(self, model_id: str, attribute: str, value: Any) -> bytes:
-        """The payload of an event that sets an attribute of a model, on every replica, in order.
+    def encode_assignment(self, model_id: str, path: str, value: Any) -> bytes:
+        """The payload of an event that sets what a path from a model leads to, on every replica, in order.
 
         Raises:
             StateError: the value cannot be replicated.
         """
-        return pack(["assign", model_id, attribute, self.outside.write(value, attribute)])
+        return pack(["assign", model_id, path, self.outside.write(value, path)])
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 
@@ -485,22 +486,6 @@ class Replica:
             return
         self._dispatch(scope, event, data)
 
-    def _run_assignment(self, fields: list[Any]) -> None:
-        _, model_id, attribute, document = fields
-        model = self.models.get(model_id)
-        if model is None:
-            return  # destroyed since it was sent
-        try:
-            check_assignable(model, attribute)
-            setattr(model, attribute, read_value(document, self))
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:
-            # A property's setter is the author's code.
-            self.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
-        finally:
-            self.moves += 1
-
     def _run_membership(self, entry: protocol.Membership) -> None:
         for view_id in entry.exits:
             if view_id in self.views:
@@ -576,7 +561,8 @@ _ENTRY_KINDS: dict[type, Callable[..., None]] = {
 
 _EVENT_KINDS: dict[str, Callable[..., None]] = {
     "publish": Replica._run_publication,
-    "assign": Replica._run_assignment,
+    "assign": run_assignment,
+    "call": run_operation,
     "restore": run_restore,
 }
 

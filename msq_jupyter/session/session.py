@@ -25,7 +25,7 @@ from msq_jupyter.errors import (
     OutsideModelError,
     SessionClosed,
 )
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
@@ -332,22 +332,22 @@ class SessionCore(History):
             hint = f"; did you mean {nearest}?" if nearest else ""
             logger.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
 
-    def assign(self, attribute: str, value: Any) -> int:
-        """Set an attribute of the root model, on every replica; from any thread.
+    def assign(self, path: str, value: Any) -> int:
+        """Set what a path from the root model leads to, on every replica; from any thread.
 
         Returns:
             The number of the event, to compare with `executed_counter`.
 
         Raises:
-            AuthorError: not a public attribute the model has.
+            AuthorError: not a path that may be set; see `check_assignable`.
             StateError: the value cannot be sent.
             EventTooLarge: with its size and the limit.
         """
         self.require_open()
         replica = self._replica
-        check_assignable(self.model, attribute)
-        payload = replica.encode_assignment(replica.root.id, attribute, value)
-        return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
+        check_assignable(self.model, path)
+        payload = replica.encode_assignment(replica.root.id, path, value)
+        return self._send(payload, f"{type(replica.root).__name__}.{path}")
 
     def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
         """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
@@ -369,6 +369,10 @@ class SessionCore(History):
         """Call something on the socket thread, later; it works while a cell runs."""
         self._connection.call_later(delay_s, function)
 
+    def guard(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call what shows the model, on the main loop: its mistakes are told, and end nothing."""
+        self._mistakes.guard(function, *args)
+
     def _send(self, payload: bytes, topic: str) -> int:
         if len(payload) > protocol.EVENT_PLAIN_BYTES_MAX:
             raise EventTooLarge(len(payload), protocol.EVENT_PLAIN_BYTES_MAX, topic)
@@ -376,6 +380,10 @@ class SessionCore(History):
             self._sent_counter += 1
             self._connection.call(self._client.send, payload)
             return self._sent_counter
+
+    def _send_request(self, payload: bytes, topic: str) -> int:
+        self.require_open()
+        return self._send(payload, topic)
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:
         self.view_events.publish(scope, event, data)
@@ -487,6 +495,7 @@ class SessionCore(History):
         _HANDLERS[type(happening)](self, happening)
 
     def _on_replica(self, _: follower_module.ReplicaMade | RootReplaced) -> None:
+        self._replica.outside.send = self._send_request
         self.view, error = make_root_view(self.view, self._arguments.view, self.model, self, self._mistakes)
         if error is not None and not self._joined.done():
             self._fail(error)

@@ -11,7 +11,7 @@ from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed, VersionMissing
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.happenings import HandlerFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.pubsub import check_topic
