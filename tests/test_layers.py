@@ -16,10 +16,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "local_registry": {"errors"},
     "protocol": {"errors"},
     "runtime": {"errors", "stable", "protocol"},
+    "ready": {"runtime"},
     "persistence": {"errors", "stable"},
     "session": {"errors", "stable", "protocol", "local_registry", "runtime", "persistence"},
     "synchronizer": {"errors", "stable", "protocol", "local_registry"},
-    "widgets": {"errors", "stable", "runtime", "persistence", "session"},
+    "widgets": {"errors", "stable", "runtime", "ready", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "lint_command": {"errors", "runtime"},
     "definitions": {"errors", "lint_command", "persistence", "runtime"},
@@ -33,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: The pure rooms: no clock, no socket, no file, no thread that waits, no event loop.
 PURE = [
     *(PACKAGE / "runtime").rglob("*.py"),
+    *(PACKAGE / "ready").glob("*.py"),
     *(PACKAGE / "persistence").glob("*.py"),
     PACKAGE / "stable.py",
     PACKAGE / "protocol.py",

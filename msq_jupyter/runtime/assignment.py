@@ -68,12 +68,14 @@ def _place(model: Model, steps: list[str], path: str) -> tuple[Any, str, Model]:
             _check_attribute(holder, step)
         inner = step_into(holder, step)
         if inner is MISSING:
-            names = [name for name in _names(holder) if not name.startswith("_")]
-            raise AuthorError(f"{path}: {done} has no {step!r}{_hint(step, names)}")
+            raise AuthorError(f"{path}: {done} has no {step!r}{_hint(step, _names(holder))}")
         holder, done = inner, f"{done}.{step}"
         owner = holder if isinstance(holder, Model) else owner
     if isinstance(holder, Model):
         _check_attribute(holder, last)
+        made = getattr(type(holder), last, None)
+        if isinstance(made, property) and made.fset is None:
+            raise AuthorError(f"{type(holder).__name__}.{last} can only be read: call a method that changes it")
         if callable(getattr(holder, last)):
             raise AuthorError(
                 f"{type(holder).__name__}.{last} is a method: link an attribute, or publish an event that calls it"
@@ -93,14 +95,19 @@ def _check_attribute(model: Model, attribute: str) -> None:
     if attribute.startswith("_") or attribute in Model.__dict__ or attribute == "id":
         raise AuthorError(f"{kind}.{attribute} belongs to the model itself: link a public attribute of your own")
     if not hasattr(model, attribute):
-        names = [name for name in dir(model) if not name.startswith("_") and not callable(getattr(model, name))]
+        names = [name for name in data_names(model) if not callable(getattr(model, name))]
         hint = _hint(attribute, names) or f": set self.{attribute} in init first"
         raise AuthorError(f"{kind} has no attribute {attribute!r}{hint}")
 
 
+def data_names(model: Model) -> list[str]:
+    """The public names of a model that `Model` does not have itself."""
+    return [name for name in dir(model) if not name.startswith("_") and name not in Model.__dict__]
+
+
 def _names(holder: Any) -> list[str]:
     if isinstance(holder, Model):
-        return dir(holder)
+        return data_names(holder)
     return [*map(str, holder)] if isinstance(holder, dict) else list(field_names(holder))
 
 

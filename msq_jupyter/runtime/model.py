@@ -270,6 +270,15 @@ class Model:
         """How many views are in the session."""
         return len(self._replica().views)
 
+    @property
+    def event_view_id(self) -> str:
+        """Whose event is being executed: a view id, or "" when nobody's is, as in future messages."""
+        return self._host("event_view_id").event_view_id
+
+    def view_label(self, view_id: str) -> str:
+        """The name of a participant for people, "" for somebody who is not here."""
+        return self._host("view_label").view_label(view_id)
+
     # --- random --------------------------------------------------------------------------------------------------
 
     def random(self) -> float:

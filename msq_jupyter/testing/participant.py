@@ -108,8 +108,10 @@ class Participant:
 
     @property
     def model(self) -> Any:
-        """The root model, to read."""
-        return self.replica.outside.root
+        """The root model, to read and to call operations of."""
+        outside = self.replica.outside
+        outside.send = self._send_operation
+        return outside.root
 
     @property
     def is_live(self) -> bool:
@@ -164,6 +166,10 @@ class Participant:
         root = self._open_replica().root
         check_assignable(self.model, attribute)
         self._send(self.replica.encode_assignment(root.id, attribute, value), f"{type(root).__name__}.{attribute}")
+
+    def _send_operation(self, payload: bytes, what: str) -> None:
+        self._open_replica()
+        self._send(payload, what)
 
     def ask(self, question: Callable[[int], protocol.Message], answer: Callable[[Any], None]) -> None:
         """Ask the synchronizer for versions; asked again after every reconnect until it is answered.

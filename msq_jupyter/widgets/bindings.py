@@ -140,10 +140,5 @@ def require_path(session: Session, path: str) -> None:
             kind = type(session.model).__name__
             before = ".".join([kind, *steps[: count - 1]])
             holder = look_up(session.model, steps[: count - 1])
-            names = [str(name) for name in (holder if isinstance(holder, dict) else dir(holder))]
-            shown = ", ".join(name for name in names if not name.startswith("_") and not _is_method(holder, name))
+            shown = ", ".join(map(str, holder if isinstance(holder, dict) else getattr(holder, "__dict__", ())))
             raise AuthorError(f"{path}: {before} has no {steps[count - 1]!r}; it has {shown or 'nothing'}")
-
-
-def _is_method(holder: Any, name: str) -> bool:
-    return not isinstance(holder, dict) and callable(getattr(holder, name, None))

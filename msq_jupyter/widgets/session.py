@@ -147,7 +147,20 @@ class Session(SessionCore):
 
 _FOR_USERS = {
     *("app_id", "badge", "check", "code_hash", "diff", "explain_code", "id", "is_live", "join", "latency_ms", "leave"),
-    *("dlink", "link", "model", "name", "observe", "others", "participants", "persistent_id", "publish", "restore", "saved", "status"),
+    *(
+        "dlink",
+        "link",
+        "model",
+        "name",
+        "observe",
+        "others",
+        "participants",
+        "persistent_id",
+        "publish",
+        "restore",
+        "saved",
+        "status",
+    ),
     *("step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
 }
 
