@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msq_jupyter.ready.shared import Ready
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.operation import operation
@@ -28,44 +30,45 @@ class PerUser(Model):
         away: by name, of those who left.
     """
 
-    def init(self, options, persisted=None):
+    def init(self, options: Any, persisted: Any = None) -> None:
+        """Begin with the options, and with what was saved."""
         options = options or {}
         self.default = options.get("default")
         self.keep = options.get("keep", True)
-        self.values = {}
-        self.names = {}
+        self.values: dict[str, Any] = {}
+        self.names: dict[str, str] = {}
         self.away = dict(persisted["values"]) if persisted else {}
-        self.subscribe(self.session_id, "view-join", self.came)
-        self.subscribe(self.session_id, "view-exit", self.went)
+        self.subscribe(self.session_id, "view-join", self._came)
+        self.subscribe(self.session_id, "view-exit", self._went)
 
-    def to_save_data(self):
+    def to_save_data(self) -> dict[str, Any]:
         """What a root may save of it: the values by name."""
         here = {self.names.get(view_id, view_id): value for view_id, value in self.values.items()}
         return {"values": {**self.away, **here}}
 
-    def value_of(self, view_id):
+    def value_of(self, view_id: str) -> Any:
         """The value of a participant."""
         return self.values.get(view_id, self.default)
 
     @operation
-    def set(self, value):
+    def set(self, value: Any) -> None:
         """Set one's own value."""
         self.values[self.event_view_id] = value
         self.link_changed("values")
 
-    def link_changed(self, path):
+    def link_changed(self, path: str) -> None:
         """A participant has set a value."""
         if self.event_view_id in self.values:
             self.names[self.event_view_id] = self.view_label(self.event_view_id) or self.event_view_id
 
-    def came(self, who):
+    def _came(self, who: Any) -> None:
         view_id = who if isinstance(who, str) else who["view_id"]
         name = self.view_label(view_id) or view_id
         if name in self.away:
             self.values[view_id] = self.away.pop(name)
             self.names[view_id] = name
 
-    def went(self, who):
+    def _went(self, who: Any) -> None:
         view_id = who if isinstance(who, str) else who["view_id"]
         name = self.names.pop(view_id, view_id)
         if view_id in self.values:
@@ -86,19 +89,22 @@ class Chat(Ready):
             (session time).
     """
 
-    def defaults(self, options):
+    def defaults(self, options: Any) -> None:
+        """Begin with the options."""
         self.limit = (options or {}).get("limit", 1000)
-        self.messages = []
+        self.messages: list[Any] = []
         self.next_number = 1
 
-    def to_save_data(self):
+    def to_save_data(self) -> dict[str, Any]:
+        """What outlives the code."""
         return {"limit": self.limit, "messages": self.messages, "next_number": self.next_number}
 
-    def from_save_data(self, data):
+    def from_save_data(self, data: Any) -> None:
+        """Begin with what was saved."""
         self.limit, self.messages, self.next_number = data["limit"], data["messages"], data["next_number"]
 
     @operation
-    def post(self, text):
+    def post(self, text: Any) -> None:
         """Say something, under one's own name."""
         author = self.event_view_id
         self.messages.append(

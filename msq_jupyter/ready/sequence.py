@@ -13,8 +13,13 @@ Lassen: "Google Wave operational transformation", 2010). Because the log orders 
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
 
-def checked(edit):
+#: See above; the type checker is told no more than this.
+Edit: TypeAlias = "list[Any]"
+
+
+def checked(edit: Any) -> Edit:
     """An edit, if it is one.
 
     Args:
@@ -28,12 +33,12 @@ def checked(edit):
     return edit
 
 
-def length_before(edit):
+def length_before(edit: Edit) -> int:
     """How many characters the text has that an edit is for."""
     return sum(abs(part) for part in edit if type(part) is int)
 
 
-def after(text, edit):
+def after(text: str, edit: Edit) -> str:
     """The text after an edit.
 
     Raises:
@@ -41,7 +46,7 @@ def after(text, edit):
     """
     if length_before(edit) != len(text):
         raise ValueError(f"expected an edit for {len(text)} characters, got one for {length_before(edit)}")
-    parts = []
+    parts: list[str] = []
     place = 0
     for part in edit:
         if type(part) is str:
@@ -54,15 +59,15 @@ def after(text, edit):
     return "".join(parts)
 
 
-def replacement(length, at, removed, inserted):
+def replacement(length: int, at: int, removed: int, inserted: str) -> Edit:
     """The edit that replaces `removed` characters at a place of a text of `length` characters."""
-    edit = []
+    edit: Edit = []
     for part in (at, inserted, -removed, length - at - removed):
         _add(edit, part)
     return edit
 
 
-def difference(old, new):
+def difference(old: str, new: str) -> Edit:
     """The smallest edit of one place that turns one text into another."""
     limit = min(len(old), len(new))
     start = 0
@@ -74,7 +79,7 @@ def difference(old, new):
     return replacement(len(old), start, len(old) - start - end, new[start : len(new) - end])
 
 
-def transform(first, second):
+def transform(first: Edit, second: Edit) -> tuple[Edit, Edit]:
     """Two edits of one text, each as it must be after the other one.
 
     Where both insert at the same place, the text of `first` comes first.
@@ -92,7 +97,8 @@ def transform(first, second):
     if length_before(first) != length_before(second):
         raise ValueError(f"expected edits of one text, got {length_before(first)} and {length_before(second)} long")
     left, right = list(reversed(first)), list(reversed(second))
-    new_first, new_second = [], []
+    new_first: Edit = []
+    new_second: Edit = []
     while left or right:
         if left and type(left[-1]) is str:
             inserted = left.pop()
@@ -117,12 +123,12 @@ def transform(first, second):
     return new_first, new_second
 
 
-def _put_back(parts, part, size):
+def _put_back(parts: Edit, part: int, size: int) -> None:
     if abs(part) > size:
         parts.append(part - size if part > 0 else part + size)
 
 
-def _add(edit, part):
+def _add(edit: Edit, part: Any) -> None:
     """Add a part, to the last one if it is of the same kind."""
     if not part:
         return

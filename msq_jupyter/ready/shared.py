@@ -12,7 +12,7 @@ class Ready(PersistentModel):
     what the root saves of it is `to_save_data()`, and `create(options, persisted)` takes that.
     """
 
-    def changed(self):
+    def changed(self) -> None:
         """Something that must outlive the code has changed."""
         root = self.well_known_model("modelRoot")
         if root is self:
@@ -20,6 +20,6 @@ class Ready(PersistentModel):
         elif hasattr(root, "save"):
             root.save()
 
-    def link_changed(self, path):
+    def link_changed(self, path: str) -> None:
         """A link has set something."""
         self.changed()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msq_jupyter.ready.sequence import after, checked, difference, length_before, replacement, transform
+from typing import Any
+
+from msq_jupyter.ready.sequence import Edit, after, checked, difference, length_before, replacement, transform
 from msq_jupyter.ready.shared import Ready
 from msq_jupyter.runtime.operation import operation
 
@@ -23,50 +25,53 @@ class SharedText(Ready):
         recent: the last of them, oldest first, each `[edit_id, edit]` as it was executed.
     """
 
-    def defaults(self, options):
+    def defaults(self, options: Any) -> None:
+        """Begin with the options."""
         self._begin((options or {}).get("text", ""))
 
-    def to_save_data(self):
+    def to_save_data(self) -> dict[str, Any]:
+        """What outlives the code."""
         return {"text": self._text}
 
-    def from_save_data(self, data):
+    def from_save_data(self, data: Any) -> None:
+        """Begin with what was saved."""
         self._begin(data["text"])
 
-    def _begin(self, text):
+    def _begin(self, text: str) -> None:
         self._text = text
         self.revision = 0
-        self.recent = []
+        self.recent: list[Any] = []
 
     @property
-    def text(self):
+    def text(self) -> str:
         """The text as it is."""
         return self._text
 
-    def insert(self, at, text):
+    def insert(self, at: int, text: str) -> None:
         """Insert at a place of the text as it is read here."""
         self.replace(at, 0, text)
 
-    def delete(self, at, count):
+    def delete(self, at: int, count: int) -> None:
         """Delete characters from a place on of the text as it is read here."""
         self.replace(at, count, "")
 
-    def replace(self, at, count, text):
+    def replace(self, at: int, count: int, text: str) -> None:
         """Replace characters from a place on of the text as it is read here.
 
         Raises:
             ValueError: the text is not that long.
         """
         length = len(self._text)
-        if not (0 <= at and 0 <= count and at + count <= length):
+        if at < 0 or count < 0 or at + count > length:
             raise ValueError(f"expected a part of {length} characters, got {count} from {at}")
         self.edit(self.revision, replacement(length, at, count, text))
 
-    def rewrite(self, text):
+    def rewrite(self, text: str) -> None:
         """Make it another text, by the smallest edit of the one that is read here."""
         self.edit(self.revision, difference(self._text, text))
 
     @operation
-    def edit(self, revision, edit, edit_id=""):
+    def edit(self, revision: int, edit: Edit, edit_id: str = "") -> None:
         """Execute an edit; see `sequence` for what it looks like.
 
         Args:

@@ -88,6 +88,6 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, (list, tuple)):
         return len(one) == len(other) and all(map(same, one, other))
     try:
-        return bool(one == other) or (one != one and other != other)  # noqa: PLR0124  # nan
+        return bool(one == other) or (one != one and other != other)  # nan
     except Exception:
         return False  # nothing compares them, so whoever shows them shows the newer one

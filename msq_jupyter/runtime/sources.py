@@ -63,7 +63,7 @@ class Located(NamedTuple):
 
 #: The version of the protocol stands for all of this package; a test keeps it equal to the wire protocol's.
 OWN_PACKAGE, OWN_VERSION = "msq_jupyter", "1"
-READY_MODELS = "msq_jupyter.ready."
+READY_MODELS = f"{OWN_PACKAGE}.ready."
 #: A notebook's or script's own namespace.
 MAIN_MODULES = ("__main__", "__mp_main__")
 _INSTALLED = {"site-packages", "dist-packages"}

@@ -31,6 +31,7 @@ from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
+from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
@@ -242,6 +243,11 @@ class SessionCore(History):
         return self._replica.outside.root
 
     @property
+    def outside(self) -> Outside:
+        """The models for everybody who is not model code; another one after the replica was made anew."""
+        return self._replica.outside
+
+    @property
     def is_live(self) -> bool:
         """Whether the session is connected and up to date."""
         return self.link_state == "live"
@@ -250,7 +256,7 @@ class SessionCore(History):
     def participants(self) -> list[Participant]:
         """Everybody in the session, in the order of joining."""
         replica = self._replica_or_none
-        return [] if replica is None else participants_of(dict(replica.views), self.view_id)
+        return [] if replica is None else participants_of(replica.outside.cards, self.view_id)
 
     @property
     def others(self) -> list[Other]:

@@ -7,7 +7,7 @@ deleted. A cell that runs again unchanged and makes nothing keeps what it has: i
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -43,6 +43,7 @@ class CellRuns:
     def __init__(self) -> None:
         self._last: dict[str, _Run] = {}
         self._going_on: list[_Run] = []
+        self._when_idle: list[Callable[[], object]] = []
 
     @property
     def is_running(self) -> bool:
@@ -68,6 +69,9 @@ class CellRuns:
             self._going_on[-1].made += run.made
             return
         _current.runs = None
+        waiting, self._when_idle = self._when_idle, []
+        for call in waiting:
+            call()
         earlier = self._last.get(run.cell_id)
         if earlier is not None and (run.made or run.source != earlier.source):
             self.forget([run.cell_id])
@@ -80,6 +84,10 @@ class CellRuns:
             run = self._last.pop(cell_id, None)
             for made in run.made if run else ():
                 made.end()
+
+    def when_idle(self, call: Callable[[], object]) -> None:
+        """Have something called once, when the cell that runs has ended."""
+        self._when_idle.append(call)
 
     def note(self, made: Ends) -> None:
         """Something was made by the cell that runs."""

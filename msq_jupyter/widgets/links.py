@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import traitlets
@@ -59,15 +59,18 @@ class DirectedLink(Binding):
 
     @property
     def things(self) -> tuple[Any, ...]:
+        """See `Binding.things`."""
         return type(self), id(self._widget), self._trait, self._path
 
     def attach(self, session: Session) -> None:
+        """See `Binding.attach`."""
         require_path(session, self._path)
         self._session = session
         self._shown = MISSING
         self.look()
 
     def look(self) -> None:
+        """See `Binding.look`."""
         self._show(self.value_at(self._path))
 
     def _show(self, value: Any) -> None:
@@ -117,13 +120,16 @@ class Link(DirectedLink):
         self._sent_s = float("-inf")
         self._last_counter = 0
         self._timer_set = False
+        self._told = ""
         super().__init__(session, path, source, transform[0] if transform else None)
 
     @property
     def things(self) -> tuple[Any, ...]:
+        """See `Binding.things`."""
         return type(self), id(self._widget), self._trait, self._given_path
 
     def attach(self, session: Session) -> None:
+        """See `Binding.attach`."""
         path = self._given_path if self._scope == "shared" else own_path(session, self._given_path)
         check_assignable(session.model, path)
         with self._lock:
@@ -135,6 +141,7 @@ class Link(DirectedLink):
         self._widget.observe(self._on_widget, self._trait)
 
     def detach(self) -> None:
+        """See `Binding.detach`."""
         self._widget.unobserve(self._on_widget, self._trait)
 
     # --- from the widget, on any thread --------------------------------------------------------------------------
@@ -170,12 +177,17 @@ class Link(DirectedLink):
             if not isinstance(error, MsqError) and self._to_model is _unchanged:
                 raise
             # A callback has nobody to raise to; the next look shows the model's value again.
-            logger.warning("%s was not shared: %s", self._name, _words(error))
+            if _words(error) != self._told:  # a slider can be refused thirty times a second
+                self._told = _words(error)
+                logger.warning("%s was not shared: %s", self._name, self._told)
             self._shown = MISSING
+        else:
+            self._told = ""
 
     # --- from the model, on the main loop ------------------------------------------------------------------------
 
     def look(self) -> None:
+        """See `Binding.look`."""
         with self._lock:
             if self._unsent or self._session.executed_counter < self._last_counter:
                 return
@@ -221,6 +233,22 @@ def checked_pair(what: str, pair: Any) -> tuple[traitlets.HasTraits, str]:
     if not widget.has_trait(trait):
         raise ArgumentError(f"{what}: {type(widget).__name__} has no trait {trait!r}")
     return widget, trait
+
+
+def shared_pairs(widgets: Any) -> dict[str, tuple[traitlets.HasTraits, str]]:
+    """Widgets to share, by the key of the shared dict.
+
+    Args:
+        widgets: one widget, or several by name.
+
+    Raises:
+        ArgumentError: something else.
+    """
+    named = dict(widgets) if isinstance(widgets, Mapping) else {"value": widgets}
+    for key in named:
+        if not isinstance(key, str) or not key or "." in key:
+            raise ArgumentError(f'share: expected names without "." for widgets, got {key!r}')
+    return {key: checked_pair("share", (widget, "value")) for key, widget in named.items()}
 
 
 def checked_transform(transform: Any) -> tuple[Transform, Transform] | None:

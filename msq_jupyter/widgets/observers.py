@@ -57,6 +57,7 @@ class Observer(Binding):
         self.end()
 
     def attach(self, session: Session) -> None:
+        """See `Binding.attach`."""
         if self._path != ANY:
             # What is further in may come and go.
             require_path(session, self._path.partition(".")[0])
@@ -64,6 +65,7 @@ class Observer(Binding):
         self._known = self._values()
 
     def look(self) -> None:
+        """See `Binding.look`."""
         before, self._known = self._known, self._values()
         self._tell(before)
 

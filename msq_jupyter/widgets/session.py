@@ -6,14 +6,23 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.ready import SharedDict
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.widgets.bindings import Bindings
-from msq_jupyter.widgets.links import DirectedLink, Link, Scope, Transform, checked_pair, checked_transform
+from msq_jupyter.widgets.links import (
+    DirectedLink,
+    Link,
+    Scope,
+    Transform,
+    checked_pair,
+    checked_transform,
+    shared_pairs,
+)
 from msq_jupyter.widgets.observers import Change, Observer
 from msq_jupyter.widgets.presence import Badge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     import traitlets
 
@@ -40,6 +49,39 @@ class Session(SessionCore):
             self.watch_hooks.append(writer.write_if_waiting)
             writer.write()
         return self._badge
+
+    @classmethod
+    async def share(
+        cls, widgets: traitlets.HasTraits | Mapping[str, traitlets.HasTraits], *, name: str, **join: Any
+    ) -> Session:
+        """Share widgets with everybody who shares under the same name: no model needed.
+
+        Who is first gives the values they begin with. Each widget's `value` is shared; what is shared is saved, too.
+
+        Args:
+            widgets: one widget, or several by names that all participants use: `{"speed": slider, "title": text}`.
+            name: names the session.
+            join: whatever else `join` takes; `app_id` is "msq-jupyter.share" unless given.
+
+        Returns:
+            The session. Its model is a `msq_jupyter.ready.SharedDict`: `session.model.data["speed"]`.
+
+        Raises:
+            ArgumentError: not a widget with a value, or a name with a "." in it.
+            MsqError: whatever `join` raises.
+        """
+        pairs = shared_pairs(widgets)
+        session = await cls.join(**{"app_id": "msq-jupyter.share", "name": name, "model": SharedDict, **join})
+        try:
+            for key, (widget, trait) in pairs.items():
+                session.model.offer(key, getattr(widget, trait))
+            await session.synced()
+            for key, pair in pairs.items():
+                session.link(pair, f"data.{key}")
+        except BaseException:
+            await session.leave()
+            raise
+        return session
 
     @property
     def bindings(self) -> Bindings:
@@ -146,22 +188,9 @@ class Session(SessionCore):
 
 
 _FOR_USERS = {
-    *("app_id", "badge", "check", "code_hash", "diff", "explain_code", "id", "is_live", "join", "latency_ms", "leave"),
-    *(
-        "dlink",
-        "link",
-        "model",
-        "name",
-        "observe",
-        "others",
-        "participants",
-        "persistent_id",
-        "publish",
-        "restore",
-        "saved",
-        "status",
-    ),
-    *("step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
+    *("app_id", "badge", "check", "code_hash", "diff", "dlink", "explain_code", "id", "is_live", "join", "latency_ms"),
+    *("leave", "link", "model", "name", "observe", "others", "participants", "persistent_id", "publish", "restore"),
+    *("saved", "share", "status", "step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
 }
 
 

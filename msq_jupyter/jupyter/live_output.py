@@ -1,0 +1,122 @@
+"""The output of a live cell: what one run displays is captured, and shown in the place of what the last one did."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from IPython.utils.capture import capture_output
+
+_NOTHING: tuple[dict[str, Any], dict[str, Any]] = ({"text/plain": ""}, {})
+_PNG = "image/png"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What one run has brought.
+
+    Attributes:
+        bundles: what it displayed, each data and metadata by MIME type.
+        text: what it printed.
+    """
+
+    bundles: list[tuple[dict[str, Any], dict[str, Any]]]
+    text: str
+
+
+@contextmanager
+def captured() -> Iterator[Callable[[], Outputs]]:
+    """Capture what is printed and displayed; figures of Matplotlib are displayed and closed at the end.
+
+    Yields:
+        A function that returns the outputs, afterwards.
+    """
+    figures = _open_figures()
+    with capture_output() as capture:
+        try:
+            yield lambda: Outputs([_bundle(output) for output in capture.outputs], capture.stdout + capture.stderr)
+            _flush_figures()
+        finally:
+            for number in _open_figures() - figures:
+                sys.modules["matplotlib.pyplot"].close(number)
+
+
+def _open_figures() -> set[int]:
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    return set() if pyplot is None else set(pyplot.get_fignums())
+
+
+def _flush_figures() -> None:
+    """What IPython does after each cell when Matplotlib draws inline."""
+    backend = sys.modules.get("matplotlib_inline.backend_inline")
+    if backend is not None and "matplotlib.pyplot" in sys.modules:
+        backend.flush_figures()
+
+
+def _bundle(output: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    data, metadata = dict(output.data or {}), dict(output.metadata or {})
+    image = data.get(_PNG)
+    if image is not None and not metadata.get(_PNG):
+        # With its size known beforehand, the place of an image does not collapse until the browser has decoded it.
+        head = base64.b64decode(image[:32]) if isinstance(image, str) else image[:24]
+        width, height = struct.unpack(">II", head[16:24])
+        metadata[_PNG] = {"width": width, "height": height}
+    return data, metadata
+
+
+def _text(text: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    return [({"text/plain": text.rstrip("\n")}, {})] if text else []
+
+
+class LiveOutput:
+    """The places below a cell in which its outputs are shown, each with a display id of its own.
+
+    Args:
+        publisher: the shell's.
+    """
+
+    def __init__(self, publisher: Any) -> None:
+        self._publisher = publisher
+        # Of the cell that runs now, so that a place which is needed later comes to stand below it.
+        self._parent = getattr(publisher, "parent_header", None)
+        self._ids: list[str] = []
+        self._shown: list[tuple[dict[str, Any], dict[str, Any]]] = []
+
+    def show(self, outputs: Outputs, error: str = "") -> None:
+        """Show outputs in the place of those before.
+
+        Args:
+            outputs: what to show.
+            error: a traceback to show after them, or "".
+        """
+        bundles = [*_text(outputs.text), *outputs.bundles, *_text(error)]
+        bundles += [_NOTHING] * (len(self._ids) - len(bundles))
+        for place, bundle in enumerate(bundles):
+            if place == len(self._ids):
+                self._add(bundle)
+            elif bundle != self._shown[place]:
+                self._shown[place] = bundle
+                self._publish(bundle, self._ids[place], update=True)
+
+    def _add(self, bundle: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        self._ids.append(uuid.uuid4().hex)
+        self._shown.append(bundle)
+        if self._parent is None:
+            self._publish(bundle, self._ids[-1], update=False)
+            return
+        now = self._publisher.parent_header
+        self._publisher.parent_header = self._parent
+        try:
+            self._publish(bundle, self._ids[-1], update=False)
+        finally:
+            self._publisher.parent_header = now
+
+    def _publish(self, bundle: tuple[dict[str, Any], dict[str, Any]], display_id: str, *, update: bool) -> None:
+        data, metadata = bundle
+        self._publisher.publish(data, metadata, transient={"display_id": display_id}, update=update)
