@@ -46,7 +46,7 @@ class LiveCell(Binding):
         self._shell = shell
         self._code = _Code(shell, source)
         self._output: LiveOutput | None = None
-        self._good = Outputs([], "")
+        self._good = Outputs([])
         self._known: dict[Read, Any] = {}
         self._outside: Any = None
         self._waits = False
@@ -118,9 +118,9 @@ class LiveCell(Binding):
         outside = self._session.outside
         with outside.recording() as reads:
             try:
-                with captured() as outputs:
+                with captured(self._shell.display_pub) as outputs:
                     self._code.run(self._shell)
-                self._good = outputs()
+                self._good = outputs
             except KeyboardInterrupt:
                 raise
             except BaseException as raised:  # sys.exit() must not end the kernel

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import struct
 import sys
+import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
-
-from IPython.utils.capture import capture_output
+from typing import Any, TextIO, cast
 
 _NOTHING: tuple[dict[str, Any], dict[str, Any]] = ({"text/plain": ""}, {})
 _PNG = "image/png"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Outputs:
     """What one run has brought.
 
@@ -27,24 +26,65 @@ class Outputs:
     """
 
     bundles: list[tuple[dict[str, Any], dict[str, Any]]]
-    text: str
+    text: str = ""
 
 
 @contextmanager
-def captured() -> Iterator[Callable[[], Outputs]]:
-    """Capture what is printed and displayed; figures of Matplotlib are displayed and closed at the end.
+def captured(publisher: Any) -> Iterator[Outputs]:
+    """Capture what this thread prints and displays; figures of Matplotlib are displayed and closed at the end.
+
+    Other threads go on as ever: a kernel receives messages of widgets on one of its own, and needs the publisher there.
+
+    Args:
+        publisher: the shell's.
 
     Yields:
-        A function that returns the outputs, afterwards.
+        The outputs, which grow meanwhile.
     """
+    outputs = Outputs([])
     figures = _open_figures()
-    with capture_output() as capture:
-        try:
-            yield lambda: Outputs([_bundle(output) for output in capture.outputs], capture.stdout + capture.stderr)
-            _flush_figures()
-        finally:
-            for number in _open_figures() - figures:
-                sys.modules["matplotlib.pyplot"].close(number)
+    publish, is_own = publisher.publish, "publish" in vars(publisher)
+    streams = sys.stdout, sys.stderr
+    thread = threading.get_ident()
+
+    def keep(data: Any, metadata: Any = None, *args: Any, update: bool = False, **details: Any) -> None:
+        if update or threading.get_ident() != thread:
+            publish(data, metadata, *args, update=update, **details)
+        else:
+            outputs.bundles.append(_bundle(data, metadata))
+
+    publisher.publish = keep
+    sys.stdout, sys.stderr = (cast(TextIO, _Stream(stream, outputs)) for stream in streams)
+    try:
+        yield outputs
+        _flush_figures()
+    finally:
+        sys.stdout, sys.stderr = streams
+        if is_own:
+            publisher.publish = publish
+        else:
+            del publisher.publish
+        for number in _open_figures() - figures:
+            sys.modules["matplotlib.pyplot"].close(number)
+
+
+class _Stream:
+    """Keeps what the thread writes that made it; for all others it is the stream."""
+
+    def __init__(self, stream: TextIO, outputs: Outputs) -> None:
+        self._stream = stream
+        self._outputs = outputs
+        self._thread = threading.get_ident()
+
+    def write(self, text: str) -> int:
+        """Write, or keep."""
+        if threading.get_ident() != self._thread:
+            return self._stream.write(text)
+        self._outputs.text += text
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _open_figures() -> set[int]:
@@ -59,8 +99,8 @@ def _flush_figures() -> None:
         backend.flush_figures()
 
 
-def _bundle(output: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    data, metadata = dict(output.data or {}), dict(output.metadata or {})
+def _bundle(data: Any, metadata: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    data, metadata = dict(data), dict(metadata or {})
     image = data.get(_PNG)
     if image is not None and not metadata.get(_PNG):
         # With its size known beforehand, the place of an image does not collapse until the browser has decoded it.

@@ -7,6 +7,7 @@ import gc
 import json
 import re
 import struct
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -397,8 +398,30 @@ async def test_running_the_cell_a_thousand_times_leaves_as_many_objects_as_once(
 def test_the_size_of_an_image_is_known_before_it_is_decoded():
     from msq_jupyter.jupyter.live_output import _bundle
 
-    class Output:
-        data = {PNG: b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 640, 480), "text/plain": "x"}
-        metadata: dict[str, Any] = {}
+    data = {PNG: b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 640, 480), "text/plain": "x"}
+    assert _bundle(data, None)[1] == {PNG: {"width": 640, "height": 480}}
 
-    assert _bundle(Output)[1] == {PNG: {"width": 640, "height": 480}}
+
+async def test_what_other_threads_print_and_display_meanwhile_is_not_the_cells(notebook, capsys):
+    before = notebook.shell.display_pub
+
+    def other() -> None:
+        print("from elsewhere")
+        assert notebook.shell.display_pub is before
+        notebook.shell.display_pub.publish({"text/plain": "shown elsewhere"}, {})
+
+    def aside() -> None:
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+
+    notebook.shell.user_ns["aside"] = aside
+    notebook.live("aside()\nprint(session.model.speed)\ndisplay('own')")
+    assert notebook.text == "shown elsewhere\n1\n'own'"
+    assert "from elsewhere" in capsys.readouterr().out
+
+
+async def test_a_display_that_is_updated_inside_is_updated(notebook):
+    notebook.run("handle = display('a', display_id='mine')", "other")
+    notebook.live("handle.update(session.model.speed)")
+    assert notebook.text == "1"
