@@ -142,8 +142,8 @@ class _Code:
     """The code of a live cell, compiled once."""
 
     def __init__(self, shell: Any, source: str) -> None:
-        text = shell.transform_cell(source)
-        self._file = shell.compile.cache(text, raw_code=source)
+        text = "\n" + shell.transform_cell(source)  # lines count from the one with %%live, as the notebook shows them
+        self._file = shell.compile.cache(text, shell.execution_count, raw_code=text)
         tree = ast.parse(text, self._file)
         last = tree.body[-1] if tree.body else None
         self._value: CodeType | None = None

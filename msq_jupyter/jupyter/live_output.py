@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import struct
 import sys
 import threading
 import uuid
@@ -13,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
 _NOTHING: tuple[dict[str, Any], dict[str, Any]] = ({"text/plain": ""}, {})
-_PNG = "image/png"
 
 
 @dataclass
@@ -51,7 +48,7 @@ def captured(publisher: Any) -> Iterator[Outputs]:
         if update or threading.get_ident() != thread:
             publish(data, metadata, *args, update=update, **details)
         else:
-            outputs.bundles.append(_bundle(data, metadata))
+            outputs.bundles.append((dict(data), dict(metadata or {})))
 
     publisher.publish = keep
     sys.stdout, sys.stderr = (cast(TextIO, _Stream(stream, outputs)) for stream in streams)
@@ -97,17 +94,6 @@ def _flush_figures() -> None:
     backend = sys.modules.get("matplotlib_inline.backend_inline")
     if backend is not None and "matplotlib.pyplot" in sys.modules:
         backend.flush_figures()
-
-
-def _bundle(data: Any, metadata: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    data, metadata = dict(data), dict(metadata or {})
-    image = data.get(_PNG)
-    if image is not None and not metadata.get(_PNG):
-        # With its size known beforehand, the place of an image does not collapse until the browser has decoded it.
-        head = base64.b64decode(image[:32]) if isinstance(image, str) else image[:24]
-        width, height = struct.unpack(">II", head[16:24])
-        metadata[_PNG] = {"width": width, "height": height}
-    return data, metadata
 
 
 def _text(text: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -113,7 +113,6 @@ class Link(DirectedLink):
         scope: Scope,
     ) -> None:
         self._scope = scope
-        self._given_path = path
         self._to_model = transform[1] if transform else _unchanged
         self._lock = threading.Lock()
         self._unsent: list[Any] = []  # the newest value that waits for its turn, or nothing
@@ -123,17 +122,13 @@ class Link(DirectedLink):
         self._told = ""
         super().__init__(session, path, source, transform[0] if transform else None)
 
-    @property
-    def things(self) -> tuple[Any, ...]:
-        """See `Binding.things`."""
-        return type(self), id(self._widget), self._trait, self._given_path
-
     def attach(self, session: Session) -> None:
         """See `Binding.attach`."""
-        path = self._given_path if self._scope == "shared" else own_path(session, self._given_path)
-        check_assignable(session.model, path)
+        if self._scope == "user":
+            require_per_user(session, self._path)
+        else:
+            check_assignable(session.model, self._path)
         with self._lock:
-            self._path = path
             self._session = session
             self._last_counter = 0
             self._shown = MISSING
@@ -172,7 +167,7 @@ class Link(DirectedLink):
         value = self._unsent.pop()
         self._sent_s = time.monotonic()
         try:
-            self._last_counter = self._session.assign(self._path, self._to_model(value))
+            self._last_counter = self._session.assign(self._own_path, self._to_model(value))
         except Exception as error:
             if not isinstance(error, MsqError) and self._to_model is _unchanged:
                 raise
@@ -191,14 +186,19 @@ class Link(DirectedLink):
         with self._lock:
             if self._unsent or self._session.executed_counter < self._last_counter:
                 return
-        value = self.value_at(self._path)
+        value = self.value_at(self._own_path)
         if value is MISSING and self._scope == "user":
-            value = self.value_at(f"{self._given_path}.default")
+            value = self.value_at(f"{self._path}.default")
         self._show(value)
 
+    @property
+    def _own_path(self) -> str:
+        """Where the value is; another place when this participant has another id, after an edit of the code."""
+        return self._path if self._scope == "shared" else f"{self._path}.values.{self._session.view_id}"
 
-def own_path(session: Session, path: str) -> str:
-    """The path to this participant's own value of what a `PerUser` holds.
+
+def require_per_user(session: Session, path: str) -> None:
+    """Let a path pass that leads to a `PerUser`.
 
     Raises:
         AuthorError: there is no `PerUser`.
@@ -211,7 +211,6 @@ def own_path(session: Session, path: str) -> str:
                 f'link: scope="user" needs a PerUser at {path!r}: write self.{path} = PerUser.create({{"default": 1}}) '
                 "in init, with from msq_jupyter.ready import PerUser"
             ) from error
-    return f"{path}.values.{session.view_id}"
 
 
 def checked_pair(what: str, pair: Any) -> tuple[traitlets.HasTraits, str]:

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import json
 import re
-import struct
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -31,7 +30,6 @@ class Notebook:
         self.shell = shell
         self.session = session
         self.outputs: dict[str, dict[str, Any]] = {}
-        self.metadata: dict[str, dict[str, Any]] = {}
         self.messages = 0
         shell.user_ns["session"] = session
         shell.display_pub.publish = self._publish
@@ -42,7 +40,6 @@ class Notebook:
         display_id = (transient or {}).get("display_id", str(len(self.outputs)))
         assert update == (display_id in self.outputs)
         self.outputs[display_id] = data
-        self.metadata[display_id] = metadata
         self.messages += 1
 
     @property
@@ -62,7 +59,7 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., 
 
         async def join(model: type = Studio, name: str = "live") -> Session:
             joined = await Session.join(
-                app_id="test", name=name, password="pw", model=model, synchronizer=synchronizer.url
+                app_id="test", name=name, model=model, synchronizer=synchronizer.url
             )
             return await stack.enter_async_context(joined)
 
@@ -178,7 +175,7 @@ async def test_an_error_is_shown_once_below_the_last_good_output_and_it_recovers
     await changed(notebook, "speed", 0)
     await until(lambda: "ZeroDivisionError" in notebook.text)
     assert notebook.text.startswith("10.0")
-    assert "print(10 / session.model.speed)" in notebook.text
+    assert re.search(r"line 2\n-+> 2 print\(10 / session.model.speed\)", notebook.text)
     assert "live.py" not in notebook.text
     messages = notebook.messages
     for value in (0.0, False, 0):
@@ -316,8 +313,7 @@ async def test_a_figure_of_matplotlib_is_shown_and_closed(notebook):
         "plt.bar(list(session.model.votes), session.model.votes.values())\nplt.ylim(0, 10);"
     )
     (first,) = notebook.outputs.values()
-    (metadata,) = notebook.metadata.values()
-    assert metadata[PNG]["width"] > 100
+    assert len(first[PNG]) > 1000
     assert pyplot.get_fignums() == []
     await changed(notebook, "votes.yes", 7)
     await until(lambda: next(iter(notebook.outputs.values())) != first)
@@ -393,13 +389,6 @@ async def test_running_the_cell_a_thousand_times_leaves_as_many_objects_as_once(
             counts.append(len(gc.get_objects()))
     assert len(notebook.session.bindings) == 1
     assert counts[1] - counts[0] < 300
-
-
-def test_the_size_of_an_image_is_known_before_it_is_decoded():
-    from msq_jupyter.jupyter.live_output import _bundle
-
-    data = {PNG: b"\x89PNG\r\n\x1a\n" + struct.pack(">I4sII", 13, b"IHDR", 640, 480), "text/plain": "x"}
-    assert _bundle(data, None)[1] == {PNG: {"width": 640, "height": 480}}
 
 
 async def test_what_other_threads_print_and_display_meanwhile_is_not_the_cells(notebook, capsys):

@@ -27,7 +27,7 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., 
     async with AsyncExitStack() as stack:
 
         async def join(name: str = "ada", model: type = Studio, **arguments: Any) -> Session:
-            given = {"app_id": "test", "name": "paths", "password": "pw", "synchronizer": synchronizer.url}
+            given = {"app_id": "test", "name": "paths", "synchronizer": synchronizer.url}
             joined = await Session.join(model=model, view_data={"name": name}, **given, **arguments)
             return await stack.enter_async_context(joined)
 

@@ -22,7 +22,7 @@ async def share(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[...,
     async with AsyncExitStack() as stack:
 
         async def share(widgets: Any, **join: Any) -> Session:
-            given = {"name": "s", "password": "pw", "synchronizer": synchronizer.url, **join}
+            given = {"name": "s", "synchronizer": synchronizer.url, **join}
             return await stack.enter_async_context(await Session.share(widgets, **given))
 
         yield share
@@ -34,7 +34,7 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., 
 
         async def join(model: type) -> Session:
             joined = await Session.join(
-                app_id="test", name="ops", password="pw", model=model, synchronizer=synchronizer.url
+                app_id="test", name="ops", model=model, synchronizer=synchronizer.url
             )
             return await stack.enter_async_context(joined)
 
