@@ -167,7 +167,11 @@ class Link(DirectedLink):
         value = self._unsent.pop()
         self._sent_s = time.monotonic()
         try:
-            self._last_counter = self._session.assign(self._own_path, self._to_model(value))
+            value = self._to_model(value)
+            in_flight = self._session.executed_counter < self._last_counter
+            if in_flight or not same(value, self.value_at(self._own_path)):
+                # Else it is the model's own value, come back through another widget.
+                self._last_counter = self._session.assign(self._own_path, value)
         except Exception as error:
             if not isinstance(error, MsqError) and self._to_model is _unchanged:
                 raise

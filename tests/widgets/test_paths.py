@@ -135,6 +135,33 @@ async def test_any_object_with_traits_can_be_linked(join):
     dial.close()
 
 
+async def test_widgets_that_are_linked_to_each_other_as_well_make_no_echo(join):
+    ada, ben = await join(), await join("ben")
+    one, two = Thing(), Thing()
+    ada.link((one, "value"), "speed")
+    ada.link((two, "value"), "speed")
+    traitlets.link((one, "value"), (two, "value"))
+    ben.assign("speed", 7)
+    await until(lambda: one.value == two.value == 7)
+    await ada.synced()
+    assert ada._sent_counter == 0
+    two.value = 8
+    await until(lambda: ben.model.speed == 8)
+    await ada.synced()
+    assert ada._sent_counter <= 2
+
+
+async def test_there_and_back_again_ends_where_the_hand_is(join):
+    ada, ben = await join(), await join("ben")
+    thing = Thing()
+    ada.link((thing, "value"), "speed")
+    thing.value = 2
+    thing.value = 1  # what the model has, while the 2 is on its way
+    await ada.synced()
+    await until(lambda: ada.executed_counter == ada._sent_counter == 2)
+    assert ada.model.speed == thing.value == 1
+
+
 # --- one way, and through functions ------------------------------------------------------------------------------
 
 
