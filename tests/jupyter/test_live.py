@@ -58,9 +58,7 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., 
     async with AsyncExitStack() as stack:
 
         async def join(model: type = Studio, name: str = "live") -> Session:
-            joined = await Session.join(
-                app_id="test", name=name, model=model, synchronizer=synchronizer.url
-            )
+            joined = await Session.join(app_id="test", name=name, model=model, synchronizer=synchronizer.url)
             return await stack.enter_async_context(joined)
 
         yield join

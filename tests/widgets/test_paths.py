@@ -152,7 +152,7 @@ async def test_widgets_that_are_linked_to_each_other_as_well_make_no_echo(join):
 
 
 async def test_there_and_back_again_ends_where_the_hand_is(join):
-    ada, ben = await join(), await join("ben")
+    ada = await join()
     thing = Thing()
     ada.link((thing, "value"), "speed")
     thing.value = 2
