@@ -17,8 +17,9 @@ import traitlets
 
 from msq_jupyter.errors import ArgumentError, AuthorError, MsqError
 from msq_jupyter.runtime.assignment import check_assignable
+from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.outside import changeable
-from msq_jupyter.runtime.paths import MISSING, same
+from msq_jupyter.runtime.paths import MISSING, look_up, same, split
 from msq_jupyter.widgets.bindings import Binding, require_path
 
 if TYPE_CHECKING:
@@ -128,6 +129,13 @@ class Link(DirectedLink):
             require_per_user(session, self._path)
         else:
             check_assignable(session.model, self._path)
+            held = look_up(session.model, split(self._path))
+            if isinstance(held, Model) and self._to_model is _unchanged:
+                kind = type(held).__name__
+                raise AuthorError(
+                    f"{self._path} is a {kind}, a model of its own, which a widget's value would replace: link an "
+                    f"attribute of it, such as {self._path}.name, or call what changes it, such as an operation"
+                )
         with self._lock:
             self._session = session
             self._last_counter = 0

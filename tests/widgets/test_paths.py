@@ -110,6 +110,7 @@ async def test_the_model_hears_of_a_change_by_a_link_at_the_nearest_model(join):
         ("part.link_changed", AuthorError, "belongs to the model itself"),
         ("part._level", AuthorError, "belongs to the model itself"),
         ("notes.text", AuthorError, r"SharedText\.text can only be read"),
+        ("notes", AuthorError, "notes is a SharedText, a model of its own, which a widget's value would replace"),
         ("vote", AuthorError, "is a method"),
         ("settings..x", ArgumentError, "expected a path such as"),
         ("", ArgumentError, "expected a path such as"),
