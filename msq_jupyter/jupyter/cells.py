@@ -43,6 +43,8 @@ class CellWatcher:
         self._shell.events.unregister("pre_run_cell", self._before_cell)
         self._shell.events.unregister("post_run_cell", self._after_cell)
         self._stop_capturing()
+        while self._runs.is_running:  # we go in the middle of a cell
+            self._runs.finish()
 
     def _before_cell(self, info: Any) -> None:
         kernel = getattr(self._shell, "kernel", None)

@@ -279,6 +279,13 @@ async def test_5_10_it_follows_a_restored_version(notebook, join):
     assert list(edited.bindings) == [cell]
 
 
+async def test_it_goes_on_when_the_extension_is_loaded_again(notebook):
+    notebook.live("print(session.model.speed)")
+    notebook.run("%reload_ext msq_jupyter", "load").raise_error()
+    await changed(notebook, "speed", 3)
+    await until(lambda: notebook.text == "3")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
