@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import json
 import re
@@ -74,9 +73,9 @@ async def changed(notebook: Notebook, path: str, value: Any) -> None:
     await notebook.session.synced()
 
 
-async def a_few_frames() -> None:
-    for _ in range(8):
-        await asyncio.sleep(live_module.FRAME_S / 2)
+def is_asked(notebook: Notebook) -> bool:
+    """Whether a live cell is going to run."""
+    return any(cell._waits for cell in notebook.session.bindings)
 
 
 async def test_it_runs_at_once_and_when_what_it_read_has_changed(notebook):
@@ -99,7 +98,7 @@ async def test_it_does_not_run_for_what_it_has_not_read(notebook):
     notebook.live("runs.append(session.model.speed)")
     await changed(notebook, "votes.yes", 5)
     await changed(notebook, "settings.speed", 9)
-    await a_few_frames()
+    assert not is_asked(notebook)
     assert runs == [1]
     await changed(notebook, "speed", 2)
     await until(lambda: runs == [1, 2])
@@ -178,7 +177,7 @@ async def test_an_error_is_shown_once_below_the_last_good_output_and_it_recovers
     messages = notebook.messages
     for value in (0.0, False, 0):
         await changed(notebook, "speed", value)
-        await a_few_frames()
+        await until(lambda: not is_asked(notebook))
     assert notebook.text.count("ZeroDivisionError: ") <= 1
     assert notebook.messages <= messages + 2  # "division by zero" and "float division by zero"
     await changed(notebook, "speed", 5)
@@ -209,8 +208,9 @@ async def test_an_interrupt_between_cells_ends_it(notebook):
 async def test_it_never_runs_inside_of_another_cell(notebook):
     notebook.shell.user_ns["log"] = log = []
     notebook.live("log.append(session.model.speed)")
-    notebook.shell.user_ns["FRAME_S"] = live_module.FRAME_S
-    cell = "import asyncio\nsession.assign('speed', 2)\nawait session.synced()\nawait asyncio.sleep(5 * FRAME_S)\n"
+    (live,) = notebook.session.bindings
+    notebook.shell.user_ns["is_put_off"] = lambda: bool(live._runs._when_idle)
+    cell = "import asyncio\nsession.assign('speed', 2)\nwhile not is_put_off():\n    await asyncio.sleep(0)\n"
     cell += "log.append('cell ends')"
     result = await notebook.shell.run_cell_async(cell, transformed_cell=cell, cell_id="long")
     notebook.shell.events.trigger("post_run_cell", result)  # as a kernel does
@@ -260,9 +260,10 @@ async def test_it_stands_still_when_the_session_is_left(notebook):
     notebook.live("log.append(session.model.now())")
     await until(lambda: len(log) > 2)
     await notebook.session.leave()
-    await a_few_frames()
+    await until(lambda: not is_asked(notebook))
     count = len(log)
-    await a_few_frames()
+    notebook.session.bindings.look()
+    assert not is_asked(notebook)
     assert len(log) == count
     assert "has been left" in str(notebook.run("%%live session\n1").error_in_exec)
 
@@ -281,7 +282,8 @@ async def test_5_10_it_follows_a_restored_version(notebook, join):
 
 async def test_it_goes_on_when_the_extension_is_loaded_again(notebook):
     notebook.live("print(session.model.speed)")
-    notebook.run("%reload_ext msq_jupyter", "load").raise_error()
+    load = "import msq_jupyter\nfor do in (msq_jupyter.unload_ipython_extension, msq_jupyter.load_ipython_extension):\n"
+    notebook.run(f"{load}    do(get_ipython())", "load").raise_error()
     await changed(notebook, "speed", 3)
     await until(lambda: notebook.text == "3")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -374,6 +373,18 @@ async def test_a_session_that_was_left_binds_nothing(join):
             bind()
 
 
+async def test_a_widget_of_a_session_that_was_left_is_told_of_once_and_does_no_harm(join, caplog):
+    ada = await join()
+    thing = Thing()
+    link = ada.link((thing, "value"), "speed")
+    await ada.leave()
+    for value in range(2, 6):
+        thing.value = value
+        link._sent_s = float("-inf")  # long ago
+    assert caplog.text.count("was not shared") == 1
+    assert "join again" in caplog.text
+
+
 # --- cells that run again ----------------------------------------------------------------------------------------
 
 
@@ -454,4 +465,3 @@ async def test_bindings_move_to_the_session_of_edited_code(join, caplog):
     await until(lambda: edited.model.speed == 6 and edited.model.volume.values == {edited.view_id: 3})
     assert ada.model.speed == 1
     assert heard == [6]
-    await asyncio.sleep(0)
