@@ -31,7 +31,6 @@ from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
-from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.pubsub import check_topic
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
@@ -39,7 +38,7 @@ from msq_jupyter.runtime.view import Handling, View, ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of, status_of
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, status_of
 from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
@@ -54,6 +53,7 @@ from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.showing import Showing
 from msq_jupyter.session.stepping import Stepper
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
@@ -67,7 +67,7 @@ logger = logging.getLogger("msq_jupyter")
 LEAVE_S = 5.0
 
 
-class SessionCore(History):
+class SessionCore(History, Showing):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -243,20 +243,9 @@ class SessionCore(History):
         return self._replica.outside.root
 
     @property
-    def outside(self) -> Outside:
-        """The models for everybody who is not model code; another one after the replica was made anew."""
-        return self._replica.outside
-
-    @property
     def is_live(self) -> bool:
         """Whether the session is connected and up to date."""
         return self.link_state == "live"
-
-    @property
-    def participants(self) -> list[Participant]:
-        """Everybody in the session, in the order of joining."""
-        replica = self._replica_or_none
-        return [] if replica is None else participants_of(replica.outside.cards, self.view_id)
 
     @property
     def others(self) -> list[Other]:
@@ -374,10 +363,6 @@ class SessionCore(History):
     def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Call something on the socket thread, later; it works while a cell runs."""
         self._connection.call_later(delay_s, function)
-
-    def guard(self, function: Callable[..., Any], *args: Any) -> None:
-        """Call what shows the model, on the main loop: its mistakes are told, and end nothing."""
-        self._mistakes.guard(function, *args)
 
     def _send(self, payload: bytes, topic: str) -> int:
         if len(payload) > protocol.EVENT_PLAIN_BYTES_MAX:
