@@ -21,12 +21,15 @@ demo: $(VENV)/.installed $(BUNDLE)
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) chromium check
 	$(BIN)/python -m pytest
 
-# Simulated sessions in bad weather, from a seed drawn by lot, and a long log on every platform that is here:
-# make soak SCHEDULES=1000000 EVENTS=1000000
+# From seeds drawn by lot: simulated sessions in bad weather and with something dying at every step of a save, real
+# processes that are killed there, and a long log on every platform that is here:
+# make soak SCHEDULES=1000000 KILLS=1000 EVENTS=1000000
 SCHEDULES ?= 100000
+KILLS ?= 200
 EVENTS ?= 300000
 soak: $(VENV)/.installed $(WASM)
-	$(BIN)/python -m pytest tests/simulation -q --msq-schedules $(SCHEDULES) --msq-seed random
+	$(BIN)/python -m pytest tests/simulation tests/faults/test_virtual.py -q --msq-schedules $(SCHEDULES) --msq-seed random
+	$(BIN)/python -m pytest tests/faults -q --ignore tests/faults/test_virtual.py --msq-schedules $(KILLS) --msq-seed random
 	MSQ_PLATFORM_EVENTS=$(EVENTS) $(BIN)/python -m pytest tests/platforms -q --timeout 3600
 
 check: $(VENV)/.installed js/node_modules/.installed

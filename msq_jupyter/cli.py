@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from msq_jupyter import archive_command, check_command, lint_command
+from msq_jupyter import check_command, lint_command
+from msq_jupyter.archive_command.commands import add_parsers
 from msq_jupyter.errors import ArgumentError, MsqError, StorageInUse
 from msq_jupyter.local_registry import default_data_directory
 
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(run=_serve)
     lint_command.add_parser(commands)
     check_command.add_parser(commands)
-    archive_command.add_parsers(commands)
+    add_parsers(commands)
     return parser
 
 

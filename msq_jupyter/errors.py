@@ -95,6 +95,27 @@ class PersistenceTypeError(AuthorError, TypeError):
         self.path = path
 
 
+class SaveMethodMissing(AuthorError, TypeError):
+    """The root model has no method `save`, so there is no way to have it collect what it wants saved."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"expected {kind} to have a method save, which collects what is to be saved, got none; write one:\n"
+            "    def save(self):\n"
+            '        self.persist_session(lambda: {"version": 1, "notes": self.notes})'
+        )
+
+
+class NothingCollected(AuthorError):
+    """The root model's `save` ended without a call of `persist_session`."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(
+            f"{kind}.save ended without self.persist_session(...), so nothing was saved: does it return early, because "
+            "loading failed or goes on?"
+        )
+
+
 class EventTooLarge(AuthorError, ValueError):
     """An event is larger than the synchronizer takes."""
 

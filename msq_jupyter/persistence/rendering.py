@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
-from msq_jupyter.persistence.edits import PAIR_KEY, Item
+from msq_jupyter.json_path import PAIR_KEY, Item
 from msq_jupyter.persistence.harmless import LONG_CHARACTERS, Piece, preview, shortened, word_pieces
 from msq_jupyter.persistence.operations import Added, Changed, Moved, Operation, Removed
 

@@ -54,8 +54,6 @@ def run_assignment(replica: Replica, fields: list[Any]) -> None:
         replica.happenings.append(HandlerFailed(type(model).__qualname__, path, error, replica.event_view_id))
     else:
         replica.call(owner, "link_changed", path)
-    finally:
-        replica.moves += 1
 
 
 def _place(model: Model, steps: list[str], path: str) -> tuple[Any, str, Model]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, FutureHandle, Model
+from msq_jupyter.runtime.model import FutureHandle, Model
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.state import differing_models
 from msq_jupyter.stable import path_text
@@ -114,8 +114,7 @@ def _state(replica: Replica) -> dict[str, Any]:
 
 
 def _attributes(model: Model) -> dict[str, Any]:
-    left_out = {REPLICA_ATTRIBUTE, "id", *model.transient}
-    return {name: value for name, value in model.__dict__.items() if name not in left_out}
+    return {name: value for name, value in model.__dict__.items() if name not in model.transient}
 
 
 class _Comparison:

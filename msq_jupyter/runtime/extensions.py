@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from types import FunctionType, MethodType
 from typing import Annotated, Any, Protocol
 
@@ -43,9 +44,18 @@ Number = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class World(Protocol):
-    """What the codec needs to know of the replica whose values it reads and writes."""
+    """What the codec needs to know of the replica whose values it reads and writes.
+
+    Attributes:
+        model_kinds: the classes of its models, if it is those that are met and no facades.
+    """
 
     value_types: ValueTypes
+    model_kinds: Collection[type]
+
+    @property
+    def models(self) -> Any:
+        """By id, those that can be referred to: `get` gives one or None."""
 
     def model_id(self, value: object) -> str | None:
         """The id of a model of this replica; None for anything else."""

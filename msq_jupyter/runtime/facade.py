@@ -12,11 +12,12 @@ from types import MethodType, new_class
 from typing import Any, NoReturn, Protocol
 
 from msq_jupyter.errors import StateError
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
+from msq_jupyter.runtime.model import ID_SLOT, REPLICA_SLOT, Model
 
 _MISSING = object()
 #: Slots of a facade: the model, and the model's `__dict__`.
 _MODEL, _OWN = "_msq_model", "_msq_own"
+_HIDDEN = frozenset((REPLICA_SLOT, ID_SLOT))
 
 
 class Keeper(Protocol):
@@ -52,8 +53,7 @@ class Facade:
         _refuse_copy(self)
 
     def __dir__(self) -> list[str]:
-        own = [name for name in list(_own_of(self)) if name != REPLICA_ATTRIBUTE]
-        return sorted({*dir(type(model_of(self))), *own})
+        return sorted({*dir(type(model_of(self))), *list(_own_of(self))} - _HIDDEN)
 
 
 def is_facade(value: object) -> bool:
@@ -72,6 +72,7 @@ def make_facade(kind: type, model: Model) -> Any:
     facade: Any = object.__new__(kind)
     object.__setattr__(facade, _MODEL, model)
     object.__setattr__(facade, _OWN, object.__getattribute__(model, "__dict__"))
+    object.__setattr__(facade, ID_SLOT, object.__getattribute__(model, ID_SLOT))
     return facade
 
 
@@ -113,9 +114,9 @@ def _reader(kind: type, keeper: Keeper) -> Callable[[Any, str], Any]:
     """The `__getattribute__` of a class of facades: Python's own order of looking, with other eyes."""
     own_of = vars(kind)[_OWN].__get__
     scalars = keeper.scalars
-    # Properties and the like come before what is in the model's `__dict__`. The id is there, and the same.
+    # Properties, slots and the like come before what is in the model's `__dict__`.
     first = {name for base in kind.__mro__ for name, value in vars(base).items() if hasattr(type(value), "__set__")}
-    first = (first | {REPLICA_ATTRIBUTE, "__dict__", "__class__"}) - {"id"}
+    first |= {"__dict__", "__class__"}
 
     def read(self: Any, name: str) -> Any:
         if name not in first:

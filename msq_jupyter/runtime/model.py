@@ -10,10 +10,12 @@ import inspect
 import threading
 from collections.abc import Callable, MutableSequence, Sequence
 from datetime import timedelta
-from types import MethodType
+from functools import lru_cache, partial
+from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from msq_jupyter.errors import (
     ModelCreationError,
@@ -30,12 +32,13 @@ if TYPE_CHECKING:
     from msq_jupyter.runtime.replica import Replica
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Model")
 
 #: What the first model of a session is well known as.
 ROOT_NAME = "modelRoot"
 
-#: What a replica adds to a model and keeps out of its state.
-REPLICA_ATTRIBUTE = "_msq_replica"
+#: What a replica tells a model of itself: slots, so that the model's `__dict__` is its state and nothing else.
+REPLICA_SLOT, ID_SLOT = "_msq_replica", "_msq_id"
 
 
 class _Running(threading.local):
@@ -79,7 +82,12 @@ class Model:
     * `transient`: names of attributes that are not state. They are absent after a snapshot is restored.
     """
 
+    __slots__ = (REPLICA_SLOT, ID_SLOT, "__dict__", "__weakref__")
+
     transient: ClassVar[tuple[str, ...]] = ()
+
+    _msq_replica: Replica
+    _msq_id: str
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Refuse, and show the line that works."""
@@ -101,8 +109,7 @@ class Model:
     @property
     def id(self) -> str:  # the reference's name for it
         """The model's name in its session: "M1", "M2", ..."""
-        name: str = self.__dict__["id"]
-        return name
+        return self._msq_id
 
     @id.setter
     def id(self, value: object) -> None:
@@ -126,14 +133,7 @@ class Model:
                 f"{cls.__name__}.create() works inside a model's methods only. A cell joins a session with "
                 f"session = await Session.join(..., model={cls.__name__}), which makes the root model"
             )
-        model = object.__new__(cls)
-        replica.go_deeper("create", cls.__name__)
-        try:
-            replica.register(model)
-            call_init(model, options, persisted)
-        finally:
-            replica.nesting -= 1
-        return model
+        return replica.create(cls, options, persisted)
 
     def init(self, options: Any, persisted: Any = None) -> None:
         """Set up the model; subclasses override it.
@@ -183,7 +183,7 @@ class Model:
             ScheduleError: a negative delay, or the model has no such method.
             OutsideModelError: outside model code.
         """
-        replica = self._host("future")
+        self._host("future")
         every_ms = 0.0
         if every is not None:
             if delay_ms:
@@ -191,7 +191,7 @@ class Model:
             delay_ms = every_ms = _milliseconds(every, "every")
             if every_ms < EVERY_MS_MIN:
                 raise ScheduleError(f"future: expected every= of {EVERY_MS_MIN} ms or more, got {every_ms}")
-        call = FutureCall(self, replica, _milliseconds(delay_ms, "delay"), every_ms)
+        call = FutureCall(self, _milliseconds(delay_ms, "delay"), every_ms)
         if method is None:
             return call
         return getattr(call, _method_name(self, method, "future"))(*args)
@@ -319,24 +319,25 @@ class Model:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _replica(self) -> Replica:
-        replica: Replica = self.__dict__[REPLICA_ATTRIBUTE]
-        return replica
+        return self._msq_replica
 
     def _host(self, name: str) -> Replica:
         """The replica, if it is running this model's code right now."""
-        own = self.__dict__
-        replica: Replica | None = own.get(REPLICA_ATTRIBUTE)  # a facade has none
+        try:
+            replica = self._msq_replica
+        except AttributeError:
+            replica = None  # of a facade
         if replica is None or _running.replica is not replica:
             raise OutsideModelError(
                 f"{type(self).__name__}.{name}() works inside a model's methods only. From a cell, a widget or a view, "
                 "publish an event that a method of the model subscribes to: session.publish(scope, event, data)"
             )
-        if replica.models.get(own["id"]) is not self:
+        if replica.models.get(self._msq_id) is not self:
             raise OutsideModelError(f"{type(self).__name__}.{name}() came too late: the model {self.id} was destroyed")
         return replica
 
     def __repr__(self) -> str:
-        return f"<{type(self).__qualname__} {self.__dict__.get('id', '?')}>"
+        return f"<{type(self).__qualname__} {getattr(self, ID_SLOT, '?')}>"
 
 
 class FutureHandle(msgspec.Struct, eq=False):
@@ -365,36 +366,63 @@ class FutureCall(msgspec.Struct, eq=False):
     remedy: ClassVar[str] = "name the method to call: self.future(ms).method()"
 
     _model: Model
-    _replica: Replica
     _delay_ms: float
     _every_ms: float
 
-    def __getattr__(self, name: str) -> Callable[..., FutureHandle]:
-        method = _method_name(self._model, name, "future")
+    # Not `__getattr__`, which is asked after an AttributeError was made for it, and that takes long.
+    def __getattribute__(self, name: str) -> Any:
+        if name[:2] == "__":
+            return object.__getattribute__(self, name)
+        model, delay_ms, every_ms = astuple(self)
+        return partial(_schedule, model, delay_ms, every_ms, _method_name(model, name, "future"))
 
-        def schedule(*args: Any) -> FutureHandle:
-            self._model._host("future")  # it may have been destroyed, or its event may be over
-            if self._delay_ms < 1:
-                self._replica.schedule.rush(self._replica.time_ms, f"{type(self._model).__name__}.{method}")
-            due_ms = self._replica.time_ms + self._delay_ms
-            message = self._replica.schedule.add(due_ms, self._every_ms, self._model.id, method, args)
-            return FutureHandle(self._replica, message.handle_id, due_ms)
 
-        return schedule
+def _schedule(model: Model, delay_ms: float, every_ms: float, method: str, *args: Any) -> FutureHandle:
+    replica = model._host("future")  # it may have been destroyed, or its event may be over
+    if delay_ms < 1:
+        replica.schedule.rush(replica.time_ms, f"{type(model).__name__}.{method}")
+    due_ms = replica.time_ms + delay_ms
+    message = replica.schedule.add(due_ms, every_ms, model._msq_id, method, args)
+    return FutureHandle(replica, message.handle_id, due_ms)
+
+
+def new_model(kind: type[M], replica: Replica, model_id: str) -> M:
+    """A model of a replica, still without a dict of attributes."""
+    model = object.__new__(kind)
+    set_replica(model, replica)
+    set_id(model, model_id)
+    return model
+
+
+get_id: Callable[[Model], str] = vars(Model)[ID_SLOT].__get__
+# Not `setattr`, which the author's classes may define.
+set_replica: Callable[[Model, Replica], None] = vars(Model)[REPLICA_SLOT].__set__
+set_id: Callable[[Model, str], None] = vars(Model)[ID_SLOT].__set__
+#: Give a model the dict that holds its attributes. One of its own, and not the kind that instances of a class share
+#: the keys of: once anybody looks at such a `__dict__`, model code takes twice as long for each attribute.
+set_attributes: Callable[[Model, dict[str, Any]], None] = vars(Model)["__dict__"].__set__
 
 
 def call_init(model: Model, options: Any, persisted: Any) -> None:
     """Call `init` with as many of (options, persisted) as it takes."""
-    parameters = inspect.signature(model.init).parameters.values()
+    init = model.init
+    count = _taken(init.__func__) - 1 if type(init) is MethodType else _taken.__wrapped__(init)
+    init(*(options, persisted)[:count])
+
+
+@lru_cache(maxsize=256)
+def _taken(function: Callable[..., Any]) -> int:
+    """How many arguments a function takes by position; 3, for itself and two, is as good as any number."""
+    parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        count = 2
-    else:
-        positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        count = sum(parameter.kind in positional for parameter in parameters)
-    model.init(*(options, persisted)[:count])
+        return 3
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(parameter.kind in positional for parameter in parameters)
 
 
 def _milliseconds(delay: float | timedelta, name: str) -> float:
+    if type(delay) is float and 0 <= delay <= DELAY_MS_MAX:
+        return delay
     delay_ms = delay / timedelta(milliseconds=1) if isinstance(delay, timedelta) else delay
     if type(delay_ms) not in (int, float) or not 0 <= delay_ms <= DELAY_MS_MAX:
         raise ScheduleError(f"future: expected {name} of 0 or more milliseconds, or a timedelta, got {delay!r:.40}")
@@ -404,6 +432,8 @@ def _milliseconds(delay: float | timedelta, name: str) -> float:
 def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) -> str:
     """The name of a method of `model`; what a replica stores, because names survive snapshots and functions do not."""
     name: object = method
+    if type(name) is str and has_method(model, name):
+        return name
     if isinstance(method, MethodType) and getattr(model, method.__name__, None) == method:
         name = method.__name__
     if isinstance(name, str) and has_method(model, name):
@@ -418,9 +448,13 @@ def _method_name(model: Model, method: Callable[..., Any] | str, caller: str) ->
 def has_method(model: Model, name: str) -> bool:
     """Whether a model has a public method of a name."""
     # One of the class: an attribute would be gone, or another one, when a snapshot is restored.
-    kind = type(model)
-    of_class = name in vars(kind) or any(name in vars(one) for one in kind.__mro__)
-    return of_class and not name.startswith("__") and callable(getattr(model, name, None))
+    is_method = type(getattr(type(model), name, None)) is FunctionType and name not in model.__dict__
+    return name[:2] != "__" and (is_method or _has_callable(model, name))
+
+
+def _has_callable(model: Model, name: str) -> bool:
+    """Whether the class of a model has something of a name, whatever it is, and the model can call it."""
+    return any(name in vars(kind) for kind in type(model).__mro__) and callable(getattr(model, name, None))
 
 
 def _some_method(model: Model) -> str:

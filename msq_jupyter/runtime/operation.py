@@ -69,5 +69,3 @@ def run_operation(replica: Replica, fields: list[Any]) -> None:
         raise  # the user's, and on this replica only
     except BaseException as error:
         replica.happenings.append(HandlerFailed(kind.__qualname__, name, error, replica.event_view_id))
-    finally:
-        replica.moves += 1

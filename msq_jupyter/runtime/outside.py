@@ -10,7 +10,7 @@ way round.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from msq_jupyter.errors import OutsideModelError, StateError
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_tuple_start, record_start
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of, note_reads
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureHandle, Model
+from msq_jupyter.runtime.model import ID_SLOT, ROOT_NAME, FutureHandle, Model, get_id
 from msq_jupyter.runtime.paths import MISSING
 from msq_jupyter.runtime.reads import Read, Reads, What
 from msq_jupyter.runtime.refusals import path_to, refusal
@@ -42,6 +42,7 @@ class Outside:
         self._replica = replica
         self._originals = originals
         self.value_types = replica.value_types.translated(originals)
+        self.model_kinds: Collection[type] = ()
         self._facades: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
         self._kinds: dict[type, type] = {}
         self._rules = Rules(read_only=True, learn=self._learn)
@@ -120,8 +121,8 @@ class Outside:
     def attributes(self, model: Model) -> Any:
         """What `vars` shows of a model."""
         own = dict(_dict_of(model))
-        own.pop(REPLICA_ATTRIBUTE, None)
-        seen = {name: self.seen(model, name, value) for name, value in own.items()}
+        seen = {"id": object.__getattribute__(model, ID_SLOT)}
+        seen.update((name, self.seen(model, name, value)) for name, value in own.items())
         return read_only.new_dicts([seen], _Origin(self, model, ""))[0]
 
     def refusal(self, model: Model, attribute: str) -> Exception:
@@ -173,7 +174,7 @@ class Outside:
         if self.send is None:
             raise OutsideModelError(f"{what}: this replica only looks, nothing can be sent from it")
         document = self.write([list(args), keywords], f"arguments of {what}")
-        self.send(pack(["call", model.__dict__["id"], name, document]), what)
+        self.send(pack(["call", get_id(model), name, document]), what)
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.model import Model, get_id
 
 #: An attribute of a model, a model by the name it is well known by, a model by id, session time, or who is there.
 What = Literal["attribute", "name", "model", "time", "views"]
@@ -33,4 +33,4 @@ class Reads(dict[Read, None]):
 
     def note(self, model: Model, attribute: str) -> None:
         """Note an attribute of a model."""
-        self.add(Read("attribute", model.__dict__["id"], attribute))
+        self.add(Read("attribute", get_id(model), attribute))

@@ -10,9 +10,9 @@ internal messages come before external ones.
 
 from __future__ import annotations
 
-import decimal
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from decimal import Context, getcontext, setcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -28,22 +28,31 @@ from msq_jupyter.errors import (
     StateError,
     SubscriptionError,
 )
+from msq_jupyter.protocol import Event
 from msq_jupyter.runtime import model as model_module
-from msq_jupyter.runtime.assignment import run_assignment
 from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
-from msq_jupyter.runtime.happenings import HandlerFailed, Happening
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, ROOT_NAME, FutureCall, FutureHandle, Model
-from msq_jupyter.runtime.operation import run_operation
+from msq_jupyter.runtime.entries import run_event, run_membership
+from msq_jupyter.runtime.happenings import HandlerFailed, Happening, SaveSkipped
+from msq_jupyter.runtime.model import (
+    ID_SLOT,
+    ROOT_NAME,
+    FutureCall,
+    FutureHandle,
+    M,
+    Model,
+    call_init,
+    new_model,
+    set_attributes,
+)
 from msq_jupyter.runtime.outside import Outside
 from msq_jupyter.runtime.prng import RandomStream
-from msq_jupyter.runtime.pubsub import TopicTable, check_topic
-from msq_jupyter.runtime.restoring import run_restore
+from msq_jupyter.runtime.pubsub import Subscription, TopicTable, check_topic
 from msq_jupyter.runtime.saves import LastSave, PartialRestore, PendingSave, SaveQueue
 from msq_jupyter.runtime.saving import run_saved
 from msq_jupyter.runtime.schedule import Schedule
-from msq_jupyter.runtime.snapshot import pack, read_value, unpack
+from msq_jupyter.runtime.snapshot import pack
 from msq_jupyter.runtime.state import read_state, write_state
 from msq_jupyter.runtime.value_types import ValueTypes
 from msq_jupyter.runtime.view import ViewEvents
@@ -83,6 +92,7 @@ class Replica:
         topics: which method of which model hears what; the owner of a subscription is a model's id.
         content_id: of what was saved or loaded last; saving it again unchanged is skipped.
         saves: what waits to be stored.
+        collected: what `persist_session` collected last, stored already or not; not state, so for one event only.
         last_save: the newest stored version this run knows of.
         options: the session's, packed: a restored version is given to `init` with them.
         restores: what has come of restores that are not whole, by who restores.
@@ -95,6 +105,24 @@ class Replica:
         outside: the models for everybody who is not model code, to read.
         history_seq: entries up to this one are history, and audits among them over; not state.
     """
+
+    __slots__ = (
+        *(
+            "session_id",
+            "run",
+            "classes",
+            "class_keys",
+            "model_kinds",
+            "value_types",
+            "save_digest",
+            "view_events",
+            "outside",
+        ),
+        *("seq", "time_ms", "counters", "event_view_id", "nesting", "happenings", "moves", "history_seq"),
+        *("models", "well_known", "next_model", "topics", "schedule", "random", "views", "options"),
+        *("save_count", "content_id", "collected", "saves", "last_save", "restores"),
+        *("_finishing", "_notebook_decimals", "__weakref__"),
+    )
 
     def __init__(
         self,
@@ -119,6 +147,7 @@ class Replica:
         self.counters: dict[str, int] = {}
         self.options = b""
         self.saves = SaveQueue()
+        self.collected = b""
         self.restores: dict[str, PartialRestore] = {}
         self.last_save: LastSave | None = None
         self.happenings: list[Happening] = []
@@ -127,6 +156,7 @@ class Replica:
         self.save_digest = save_digest
         self.classes = dict(classes)
         self.class_keys = {kind: key for key, kind in self.classes.items()}
+        self.model_kinds: Collection[type] = self.class_keys.keys()
         self.value_types = ValueTypes(value_types or {})
         self.topics: TopicTable[str] = TopicTable()
         self.next_model = 1
@@ -135,7 +165,7 @@ class Replica:
         self.event_view_id = ""
         self.nesting = 0
         self._finishing = False
-        self._notebook_decimals: decimal.Context = MODEL_CONTEXT
+        self._notebook_decimals: Context = MODEL_CONTEXT
         self.outside = Outside(self, originals)
 
     # --- beginning -----------------------------------------------------------------------------------------------
@@ -195,9 +225,11 @@ class Replica:
                 if isinstance(move, float):
                     entry, time_ms = None, move
                 else:
-                    entry, time_ms = move, self._checked_time(move)
+                    entry, time_ms = move, move.time_ms
+                    if entry.seq != self.seq + 1 or time_ms < self.time_ms:
+                        self._check_place(entry)
                 # From here, and not from what runs entries: a recursion in a model ends at Python's limit.
-                if self.schedule.is_due(time_ms) and not self._run_due(time_ms, pause):
+                if self.schedule.next_ms <= time_ms and not self._run_due(time_ms, pause):
                     return False
                 if time_ms > self.time_ms:
                     self.time_ms = time_ms
@@ -205,7 +237,7 @@ class Replica:
                     self._run_entry(entry)
                     # future(0) of an external handler runs right after it. It is part of the entry: after entries,
                     # states are compared.
-                    if self.schedule.is_due(time_ms) and not self._run_due(time_ms, pause):
+                    if self.schedule.next_ms <= time_ms and not self._run_due(time_ms, pause):
                         self._finishing = True
                         return False
                 self._finishing = False
@@ -262,17 +294,26 @@ class Replica:
 
     # --- what models ask for -------------------------------------------------------------------------------------
 
-    def register(self, model: Model) -> None:
-        """Give a new model its id; the first one becomes the root."""
-        if type(model) not in self.class_keys:
+    def create(self, kind: type[M], options: Any, persisted: Any) -> M:
+        """Make a model and run its `init`; the first one becomes the root."""
+        if self.nesting >= NESTING_MAX:
+            raise _nested_too_deep(f"create {kind.__name__}")
+        if kind not in self.class_keys:
             raise ModelCreationError(
-                f"{type(model).__qualname__} is not part of this session's code: name the class in the code of the "
+                f"{kind.__qualname__} is not part of this session's code: name the class in the code of the "
                 "root model, so that every kernel has the same one, and join again"
             )
-        model.__dict__.update({REPLICA_ATTRIBUTE: self, "id": f"M{self.next_model}"})
+        model_id = f"M{self.next_model}"
         self.next_model += 1
-        self.models[model.id] = model
+        self.models[model_id] = model = new_model(kind, self, model_id)
+        set_attributes(model, {})
         self.well_known.setdefault(ROOT_NAME, model)
+        self.nesting += 1
+        try:
+            call_init(model, options, persisted)
+        finally:
+            self.nesting -= 1
+        return model
 
     def destroy(self, model: Model) -> None:
         """Forget a model and everything that leads to it.
@@ -286,19 +327,6 @@ class Replica:
         self.schedule.cancel_all(model.id)
         self.models.pop(model.id, None)
         self.well_known = {name: known for name, known in self.well_known.items() if known is not model}
-
-    def go_deeper(self, verb: str, *what: str) -> None:
-        """Count one more level of what may lead to itself; whoever comes back takes one off `nesting`.
-
-        Raises:
-            NestingTooDeep: there are too many, at the same depth on every replica.
-        """
-        if self.nesting >= NESTING_MAX:
-            raise NestingTooDeep(
-                f"{verb} {':'.join(what)}: this is {NESTING_MAX} levels deep inside of others, so it leads back to "
-                "itself: end it, or go on after this event with self.future(0)"
-            )
-        self.nesting += 1
 
     def subscribe(self, model: Model, scope: str, event: str, method: str) -> None:
         """Note a model's handler."""
@@ -320,13 +348,18 @@ class Replica:
 
     def publish(self, scope: str, event: str, data: Any) -> None:
         """Call the subscribed models now, and leave a copy for this kernel's views."""
-        check_topic(scope, event)
-        self.go_deeper("publish", scope, event)
-        try:
-            self._dispatch(scope, event, data)
-        finally:
-            self.nesting -= 1
-        if self.view_events.wanted(scope, event):
+        if not (type(scope) is type(event) is str):
+            check_topic(scope, event)
+        hearers = self.topics.hearers[scope, event]
+        if self.nesting >= NESTING_MAX:
+            raise _nested_too_deep(f"publish {scope}:{event}")
+        if hearers:
+            self.nesting += 1
+            try:
+                self.dispatch(hearers, data)
+            finally:
+                self.nesting -= 1
+        if self.view_events.topics.hearers[scope, event]:
             self.tell_views(scope, event, data)
 
     def persist(self, model: Model, collect: Callable[[], Any] | Any) -> None:
@@ -345,7 +378,9 @@ class Replica:
         if len(content) > protocol.CONTENT_BYTES_MAX:
             raise ContentTooLarge("the saved data", len(content), protocol.CONTENT_BYTES_MAX)
         content_id = bytes_digest(content)
+        self.collected = content
         if content_id == self.content_id:
+            self.happenings.append(SaveSkipped(is_pending=bool(self.saves)))
             return
         self.want_saved(content, content_id, self.event_view_id)
 
@@ -353,7 +388,7 @@ class Replica:
 
     def hears(self, scope: str, event: str) -> bool:
         """Whether any model subscribes to a topic, wildcards included."""
-        return bool(self.topics.matching(scope, event))
+        return bool(self.topics.hearers[scope, event])
 
     def nearest_topic(self, scope: str, event: str) -> str | None:
         """The subscribed topic that looks most like this one."""
@@ -383,9 +418,9 @@ class Replica:
 
     def model_id(self, value: object) -> str | None:
         """The id of a model of this replica; None for anything else."""
-        if not isinstance(value, Model) or value.__dict__.get(REPLICA_ATTRIBUTE) is not self:
+        if type(value) not in self.class_keys:
             return None
-        model_id: str = value.__dict__["id"]
+        model_id: str = getattr(value, ID_SLOT, "")
         return model_id if self.models.get(model_id) is value else None
 
     def model(self, model_id: str) -> Model:
@@ -409,7 +444,7 @@ class Replica:
             return "it belongs to another session: drop the reference"
         if isinstance(value, Constant):
             return remedy_for(value)
-        return value.remedy if isinstance(value, FutureCall) else None
+        return FutureCall.remedy if isinstance(value, FutureCall) else None
 
     def handle(self, handle_id: int, time_ms: float) -> FutureHandle:
         """A handle for a future message."""
@@ -419,39 +454,42 @@ class Replica:
 
     def _begin(self) -> Replica | None:
         """From here on model code runs, in a decimal context of its own."""
-        self._notebook_decimals = decimal.getcontext()
-        decimal.setcontext(MODEL_CONTEXT)
+        self._notebook_decimals = getcontext()
+        setcontext(MODEL_CONTEXT)
         return model_module.set_running_replica(self)
 
     def _end(self, previous: Replica | None) -> None:
         model_module.set_running_replica(previous)
-        decimal.setcontext(self._notebook_decimals)
+        setcontext(self._notebook_decimals)
 
-    def _checked_time(self, entry: protocol.Entry) -> float:
+    def _check_place(self, entry: protocol.Entry) -> None:
         expected = self.seq if self._finishing else self.seq + 1
         if entry.seq != expected or entry.time_ms < self.time_ms:
             raise ProtocolError(
                 f"expected entry {expected} at {self.time_ms} ms or later, got {entry.seq} at {entry.time_ms} ms"
             )
-        return entry.time_ms
 
     def _run_due(self, time_ms: float, pause: Callable[[], bool]) -> bool:
         while (message := self.schedule.take_due(time_ms)) is not None:
-            if message.time_ms > self.time_ms:
-                self.time_ms = message.time_ms
-            model = self.models.get(message.model_id)
+            due_ms, model_id, method, args = message
+            if due_ms > self.time_ms:
+                self.time_ms = due_ms
+            model = self.models.get(model_id)
             if model is not None:
-                self.call(model, message.method, *message.args)
-            if decimal.getcontext() is not MODEL_CONTEXT:
-                decimal.setcontext(MODEL_CONTEXT)  # what one message sets, a snapshot before the next would lose
+                self.call(model, method, *args)
+            if getcontext() is not MODEL_CONTEXT:
+                setcontext(MODEL_CONTEXT)  # what one message sets, a snapshot before the next would lose
             if pause():
                 return False
         return True
 
     def _run_entry(self, entry: protocol.Entry) -> None:
-        if isinstance(entry, protocol.Event):
-            self._count(entry)
-            self.event_view_id = entry.view_id
+        if isinstance(entry, Event):
+            view_id, counter = entry.view_id, entry.counter
+            if counter != self.counters.get(view_id, 0) + 1:
+                raise self._miscounted(entry)
+            self.counters[view_id] = counter
+            self.event_view_id = view_id
         self.seq = entry.seq
         try:
             _ENTRY_KINDS[type(entry)](self, entry)
@@ -459,42 +497,16 @@ class Replica:
             # The entry is done, as it is on every other replica: nothing it holds may end a session for good.
             self.happenings.append(HandlerFailed("session", f"entry {entry.seq}", error))
         finally:
+            self.moves += 1
             self.event_view_id = ""
-            if decimal.getcontext() is not MODEL_CONTEXT:
-                decimal.setcontext(MODEL_CONTEXT)
+            if getcontext() is not MODEL_CONTEXT:
+                setcontext(MODEL_CONTEXT)
 
-    def _count(self, entry: protocol.Event) -> None:
-        last = self.counters.get(entry.view_id, 0)
-        if entry.counter != last + 1:
-            raise SealBroken(
-                f"expected event {last + 1} of view {entry.view_id}, got {entry.counter}: "
-                "the synchronizer left out, repeated or reordered events"
-            )
-        self.counters[entry.view_id] = entry.counter
-
-    def _run_event(self, entry: protocol.Event) -> None:
-        fields = unpack(entry.payload)
-        _EVENT_KINDS[fields[0]](self, fields)
-
-    def _run_publication(self, fields: list[Any]) -> None:
-        _, scope, event, document = fields
-        try:
-            data = read_value(document, self)
-        except SealBroken as error:
-            view_id = self.event_view_id
-            self.happenings.append(HandlerFailed("session", f"event {scope}:{event}, dropped", error, view_id))
-            return
-        self._dispatch(scope, event, data)
-
-    def _run_membership(self, entry: protocol.Membership) -> None:
-        for view_id in entry.exits:
-            if view_id in self.views:
-                self.restores.pop(view_id, None)
-                data = self.views.pop(view_id)
-                self._dispatch(self.session_id, "view-exit", _view_event(view_id, data))
-        for view_id, payload in entry.joins:
-            self.views[view_id] = data = read_value(payload, self)
-            self._dispatch(self.session_id, "view-join", _view_event(view_id, data))
+    def _miscounted(self, entry: Event) -> SealBroken:
+        return SealBroken(
+            f"expected event {self.counters.get(entry.view_id, 0) + 1} of view {entry.view_id}, got {entry.counter}: "
+            "the synchronizer left out, repeated or reordered events"
+        )
 
     def want_saved(self, content: bytes, content_id: str, view_id: str, **details: Any) -> None:
         """Have content stored that a view's event caused; `details` are what else `PendingSave` takes."""
@@ -512,10 +524,15 @@ class Replica:
         if entry.seq > self.history_seq:
             self.happenings.append(audit(self, entry))
 
-    def _dispatch(self, scope: str, event: str, data: Any) -> None:
-        for entry in self.topics.matching(scope, event):
-            if entry.is_live:  # not unsubscribed by an earlier handler
-                self.call(self.models[entry.owner_id], entry.handler, data)
+    def dispatch(self, hearers: list[Subscription[str]], data: Any) -> None:
+        """Call who hears a publication, in order; what they raise is reported."""
+        for hearer in hearers:
+            if hearer.is_live:  # not unsubscribed by an earlier handler
+                model = self.models[hearer.owner_id]
+                try:
+                    getattr(model, hearer.handler)(data)
+                except BaseException as error:
+                    self._failed(model, hearer.handler, error)
 
     def tell_views(self, scope: str, event: str, data: Any) -> None:
         """Give this kernel's views a copy, so that nothing they do to it reaches the model."""
@@ -527,24 +544,27 @@ class Replica:
             return
         self.moves += 1  # the event is not over, and views may look already
         previous = model_module.set_running_replica(None)
-        decimals = decimal.getcontext()
+        decimals = getcontext()
         try:
-            decimal.setcontext(self._notebook_decimals)
+            setcontext(self._notebook_decimals)
             self.view_events.publish(scope, event, copy)
         finally:
-            decimal.setcontext(decimals)
+            setcontext(decimals)
             model_module.set_running_replica(previous)
 
     def call(self, model: Model, method: str, *args: Any) -> None:
         """Call a method of a model; what it raises is reported."""
         try:
             getattr(model, method)(*args)
-        except KeyboardInterrupt:
-            raise  # the user's, and on this replica only
         except BaseException as error:
-            self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self.event_view_id))
+            self._failed(model, method, error)
         finally:
             self.moves += 1
+
+    def _failed(self, model: Model, method: str, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            raise error  # the user's, and on this replica only
+        self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self.event_view_id))
 
     def view_label(self, view_id: str) -> str:
         """The name of a participant for people, or ""."""
@@ -553,21 +573,16 @@ class Replica:
 
 
 _ENTRY_KINDS: dict[type, Callable[..., None]] = {
-    protocol.Event: Replica._run_event,
-    protocol.Membership: Replica._run_membership,
+    protocol.Event: run_event,
+    protocol.Membership: run_membership,
     protocol.Saved: run_saved,
     protocol.Audit: Replica._run_audit,
 }
 
-_EVENT_KINDS: dict[str, Callable[..., None]] = {
-    "publish": Replica._run_publication,
-    "assign": run_assignment,
-    "call": run_operation,
-    "restore": run_restore,
-}
 
-
-def _view_event(view_id: str, data: Any) -> Any:
-    """The data of "view-join" and "view-exit": the id, or a dict when the participant gave view data."""
-    view_data = data.get("view_data") if isinstance(data, dict) else None
-    return view_id if view_data is None else {"view_id": view_id, "view_data": view_data}
+def _nested_too_deep(what: str) -> NestingTooDeep:
+    """What ends a recursion, at the same depth on every replica."""
+    return NestingTooDeep(
+        f"{what}: this is {NESTING_MAX} levels deep inside of others, so it leads back to itself: end it, or go on "
+        "after this event with self.future(0)"
+    )

@@ -6,7 +6,8 @@ on one that was restored a moment ago, because neither the shape of a heap nor a
 
 from __future__ import annotations
 
-import heapq
+import math
+from heapq import heapify, heappop, heappush, heapreplace
 from typing import Any
 
 import msgspec
@@ -43,6 +44,8 @@ class Schedule:
         self._by_handle: dict[int, FutureMessage] = {}
         # Entries whose message was cancelled or moved stay in the heap until they come up; `order` tells them.
         self._heap: list[tuple[float, int, FutureMessage]] = []
+        #: Before this time nothing is due. At it there may be nothing either, when a message was cancelled.
+        self.next_ms = math.inf
         self.next_handle_id = 1
         self.next_order = 1
         #: A millisecond, and how many calls were scheduled in it with a delay of less than one.
@@ -53,9 +56,14 @@ class Schedule:
 
     def add(self, time_ms: float, every_ms: float, model_id: str, method: str, args: tuple[Any, ...]) -> FutureMessage:
         """Schedule a call; `every_ms` > 0 repeats it."""
-        message = FutureMessage(self.next_handle_id, time_ms, 0, every_ms, model_id, method, args)
-        self.next_handle_id += 1
-        self._arm(message)
+        handle_id, order = self.next_handle_id, self.next_order
+        self.next_handle_id, self.next_order = handle_id + 1, order + 1
+        self._by_handle[handle_id] = message = FutureMessage(
+            handle_id, time_ms, order, every_ms, model_id, method, args
+        )
+        heappush(self._heap, (time_ms, order, message))
+        if time_ms < self.next_ms:
+            self.next_ms = time_ms
         return message
 
     def rush(self, now_ms: float, method: str) -> None:
@@ -74,33 +82,31 @@ class Schedule:
             )
         self.rushed = (moment, count + 1)
 
-    def is_due(self, time_ms: float) -> bool:
-        """Whether `take_due` is worth asking: False is certain, True may be a message that was cancelled."""
-        return bool(self._heap) and self._heap[0][0] <= time_ms
-
-    def take_due(self, time_ms: float) -> FutureMessage | None:
-        """The first message due at or before `time_ms`, or None.
+    def take_due(self, time_ms: float) -> tuple[float, str, str, tuple[Any, ...]] | None:
+        """When the first message due at or before `time_ms` is due, and its model, method and args; or None.
 
         A repeated one is armed again before it is returned: so it can be cancelled from inside its own method, and an
         exception in there does not stop it.
         """
-        while self._heap:
-            due_ms, order, message = self._heap[0]
-            if message.order != order or message.handle_id not in self._by_handle:
-                heapq.heappop(self._heap)
-                continue
-            if due_ms > time_ms:
+        heap = self._heap
+        while heap:
+            due_ms, order, message = heap[0]
+            is_live = message.order == order and message.handle_id in self._by_handle
+            if is_live and due_ms > time_ms:
+                self.next_ms = due_ms
                 return None
-            heapq.heappop(self._heap)
-            if not message.every_ms:
-                del self._by_handle[message.handle_id]
-                return message
-            due = FutureMessage(
-                message.handle_id, due_ms, order, message.every_ms, message.model_id, message.method, message.args
-            )
-            message.time_ms = due_ms + message.every_ms
-            self._arm(message)
-            return due
+            if is_live and message.every_ms:
+                message.time_ms = due_ms + message.every_ms
+                message.order = self.next_order
+                self.next_order += 1
+                heapreplace(heap, (message.time_ms, message.order, message))
+            else:
+                heappop(heap)
+            self.next_ms = heap[0][0] if heap else math.inf
+            if is_live:
+                if not message.every_ms:
+                    del self._by_handle[message.handle_id]
+                return due_ms, message.model_id, message.method, message.args
         return None
 
     def cancel(self, handle_id: int) -> bool:
@@ -149,11 +155,7 @@ class Schedule:
         return len(self._by_handle) < count
 
     def _make_heap(self) -> None:
-        self._heap = [(message.time_ms, message.order, message) for message in self._by_handle.values()]
-        heapq.heapify(self._heap)
-
-    def _arm(self, message: FutureMessage) -> None:
-        message.order = self.next_order
-        self.next_order += 1
-        self._by_handle[message.handle_id] = message
-        heapq.heappush(self._heap, (message.time_ms, message.order, message))
+        # In place: whoever takes messages holds it.
+        self._heap[:] = [(message.time_ms, message.order, message) for message in self._by_handle.values()]
+        heapify(self._heap)
+        self.next_ms = self._heap[0][0] if self._heap else math.inf

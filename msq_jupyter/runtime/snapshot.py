@@ -13,7 +13,7 @@ public names of those classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,7 +32,9 @@ from msq_jupyter.stable import DEPTH_MAX
 
 T = TypeVar("T")
 
-_CHUNK = 256
+#: Of extensions, the one that most values with extensions have.
+_MODEL = Extension.MODEL
+_CHUNK = 512
 #: Of extensions inside each other. The attributes of a model are a level of their own.
 _LEVELS_MAX = DEPTH_MAX + 1
 
@@ -49,7 +51,7 @@ class Writer:
         self._world = world
         self._depth = depth
         self._careful = CarefulWriter(world, depth)
-        self._model_id = world.model_id
+        self._stand_in = self._make_stand_in()
 
     def write(self, value: Any, root: str) -> bytes:
         """The document of one value, for `Reader.read`.
@@ -67,7 +69,6 @@ class Writer:
         self,
         values: Sequence[Any],
         root: Callable[[int], str],
-        trim: Callable[[Sequence[Any]], Sequence[Any]] = lambda values: values,
         named: int = 0,
     ) -> bytes:
         """The document of several values that may share things, for `Reader.read_all`.
@@ -75,32 +76,32 @@ class Writer:
         Args:
             values: what to write.
             root: what the path in an error begins with, by place among the values.
-            trim: what to write of each of a list of values.
             named: how many values, from the first, are dicts that have nothing but names as keys.
 
         Raises:
             StateError: names the path of what cannot be stored, its type, and the remedy.
         """
         census = Census(self._world.value_types.records)
-        chunks = [values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK)]
+        starts = [*range(0, named, _CHUNK), *range(named, len(values), _CHUNK)]
+        chunks = [values[start:end] for start, end in zip(starts, [*starts[1:], len(values)], strict=True)]
         pieces: list[bytes | None] = []
-        for number, chunk in enumerate(chunks):
+        for start, chunk in zip(starts, chunks, strict=True):
             known = len(census.shared)
-            census.take(chunk, are_attributes=(number + 1) * _CHUNK <= named)
+            census.take(chunk, are_attributes=start < named)
             # At once, while all of it is in the processor's cache; what turns out to be special is written again.
             is_plain = len(census.shared) == known and census.depth <= self._depth
-            pieces.append(self._packed(trim(chunk)) if is_plain else None)
+            pieces.append(self._packed(chunk) if is_plain else None)
         special = census.special()
         self._careful.shared = frozenset(census.shared)
         whole: list[bytes] = []
-        for number, (chunk, piece) in enumerate(zip(chunks, pieces, strict=True)):
-            if piece is not None and special.isdisjoint(map(id, chunk)):
+        for start, chunk, piece in zip(starts, chunks, pieces, strict=True):
+            if piece is not None and (not special or special.isdisjoint(map(id, chunk))):
                 whole.append(piece)
                 continue
-            for place, value in enumerate(trim(chunk)):
-                is_special = census.depth > self._depth or id(chunk[place]) in special
+            for place, value in enumerate(chunk):
+                is_special = census.depth > self._depth or id(value) in special
                 row = None if is_special else self._packed([value])
-                whole.append(row or self._careful.write(value, root(number * _CHUNK + place)))
+                whole.append(row or self._careful.write(value, root(start + place)))
         table = self._careful.table()
         return b"".join((array_head(len(values) + len(table)), *whole, *table))
 
@@ -114,17 +115,26 @@ class Writer:
             return None
         return None if has_odd_nan(packed) else packed[len(array_head(len(values))) :]
 
-    def _stand_in(self, value: Any) -> _Ext:
-        """What is packed instead of a value that MessagePack has no type for."""
-        kind = type(value)
-        if kind is tuple:
-            self._careful.count()
-            return _Ext(Extension.TUPLE, packb(list(value), self._stand_in, PACK_OPTIONS))
-        model_id = self._model_id(value)
-        if model_id is not None:
-            return _Ext(Extension.MODEL, model_id.encode())
-        plain: _Ext = self._careful.plain(value)
-        return plain
+    def _make_stand_in(self) -> Callable[[Any], _Ext]:
+        """What says what is packed instead of a value that MessagePack has no type for.
+
+        A function made for this writer: models refer to each other so often that what it looks up would show.
+        """
+        careful, own_kinds, find = self._careful, frozenset(self._world.model_kinds), self._world.models.get
+
+        def stand_in(value: Any) -> _Ext:
+            kind = type(value)
+            if kind in own_kinds:
+                model_id = value._msq_id
+                if find(model_id) is value:
+                    return _Ext(_MODEL, model_id.encode())
+            if kind is tuple:
+                careful.count()
+                return _Ext(Extension.TUPLE, packb(list(value), stand_in, PACK_OPTIONS))
+            plain: _Ext = careful.plain(value)
+            return plain
+
+        return stand_in
 
 
 class Reader:
@@ -252,7 +262,8 @@ def read_value(document: bytes, world: World) -> Any:
     """
     if len(document) <= DEPTH_MAX:
         try:
-            return _decode_plain(document)[0]
+            (value,) = _decode_plain(document)
+            return value
         except Exception:
             pass  # it has extensions, or is damaged: the reader knows
     (value,) = Reader(world).read_all(document, 1)
@@ -320,6 +331,8 @@ class NoWorld:
     """A world without models, for values that have nothing to do with a replica."""
 
     value_types = ValueTypes({})
+    model_kinds: Collection[type] = ()
+    models: Mapping[str, Any] = {}
 
     def model_id(self, value: object) -> str | None:
         """None: there are no models."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from msq_jupyter.errors import SealBroken, StateError
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE, Model
+from msq_jupyter.runtime.model import ID_SLOT, REPLICA_SLOT, Model, new_model, set_attributes
 from msq_jupyter.runtime.saves import LastSave, PartialRestore, PendingSave, SaveQueue
 from msq_jupyter.runtime.schedule import FutureMessage
 from msq_jupyter.runtime.snapshot import Reader, Writer
@@ -31,7 +32,10 @@ FORMAT = 3
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 _RandomState = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]
-_OWN_ATTRIBUTES = frozenset(("id", REPLICA_ATTRIBUTE))
+#: The model's `__dict__`, whatever its class says about attributes.
+_dict_of: Callable[[Model], dict[str, Any]] = vars(Model)["__dict__"].__get__
+#: What a model has in other places than its `__dict__`.
+_OWN_NAMES = frozenset(("id", REPLICA_SLOT, ID_SLOT))
 
 
 class _Any(msgspec.Struct):
@@ -88,7 +92,8 @@ def write_state(replica: Replica) -> bytes:
     """
     models = list(replica.models.values())
     messages = replica.schedule.messages()
-    classes = {kind: place for place, kind in enumerate(dict.fromkeys(map(type, models)))}
+    kinds = [*map(type, models)]
+    classes = {kind: place for place, kind in enumerate(dict.fromkeys(kinds))}
     values = [*(message.args for message in messages), *replica.views.values()]
 
     def root(place: int) -> str:
@@ -107,7 +112,7 @@ def write_state(replica: Replica) -> bytes:
             time_ms=replica.time_ms,
             models=list(replica.models),
             classes=[replica.class_keys[kind] for kind in classes],
-            kinds=[classes[type(model)] for model in models],
+            kinds=[*map(classes.__getitem__, kinds)],
             next_model=replica.next_model,
             well_known={name: model.id for name, model in replica.well_known.items()},
             topics=[(entry.scope, entry.event, entry.owner_id, entry.handler) for entry in replica.topics],
@@ -159,24 +164,11 @@ def differing_models(one: bytes, other: bytes) -> list[str]:
 
 def _write_values(replica: Replica, models: list[Model], others: list[Any], root: Callable[[int], str]) -> bytes:
     """The attributes of models, then other values."""
-    names: set[str] = set()
-
-    def trim(some: Sequence[Any]) -> list[Any]:
-        """The same without what a replica adds to the attributes of its models."""
-        trimmed = []
-        for value in some:
-            if type(value) is dict and value.get(REPLICA_ATTRIBUTE) is replica:
-                value = value.copy()
-                del value["id"], value[REPLICA_ATTRIBUTE]
-                names.update(value)
-            trimmed.append(value)
-        return trimmed
-
+    attributes = _attributes(models)
+    if not all(map(_is_plain, set().union(*attributes))):
+        _refuse_names(models)
     # The attributes of a model are a level of their own.
-    values = [*_attributes(models), *others]
-    packed = Writer(replica, DEPTH_MAX + 1).write_all(values, root, trim, named=len(models))
-    _check_names(names, models)
-    return packed
+    return Writer(replica, DEPTH_MAX + 1).write_all([*attributes, *others], root, named=len(models))
 
 
 @_collector_waits()
@@ -218,23 +210,20 @@ def _make_models(replica: Replica, state: _State) -> None:
     """All models, still without attributes, because they refer to each other."""
     classes = [replica.classes[key] for key in state.classes]
     for model_id, kind in zip(state.models, state.kinds, strict=True):
-        model = object.__new__(classes[kind])
-        _dict_of(model).update({REPLICA_ATTRIBUTE: replica, "id": model_id})
-        replica.models[model_id] = model
+        replica.models[model_id] = new_model(classes[kind], replica, model_id)
     if len(replica.models) != len(state.models):
         raise ValueError("two models have one id")
 
 
 def _set_attributes(replica: Replica, values: list[Any]) -> None:
-    names: set[Any] = set()
-    for model, attributes in zip(replica.models.values(), values, strict=False):
-        if type(attributes) is not dict:
-            raise TypeError(f"expected the attributes of {model.id}, got {type(attributes).__name__}")
-        names.update(attributes)
-        _dict_of(model).update(attributes)
-    wrong = [name for name in names if not _is_plain(name)] + list(names & _OWN_ATTRIBUTES)
+    rows = values[: len(replica.models)]
+    strange = set(map(type, rows)) - {dict}
+    if strange:
+        raise TypeError(f"expected the attributes of each model, got {strange.pop().__name__}")
+    wrong = [name for name in set().union(*rows) if not _is_plain(name)]
     if wrong:
         raise ValueError(f"no model has an attribute {wrong[0]!r}")
+    deque(map(set_attributes, replica.models.values(), rows), maxlen=0)
 
 
 def _restore_schedule(replica: Replica, state: _State, values: list[Any]) -> None:
@@ -260,10 +249,10 @@ def _time(time_ms: float) -> float:
 
 
 def _attributes(models: list[Model]) -> list[dict[str, Any]]:
-    """What each model holds, without what is not state; `trim` takes off what the replica added."""
+    """What each model holds, without what is not state."""
     kinds: set[type[Model]] = set(map(type, models))
     left_out = {kind: set(kind.transient) for kind in kinds if kind.transient}
-    everything = [_dict_of(model) for model in models]
+    everything = [*map(_dict_of, models)]
     if left_out:
         # Here and not later: what only such an attribute shares is not shared after a restore.
         for place, model in enumerate(models):
@@ -273,10 +262,8 @@ def _attributes(models: list[Model]) -> list[dict[str, Any]]:
     return everything
 
 
-def _check_names(names: set[str], models: list[Model]) -> None:
-    """Refuse names of attributes that no restored model can have."""
-    if all(map(_is_plain, names)):
-        return
+def _refuse_names(models: list[Model]) -> None:
+    """Say which attribute has a name that no restored model can have."""
     model, name = next((model, name) for model in models for name in _dict_of(model) if not _is_plain(name))
     place = f"{type(model).__qualname__}.{name}"
     raise StateError(f"{place}: cannot store an attribute of this name: use another one", path=place)
@@ -284,10 +271,4 @@ def _check_names(names: set[str], models: list[Model]) -> None:
 
 def _is_plain(name: object) -> bool:
     """Whether a name may be that of a model's attribute: those with two underscores first are Python's."""
-    return type(name) is str and not name.startswith("__")
-
-
-def _dict_of(model: Model) -> dict[str, Any]:
-    """The model's `__dict__`, whatever its class says about attributes."""
-    own: dict[str, Any] = object.__getattribute__(model, "__dict__")
-    return own
+    return type(name) is str and not name.startswith("__") and name not in _OWN_NAMES

@@ -30,11 +30,14 @@ class Listener:
 class ViewEvents:
     """Subscriptions of one kernel's views, and what waits for the next frame.
 
+    Attributes:
+        topics: which handler of which view hears what.
+
     Order within a frame: queued events as they came, then the last one of each once-per-frame subscription.
     """
 
     def __init__(self) -> None:
-        self._table: TopicTable[Listener] = TopicTable()
+        self.topics: TopicTable[Listener] = TopicTable()
         self._queued: list[tuple[Any, Any]] = []
         self._latest: dict[Any, Any] = {}
 
@@ -51,27 +54,27 @@ class ViewEvents:
             raise SubscriptionError(f"subscribe: expected something to call for {scope}:{event}, got {handler!r}")
         if handling not in _HANDLINGS:
             raise SubscriptionError(f"subscribe: expected handling to be one of {_HANDLINGS}, got {handling!r}")
-        self._table.add(scope, event, owner_id, Listener(handler, handling))
+        self.topics.add(scope, event, owner_id, Listener(handler, handling))
 
     def unsubscribe(self, owner_id: str, scope: str, event: str, handler: Callable[..., Any] | None = None) -> None:
         """End the subscriptions of an owner on a topic, all or those of one handler."""
         check_topic(scope, event)
-        for entry in self._table.find(scope, event, owner_id):
+        for entry in self.topics.find(scope, event, owner_id):
             if handler is None or entry.handler.call == handler:
-                self._table.discard(entry)
+                self.topics.discard(entry)
 
     def unsubscribe_all(self, owner_id: str) -> None:
         """End all subscriptions of an owner."""
-        for entry in self._table.owned_by(owner_id):
-            self._table.discard(entry)
+        for entry in self.topics.owned_by(owner_id):
+            self.topics.discard(entry)
 
     def wanted(self, scope: str, event: str) -> bool:
         """Whether anybody listens."""
-        return bool(self._table.matching(scope, event))
+        return bool(self.topics.hearers[scope, event])
 
     def publish(self, scope: str, event: str, data: Any) -> None:
         """Call immediate handlers now and note the others for the next frame."""
-        for entry in self._table.matching(scope, event):
+        for entry in self.topics.hearers[scope, event]:
             if entry.handler.handling == "immediate":
                 self._call(entry, data)
             elif entry.handler.handling == "queued":

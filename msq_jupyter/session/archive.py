@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -17,24 +19,27 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import (
+    ArgumentError,
     MsqError,
     NoAnswer,
     ProtocolError,
     SealBroken,
+    SynchronizerRefused,
     SynchronizerUnreachable,
     VersionDamaged,
     VersionMissing,
 )
 from msq_jupyter.persistence.export import ExportedVersion, Manifest, write_export
-from msq_jupyter.persistence.records import Version, VersionList, VersionMeta
-from msq_jupyter.session.arguments import check_rules, persistent_id_of
+from msq_jupyter.persistence.records import Version, VersionList
+from msq_jupyter.session.arguments import check_rules, persistent_id_of, user_name
 from msq_jupyter.session.client import refusal_of
 from msq_jupyter.session.connection import explained, open_socket
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
-from msq_jupyter.session.importing import ImportReport, import_versions
-from msq_jupyter.session.versions import open_content, open_meta, open_source, portions, version_of
-from msq_jupyter.stable import check_options, content_value
+from msq_jupyter.session.importing import ImportReport, copied, import_versions
+from msq_jupyter.session.versions import Said, missing, open_content, open_meta, open_source, version_of, whole_list
+from msq_jupyter.stable import check_options, content_bytes, content_value
 
 #: How long finding and opening a connection may take: a local synchronizer may have to start.
 OPEN_S = 30.0
@@ -67,18 +72,22 @@ class Archive:
         app_id: as given to `open`.
         name: as given to `open`.
         head: number of the version that new sessions start from, 0 for none, when it was asked for last.
+        present: how many participants were connected to its sessions when it was opened.
     """
 
-    def __init__(self, app_id: str, name: str, keys: Keys, socket: ClientConnection, place: Place, head: int) -> None:
+    def __init__(self, app_id: str, name: str, keys: Keys, socket: ClientConnection, place: Place) -> None:
         self.app_id = app_id
         self.name = name
-        self.head = head
+        self.head = 0
+        self.present = 0
         self._keys = keys
         self._socket = socket
         self._place = place
         self._lock = asyncio.Lock()
         self._requests = 0
         self._sources: dict[str, str] = {}
+        self._author = user_name()
+        self._curator = Curator(keys, self._question, self._author, name)
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -117,8 +126,9 @@ class Archive:
         hello = protocol.Open(protocol.PROTOCOL_VERSION, persistent_id, keys.password_check, create)
         socket = await _connected(place)
         try:
-            archive = cls(app_id, name, keys, socket, place, head=0)
-            archive.head = (await archive._ask(hello, protocol.Opened, lambda opened: True)).head
+            archive = cls(app_id, name, keys, socket, place)
+            opened: protocol.Opened = await archive._ask(hello, protocol.Opened, lambda opened: True)
+            archive.head, archive.present = opened.head, opened.present
             yield archive
         finally:
             # Not left to chance when the caller was cancelled: the other side learns of it at once.
@@ -133,11 +143,12 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        stored_versions = await self._stored_versions()
+        answer = await self._listed()
         found = VersionList(head=self.head)
-        for stored in stored_versions:
+        said = Said(self._keys, answer)
+        for stored in answer.versions:
             try:
-                found.append(self._described(stored)[0])
+                found.append(said.version(stored))
             except SealBroken as error:
                 found.damaged[stored.number] = str(error)
         return found
@@ -159,19 +170,16 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        self._requests += 1
-        query = protocol.FetchVersion(self._requests, number)
-        answer = await self._ask(query, protocol.VersionContent, lambda a: a.request_id == query.request_id)
+        answer: protocol.VersionContent = await self._question(partial(protocol.FetchVersion, number=number))
         stored = answer.version
         if answer.damaged:
             raise VersionDamaged(number, answer.damaged)
         if stored is None:
-            numbers = [stored.number for stored in await self._stored_versions()]
-            newest = f"a version up to {numbers[-1]}" if numbers else "no version, because nothing was saved yet"
-            raise VersionMissing(f"expected {newest} of {self.name!r}, got {number}")
+            raise missing(number, [stored.number for stored in (await self._listed()).versions])
         if stored.number != number:
             raise ProtocolError(f"expected version {number}, got {stored.number}")
-        return self._described(stored)[0], content_value(open_content(self._keys, stored, answer.base))
+        version = Said(self._keys, answer, self.head).version(stored)
+        return version, content_value(open_content(self._keys, stored, answer.base))
 
     async def source_of(self, version: Version) -> str:
         """The source of the models that saved a version.
@@ -186,16 +194,14 @@ class Archive:
             return version.source
         source = self._sources.get(version.source_id)
         if source is None:
-            self._requests += 1
-            query = protocol.FetchSource(self._requests, version.source_id)
-            answer = await self._ask(query, protocol.Source, lambda a: a.request_id == query.request_id)
+            answer: protocol.Source = await self._question(partial(protocol.FetchSource, source_id=version.source_id))
             source = self._sources[version.source_id] = open_source(self._keys, version, answer.sealed)
         return source
 
     async def verify(self) -> list[Checked]:
         """Read every version and its source, and check seals and digests; damage to one hides no other."""
         found = []
-        for stored in await self._stored_versions():
+        for stored in (await self._listed()).versions:
             damage = ""
             try:
                 await self.source_of((await self.read(stored.number))[0])
@@ -218,7 +224,7 @@ class Archive:
             VersionMissing: likewise, a version's source.
             OSError: the stream does not take it.
         """
-        numbers = [stored.number for stored in await self._stored_versions()]
+        numbers = [stored.number for stored in (await self._listed()).versions]
         loop = asyncio.get_running_loop()
         left_out: dict[int, str] = {}
 
@@ -256,40 +262,76 @@ class Archive:
             SynchronizerRefused: a version could not be stored; those before it are. Import again to go on.
         """
         here = []
-        for stored in await self._stored_versions():
+        for stored in (await self._listed()).versions:
             with contextlib.suppress(SealBroken):  # whatever it was, it can be stored again beside it
-                here.append(self._described(stored))
+                meta = open_meta(self._keys, stored)
+                here.append((version_of(stored, meta), meta))
         return await import_versions(stream, here, self._keys, self._store)
+
+    # --- what stays ----------------------------------------------------------------------------------------------
+
+    async def label(self, number: int, text: str) -> None:
+        """Name a version; arguments and errors are those of `Session.label`."""
+        await self._curator.label(number, text)
+
+    async def pin(self, number: int, pinned: bool = True) -> None:
+        """Keep a version, whatever is pruned; arguments and errors are those of `Session.pin`."""
+        await self._curator.pin(number, pinned)
+
+    async def prune(self, words: str, *, dry_run: bool = False) -> list[int]:
+        """Drop versions for good; arguments, result and errors are those of `Session.prune`."""
+        return await self._curator.prune(words, dry_run=dry_run)
+
+    async def restore(self, number: int) -> int:
+        """Append a copy of a version, which sessions start from next; the version before it is its parent.
+
+        No session is told. One that somebody is in goes on with its own data: what it saves is a branch.
+
+        Args:
+            number: of the version, 1 or more.
+
+        Returns:
+            The number of the copy.
+
+        Raises:
+            ArgumentError: sessions start from that version already.
+            VersionMissing: as `read`, and so VersionDamaged and SealBroken.
+            SynchronizerRefused: the copy could not be stored.
+        """
+        version, content = await self.read(number)
+        head = (await self._listed()).head
+        if number == head:
+            raise ArgumentError(f"expected an older version than {head}, which sessions start from already")
+        source = await self.source_of(version)
+        answer = await self._store(copied(self._keys, version, source, content_bytes(content), head, self._author))
+        if isinstance(answer, protocol.SaveFailed):
+            raise SynchronizerRefused(f"version {number} could not be stored again: {answer.reason}")
+        return answer.number
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    async def _stored_versions(self) -> list[protocol.StoredVersion]:
-        async def list_after(after: int) -> protocol.Versions:
-            self._requests += 1
-            query = protocol.ListVersions(self._requests, after)
-            answer: protocol.Versions
-            answer = await self._ask(query, protocol.Versions, lambda a: a.request_id == query.request_id)
-            self.head = answer.head
-            return answer
-
-        return [stored async for portion in portions(list_after) for stored in portion.versions]
-
-    def _described(self, stored: protocol.StoredVersion) -> tuple[Version, VersionMeta]:
-        meta = open_meta(self._keys, stored)
-        return version_of(stored, meta, self.head), meta
+    async def _listed(self) -> protocol.Versions:
+        listed = await whole_list(lambda after: self._question(partial(protocol.ListVersions, after=after)))
+        self.head = listed.head
+        return listed
 
     async def _exported(self, number: int) -> ExportedVersion:
         version, content = await self.read(number)
         source = await self.source_of(version)
-        names = ("number", "parent", "time", "author", "label", "session_id", "code_hash", "schema_version")
-        fields = {name: getattr(version, name) for name in names}
-        return ExportedVersion(content=content, source=source, pinned=False, **fields)
+        names = {field.name for field in dataclasses.fields(ExportedVersion)} - {"content", "source"}
+        return ExportedVersion(content=content, source=source, **{name: getattr(version, name) for name in names})
 
     async def _store(self, save: protocol.Save) -> protocol.Stored | protocol.SaveFailed:
         kinds = (protocol.Stored, protocol.SaveFailed)
         answer: protocol.Stored | protocol.SaveFailed
         answer = await self._ask(save, kinds, lambda answer: answer.save_id == save.save_id)
         return answer
+
+    async def _question(self, message: Callable[[int], protocol.Message]) -> Any:
+        self._requests += 1
+        request_id = self._requests
+        kinds = (protocol.Versions, protocol.VersionContent, protocol.Source, protocol.Done)
+        return await self._ask(message(request_id), kinds, lambda answer: answer.request_id == request_id)
 
     async def _ask(self, message: protocol.Message, kind: Any, is_mine: Callable[[Any], bool]) -> Any:
         """Say something; the first answer of its kind that is for us. Late answers to others are dropped."""

@@ -126,6 +126,14 @@ class Keys:
         """The source of some code; raises SealBroken."""
         return self._open("source", f"{self._persistent_id}|{source_id}", sealed)
 
+    def seal_annotation(self, kind: str, save_id: str, plain: bytes) -> bytes:
+        """Seal what is said of a version: its "label" or its "pin"."""
+        return self._seal(f"annotation {kind}", f"{self._persistent_id}|{save_id}", plain)
+
+    def open_annotation(self, kind: str, save_id: str, sealed: bytes) -> bytes:
+        """What is said of a version; raises SealBroken."""
+        return self._open(f"annotation {kind}", f"{self._persistent_id}|{save_id}", sealed)
+
     def seal_tell(self, from_view_id: str, to_view_id: str, number: int, plain: bytes) -> bytes:
         """Seal what one view tells another one, whatever the sessions of the two."""
         return self._seal("tell", f"{self._persistent_id}|{from_view_id}|{to_view_id}|{number}", plain)

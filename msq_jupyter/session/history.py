@@ -1,4 +1,4 @@
-"""What a session asks of the versions saved under its name: the list, the difference of two, and a dry run."""
+"""What a session looks back at: what happened, and the versions saved under its name: list, difference, dry run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.arguments import JoinArguments
+from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.questions import Questions
-from msq_jupyter.session.versions import VersionSealer, portions
+from msq_jupyter.session.story import SessionLog, Story
+from msq_jupyter.session.versions import Said, VersionSealer, missing, whole_list
 from msq_jupyter.stable import content_value
 
 
 class History:
-    """The part of `SessionCore` that looks at versions."""
+    """The part of `SessionCore` that looks back."""
 
     _arguments: JoinArguments
     _blueprint: Blueprint
     _follower: Follower
     _questions: Questions
     _sealer: VersionSealer
+    _story: Story
+    _keys: Keys
 
     def __init__(self) -> None:
         self._sources: dict[str, str] = {}
@@ -37,6 +41,11 @@ class History:
     def require_open(self) -> None:
         """Go on only with a session that is neither left nor ended; raises SessionClosed."""
         raise NotImplementedError
+
+    @property
+    def log(self) -> SessionLog:
+        """What happened here, oldest first, the newest 500 lines; `debug="session"` prints most of them."""
+        return self._story.lines
 
     async def versions(self) -> VersionList:
         """Every version ever saved under this app and name, oldest first: when, by whom, with which code.
@@ -47,15 +56,12 @@ class History:
             SessionClosed: the session has been left.
         """
         self.require_open()
-        stored_versions: list[protocol.StoredVersion] = []
-        head = 0
-        async for portion in portions(lambda after: self._questions.ask(partial(protocol.ListVersions, after=after))):
-            stored_versions += portion.versions
-            head = portion.head  # as the last portion has it
-        found = VersionList(head=head)
-        for stored in stored_versions:
+        listed = await whole_list(lambda after: self._questions.ask(partial(protocol.ListVersions, after=after)))
+        found = VersionList(head=listed.head)
+        said = Said(self._keys, listed)
+        for stored in listed.versions:
             try:
-                found.append(self._sealer.open(stored, head))
+                found.append(said.version(stored))
             except SealBroken as error:
                 found.damaged[stored.number] = str(error)
         return found
@@ -147,7 +153,7 @@ class History:
         numbers = existing if versions is None else [versions] if isinstance(versions, int) else list(versions)
         for number in numbers:
             if number not in existing:
-                raise _missing(number, existing)
+                raise missing(number, existing)
         report = CheckReport(chosen.__name__)
         for number in numbers:
             try:
@@ -183,25 +189,9 @@ class History:
         if answer.damaged:
             raise VersionDamaged(number, answer.damaged)
         if answer.version is None:
-            raise _missing(number, await self._numbers())
+            raise missing(number, await self._numbers())
         return answer.version, answer.base
 
 
 def _name(which: Any) -> str:
     return "now" if which == "now" else f"version {which}"
-
-
-def _missing(number: Any, existing: list[int]) -> VersionMissing:
-    there = f"one of the versions {_ranges_text(existing)}" if existing else "a saved version, and there is none yet"
-    return VersionMissing(f"expected {there}, got {number!r}")
-
-
-def _ranges_text(numbers: list[int]) -> str:
-    """`1 to 4, 6, 9 to 12`."""
-    ranges: list[list[int]] = []
-    for number in sorted(numbers):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ContentTooLarge, SynchronizerRefused
+from msq_jupyter.errors import ArgumentError, ContentTooLarge, SynchronizerRefused
+from msq_jupyter.persistence.annotations import LABEL, LABEL_CHARACTERS_MAX, PIN, Annotation
 from msq_jupyter.persistence.export import ExportedVersion, ExportReader, Manifest
-from msq_jupyter.persistence.patches import Packer
+from msq_jupyter.persistence.patches import Packer, pack
 from msq_jupyter.persistence.records import Version, VersionMeta, encode_meta
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.versions import sealed_save
@@ -37,14 +39,12 @@ class ImportReport:
         numbers: for each version of the file, by its number there, the number here.
         stored: how many of them were new here.
         without_parent: numbers in the file whose parent was not in it; they have none here.
-        unpinned: numbers in the file that were pinned there; a pin belongs to a place, and is not set here.
     """
 
     manifest: Manifest
     numbers: dict[int, int]
     stored: int
     without_parent: tuple[int, ...]
-    unpinned: tuple[int, ...]
 
 
 async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, store: Store) -> ImportReport:
@@ -59,13 +59,13 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
     Raises:
         ExportDamaged: the file is not what was written; nothing was stored.
         ContentTooLarge: a version is larger than a synchronizer takes; nothing was stored.
+        ArgumentError: a label is too long; nothing was stored.
         SynchronizerRefused: a version could not be stored; those before it are.
     """
     known = {_identity(version.time, meta): version.number for version, meta in here}
     numbers: dict[int, int] = {0: 0}
     stored = 0
     without_parent: list[int] = []
-    unpinned: list[int] = []
     writer = _Writer(keys, store)
     with tempfile.SpooledTemporaryFile(HELD_BYTES_MAX) as checked:
         head = await asyncio.to_thread(_check, keys, stream, checked)
@@ -75,13 +75,11 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
         while (version := await asyncio.to_thread(next, versions, None)) is not None:
             if version.parent not in numbers:
                 without_parent.append(version.number)
-            if version.pinned:
-                unpinned.append(version.number)
             meta, content = _parts(keys, version)
             identity = _identity(version.time, meta)
             if identity not in known:
                 parent, takes_head = numbers.get(version.parent, 0), version.number == head
-                answer = await writer.write(identity, parent, meta, content, version.source, takes_head=takes_head)
+                answer = await writer.write(identity, parent, meta, content, version, takes_head=takes_head)
                 if isinstance(answer, protocol.SaveFailed):
                     raise SynchronizerRefused(
                         f"version {version.number} of the file could not be stored: {answer.reason}; the versions "
@@ -91,7 +89,33 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
                 stored += 1
             numbers[version.number] = known[identity]
     del numbers[0]
-    return ImportReport(reader.manifest, numbers, stored, tuple(without_parent), tuple(unpinned))
+    return ImportReport(reader.manifest, numbers, stored, tuple(without_parent))
+
+
+def copied(keys: Keys, version: Version, source: str, content: bytes, parent: int, author: str) -> protocol.Save:
+    """A version once more, on top of another one.
+
+    Args:
+        keys: seal it.
+        version: what is known of it.
+        source: of the code that saved it.
+        content: its data.
+        parent: number of the version it is to follow.
+        author: who wants it.
+    """
+    packed = pack(content)
+    meta = VersionMeta(
+        author=author,
+        label="",
+        session_id=version.session_id,
+        code_hash=version.code_hash,
+        schema_version=version.schema_version,
+        content_id=packed.content_id,
+        content_bytes=packed.content_bytes,
+        source_id=keys.source_id(version.code_hash, source),
+    )
+    said = {LABEL: Annotation(f"restored from version {version.number}", author)}
+    return sealed_save(keys, os.urandom(16).hex(), parent, 0, meta, packed, source, said=said, takes_head=True)
 
 
 class _Copying:
@@ -120,6 +144,11 @@ def _check(keys: Keys, stream: BinaryIO, copy: Any) -> int:
         number = version.number
         head = number if number == reader.manifest.head else head
         meta, content = _parts(keys, version)
+        if len(version.label) > LABEL_CHARACTERS_MAX:
+            raise ArgumentError(
+                f"version {version.number} of the file: expected a label of at most {LABEL_CHARACTERS_MAX} characters, "
+                f"got {len(version.label):,}"
+            )
         size_bytes = len(content) + len(encode_meta(meta)) + len(version.source.encode())
         if size_bytes > protocol.CONTENT_BYTES_MAX:
             raise ContentTooLarge(f"version {version.number} of the file", size_bytes, protocol.CONTENT_BYTES_MAX)
@@ -130,7 +159,7 @@ def _parts(keys: Keys, version: ExportedVersion) -> tuple[VersionMeta, bytes]:
     content = content_bytes(version.content)
     meta = VersionMeta(
         author=version.author,
-        label=version.label,
+        label="",
         session_id=version.session_id,
         code_hash=version.code_hash,
         schema_version=version.schema_version,
@@ -140,6 +169,12 @@ def _parts(keys: Keys, version: ExportedVersion) -> tuple[VersionMeta, bytes]:
         first_saved_s=version.time.timestamp(),
     )
     return meta, content
+
+
+def _said(version: ExportedVersion) -> dict[str, Annotation]:
+    """What the file says of a version, for the place it comes to."""
+    said: dict[str, str | bool] = {LABEL: version.label, PIN: version.pinned}
+    return {kind: Annotation(value, version.author) for kind, value in said.items() if value}
 
 
 class _Writer:
@@ -153,24 +188,38 @@ class _Writer:
         self._newest = 0
 
     async def write(
-        self, identity: Identity, parent: int, meta: VersionMeta, content: bytes, source: str, *, takes_head: bool
+        self,
+        identity: Identity,
+        parent: int,
+        meta: VersionMeta,
+        content: bytes,
+        version: ExportedVersion,
+        *,
+        takes_head: bool,
     ) -> protocol.Stored | protocol.SaveFailed:
-        answer = await self._attempt(identity, parent, meta, content, source, takes_head)
+        answer = await self._attempt(identity, parent, meta, content, version, takes_head)
         if isinstance(answer, protocol.SaveFailed) and answer.missing:
             # An earlier import may have stored otherwise what we take for a keyframe.
             self._packer.forget()
             self._sources.clear()
-            answer = await self._attempt(identity, parent, meta, content, source, takes_head)
+            answer = await self._attempt(identity, parent, meta, content, version, takes_head)
         return answer
 
     async def _attempt(
-        self, identity: Identity, parent: int, meta: VersionMeta, content: bytes, source: str, takes_head: bool
+        self,
+        identity: Identity,
+        parent: int,
+        meta: VersionMeta,
+        content: bytes,
+        version: ExportedVersion,
+        takes_head: bool,
     ) -> protocol.Stored | protocol.SaveFailed:
         # From the identity, so that repeating an import whose answer was lost is harmless; keyed, so it tells nothing.
         save_id = bytes_digest(self._keys.save_digest("import", stable_json(list(identity))))
         base, packed = self._packer.pack(content, self._newest)
-        sent = None if meta.source_id in self._sources else source
-        save = sealed_save(self._keys, save_id, parent, base, meta, packed, sent, takes_head=takes_head)
+        sent = None if meta.source_id in self._sources else version.source
+        kind: dict[str, Any] = {"said": _said(version), "takes_head": takes_head}
+        save = sealed_save(self._keys, save_id, parent, base, meta, packed, sent, **kind)
         answer = await self._store(save)
         if isinstance(answer, protocol.Stored):
             self._newest = answer.number

@@ -138,7 +138,7 @@ class Neighbours:
             self._mistakes.notice = (
                 f'{label} runs other code of this model: session.explain_code("{label}") says what differs'
             )
-            logger.info("%s", self._mistakes.notice)
+            self._mistakes.story.info("%s", self._mistakes.notice)
 
 
 def _told(record: Record) -> tuple[str, str, str]:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ArgumentError, MsqError, NoAnswer, PersistedDataError, RestoreTimeout, VersionMissing
-from msq_jupyter.persistence.records import size_text
+from msq_jupyter.errors import (
+    ArgumentError,
+    MsqError,
+    NoAnswer,
+    NothingCollected,
+    PersistedDataError,
+    RestoreTimeout,
+    SaveMethodMissing,
+    VersionMissing,
+)
+from msq_jupyter.json_path import parse_path
 from msq_jupyter.runtime.happenings import RestoreFailed, RootReplaced
-from msq_jupyter.runtime.restoring import encode_restore
+from msq_jupyter.runtime.model import has_method
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.runtime.restoring import PATH_CHARACTERS_MAX, encode_restore, with_path
 from msq_jupyter.runtime.view import ViewEvents
+from msq_jupyter.session.dry_run import content_now
 from msq_jupyter.session.follower import Blueprint
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.story import Story, compact_size
 from msq_jupyter.session.versions import VersionSealer
-from msq_jupyter.stable import content_value
-
-logger = logging.getLogger("msq_jupyter")
+from msq_jupyter.stable import content_bytes, content_value
 
 
 class Restorer:
@@ -30,8 +40,10 @@ class Restorer:
         questions: asks the synchronizer for versions.
         sealer: opens them.
         send: sends an event's payload.
+        replica: the newest one.
         executed: waits until all events sent here are executed here.
         stored: waits until all saves that are kept are stored.
+        story: what is restored is told there.
     """
 
     def __init__(
@@ -41,14 +53,18 @@ class Restorer:
         questions: Questions,
         sealer: VersionSealer,
         send: Callable[[bytes], object],
+        replica: Callable[[], Replica],
         executed: Callable[[], Awaitable[None]],
         stored: Callable[[], Awaitable[None]],
+        story: Story,
     ) -> None:
+        self._story = story
         self._view_id = view_id
         self._blueprint = blueprint
         self._questions = questions
         self._sealer = sealer
         self._send = send
+        self._replica = replica
         self._executed = executed
         self._stored = stored
         self._turn = asyncio.Lock()
@@ -59,16 +75,20 @@ class Restorer:
         if isinstance(happening, RootReplaced | RestoreFailed) and happening.view_id == self._view_id:
             self._outcomes[happening.restore_id] = happening
         if isinstance(happening, RootReplaced):
-            logger.info("[Multisynq] Version %d of persistent data restored", happening.number)
+            self._story.info("[Multisynq] Version %d of persistent data restored, for everybody", happening.number)
 
-    async def restore(self, number: int, timeout_s: float) -> None:
-        """Restore a version; see `SessionCore.restore`."""
+    async def restore(self, number: int, path: str | None, timeout_s: float) -> None:
+        """Restore a version, or what it has at a path; see `SessionCore.restore`."""
         if type(number) is not int or number < 1:
             raise ArgumentError(
                 f"version: expected the number of a version, such as 3 for v3 in versions(), got {number!r}"
             )
+        if path is not None:
+            parse_path(path)
+            if len(path) > PATH_CHARACTERS_MAX:
+                raise ArgumentError(f"path: expected at most {PATH_CHARACTERS_MAX:,} characters, got {len(path):,}")
         try:
-            await asyncio.wait_for(self._restore_in_turn(number), timeout_s)
+            await asyncio.wait_for(self._restore_in_turn(number, path), timeout_s)
         except (asyncio.TimeoutError, TimeoutError) as error:
             if isinstance(error, MsqError):
                 raise
@@ -77,7 +97,7 @@ class Restorer:
                 "versions() shows: check the network and the synchronizer, or allow more with timeout_s="
             ) from None
 
-    async def _restore_in_turn(self, number: int) -> None:
+    async def _restore_in_turn(self, number: int, path: str | None) -> None:
         async with self._turn:  # the parts of two restores must not mix
             self._outcomes.clear()
             answer: protocol.VersionContent = await self._questions.ask(
@@ -86,14 +106,24 @@ class Restorer:
             if answer.version is None:
                 raise VersionMissing(f"there is no version {number} of the persisted data: versions() shows which are")
             content = self._sealer.open_content(answer.version, answer.base)
-            self._try_out(content, number)
-            logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+            self._try_out(content if path is None else self._with_path(content, path, number), number)
+            self._story.info("[Multisynq] Restoring %s of persistent data", compact_size(len(content)))
             restore_id = os.urandom(12).hex()
-            for payload in encode_restore(restore_id, number, content):
+            for payload in encode_restore(restore_id, number, content, path or ""):
                 self._send(payload)
             await self._executed()
             self._check_outcome(restore_id, number)
             await self._stored()
+
+    def _with_path(self, content: bytes, path: str, number: int) -> bytes:
+        """What the root would save now, with what the version has at a path."""
+        replica = self._replica()
+        if not has_method(replica.root, "save"):
+            raise SaveMethodMissing(type(replica.root).__qualname__)
+        now = content_now(self._blueprint, replica)
+        if now is None:
+            raise NothingCollected(type(replica.root).__qualname__)
+        return content_bytes(with_path(content_value(now), content_value(content), path, number))
 
     def _try_out(self, content: bytes, number: int) -> None:
         """Give the content to `init` in a replica of its own, whose mistakes nobody else sees."""
@@ -112,6 +142,8 @@ class Restorer:
                 f"version {number}: the connection was lost while it was being restored, and what came of it was not "
                 "seen here: versions() shows whether it was; if not, restore it again"
             )
+        if isinstance(outcome, RestoreFailed) and outcome.method != "init":
+            raise outcome.error  # before the root was replaced
         if isinstance(outcome, RestoreFailed):
             raise self._init_failed(number, outcome.error, "Everything is as it was") from outcome.error
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -25,10 +24,10 @@ from msq_jupyter.errors import (
     OutsideModelError,
     SessionClosed,
 )
+from msq_jupyter.runtime import happenings
 from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
-from msq_jupyter.runtime.happenings import HandlerFailed, RestoreFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
@@ -38,15 +37,17 @@ from msq_jupyter.runtime.view import Handling, View, ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, status_of
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked
 from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.history import History
-from msq_jupyter.session.mistakes import Mistakes, show_log
+from msq_jupyter.session.keeping import Keeping
+from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
@@ -55,19 +56,18 @@ from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.showing import Showing
 from msq_jupyter.session.stepping import Stepper
+from msq_jupyter.session.story import Story, migrated_text, show_log
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-logger = logging.getLogger("msq_jupyter")
-
 #: How long leaving waits for what is still to be saved, in seconds.
 LEAVE_S = 5.0
 
 
-class SessionCore(History, Showing):
+class SessionCore(Keeping, History, Showing):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -96,19 +96,21 @@ class SessionCore(History, Showing):
         hello = arguments.message(self.id, self.view_id, self._keys.password_check, card)
         self._client = Client(self._keys, hello)
         self._blueprint = Blueprint(self.id, self.persistent_id, link(identity), arguments.options)
-        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events)
-        self._mistakes = Mistakes(always_check="state" in arguments.debug)
+        self._story = story = Story()
+        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events, story)
+        self._mistakes = Mistakes(story, always_check="state" in arguments.debug)
         interrupted = partial(self._begin_anew, self._follower.discard)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, interrupted)
         self._connection = connection = Connection(self._client, place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
-        self._restorer = Restorer(self.view_id, *means, self.synced, self._kept_stored)
+        self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
+        self._curator = Curator(self._keys, self._questions.ask, arguments.label, self.name)
+        self._asked_saves: dict[str, happenings.SaveCollected] = {}
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(
-            connection, self._client, self._keys, self._sealer, saver, self._questions, self._mistakes
-        )
+        means_to_save = (self._sealer, saver, self._questions, self._mistakes, story)
+        self._uploads = Uploads(connection, self._client, self._keys, *means_to_save)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         self._peers = Peers(*links, lambda: self.participants, partial(self._begin_anew, self._follower.abandon))
         self._branch_notice = BranchNotice(self.code_hash, self.versions, self._mistakes.warn)
@@ -164,7 +166,8 @@ class SessionCore(History, Showing):
                 environment variable MSQ_SYNCHRONIZER says, else a local one of this user, which starts by itself.
             view_data: JSON data about this participant, told to the models with "view-join"; its "name" is shown.
             tick_rate: how often time moves while nothing happens, 1/30 to 60 a second; the first participant's counts.
-            debug: "session" logs joining, loading and saving; "state" checks the models after every event.
+            debug: "session" prints what happens to the session and to what is saved, which `log` keeps in any case;
+                "state" checks the models after every event.
             join_timeout_s: joining fails after so many seconds.
             rejoin_limit_ms: how long a lost connection may take to come back without the models noticing, 0 to 60000.
             persist_interval_ms: saves that follow each other faster become versions this far apart, the last one wins.
@@ -222,7 +225,7 @@ class SessionCore(History, Showing):
             lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
             if lost or self._has_pending_save:
                 saving = " and a save" if self._has_pending_save else ""
-                logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
+                self._story.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
 
     @property
     def _has_pending_save(self) -> bool:
@@ -282,7 +285,7 @@ class SessionCore(History, Showing):
         waiting_ms = self._stepper.waiting_ms
         # While a cell keeps us from following, the client knows better.
         link_state = self._client.state if waiting_ms and self.error is None else self.link_state
-        return status_of(link_state, waiting_ms, self._uploads.saver, self._replica_or_none)
+        return self._uploads.status(link_state, waiting_ms, self._replica_or_none)
 
     @property
     def executed_counter(self) -> int:
@@ -325,7 +328,7 @@ class SessionCore(History, Showing):
         elif not heard_here:
             nearest = replica.nearest_topic(scope, event)
             hint = f"; did you mean {nearest}?" if nearest else ""
-            logger.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
+            self._story.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
 
     def assign(self, path: str, value: Any) -> int:
         """Set what a path from the root model leads to, on every replica; from any thread.
@@ -346,6 +349,9 @@ class SessionCore(History, Showing):
 
     def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
         """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
+
+        Of each version that is stored, `(session.id, "persisted")` tells a dict: its "number", "author", "time_s"
+        since 1970, and "size_bytes" of its data, 0 when that is not known here.
 
         Args:
             scope: any name without ":", or "*" for all.
@@ -381,22 +387,6 @@ class SessionCore(History, Showing):
         self._stepper.wake()
 
     # --- saving --------------------------------------------------------------------------------------------------
-
-    async def restore(self, version: int, *, timeout_s: float = 30) -> None:
-        """Go back to a version, for everybody at the same moment; what is there is saved before, so this can be undone.
-
-        Args:
-            version: its number.
-            timeout_s: how long it may take until it is executed here and the new versions are stored.
-
-        Raises:
-            PersistedDataError: the root model's `init` fails on it; nothing was changed.
-            VersionMissing: there is no such version.
-            RestoreTimeout: not done in time.
-            SessionClosed: the session has been left.
-        """
-        self.require_open()
-        await self._restorer.restore(version, timeout_s)
 
     async def saved(self) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
@@ -452,6 +442,7 @@ class SessionCore(History, Showing):
         if replica is not None and self.error is None:
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
+                self._uploads.is_quiet = False
             self._upload_if_due()
             self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
@@ -485,7 +476,7 @@ class SessionCore(History, Showing):
         self._restorer.see(happening)
         _HANDLERS[type(happening)](self, happening)
 
-    def _on_replica(self, _: follower_module.ReplicaMade | RootReplaced) -> None:
+    def _on_replica(self, _: follower_module.ReplicaMade | happenings.RootReplaced) -> None:
         self._replica.outside.send = self._send_request
         self.view, error = make_root_view(self.view, self._arguments.view, self.model, self, self._mistakes)
         if error is not None and not self._joined.done():
@@ -500,10 +491,10 @@ class SessionCore(History, Showing):
             self._peers.disputes.on_welcome(happening.welcome, self._replica)
 
     def _on_state(self, happening: client_module.StateChanged) -> None:
-        logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
+        self._story.info("[Multisynq] Session %s is %s", self.name, happening.state)
         self.link_state = happening.state
 
-    def _on_handler_failed(self, happening: HandlerFailed) -> None:
+    def _on_handler_failed(self, happening: happenings.HandlerFailed) -> None:
         of_another = happening.view_id not in ("", self.view_id)
         self._mistakes.report(happening.model, happening.method, happening.error, of_another=of_another)
 
@@ -514,9 +505,10 @@ class SessionCore(History, Showing):
         self._connection.call(self._client.fail, error)
         if not self._joined.done():
             self._joined.set_exception(error)
+            self._story.info("[Multisynq] Session %s was not joined: %s", self.name, error)
         self._questions.give_up()
         if self._joined.done() and self._joined.exception() is None:
-            logger.error("the session %s ended: %s", self.name, error)
+            self._story.error("the session %s ended: %s", self.name, error)
         self._look_again()
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -581,10 +573,14 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
-    SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
+    happenings.SaveCollected: lambda session, collected: session._on_save_collected(collected),
+    client_module.VersionsChanged: lambda session, changed: session._on_versions_changed(changed),
+    happenings.SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
     client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
-    SaveStored: lambda session, stored: session._uploads.stored(stored),
-    HandlerFailed: SessionCore._on_handler_failed,
-    RestoreFailed: SessionCore._on_handler_failed,
-    RootReplaced: SessionCore._on_replica,
+    happenings.SaveStored: lambda session, stored: session._uploads.stored(stored),
+    happenings.SaveSkipped: lambda session, skipped: session._uploads.skipped(skipped),
+    happenings.Migrated: lambda session, migrated: session._story.info("%s", migrated_text(migrated)),
+    happenings.HandlerFailed: SessionCore._on_handler_failed,
+    happenings.RestoreFailed: SessionCore._on_handler_failed,
+    happenings.RootReplaced: SessionCore._on_replica,
 }

@@ -8,10 +8,17 @@ was patched from.
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Awaitable, Callable
+import functools
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentDamaged, ProtocolError, SealBroken, VersionMissing
+from msq_jupyter.persistence.annotations import LABEL, PIN, Annotation, decode_annotation, encode_annotation
 from msq_jupyter.persistence.patches import Packed, Packer, decode_packed, encode_packed, unpack
 from msq_jupyter.persistence.records import Version, VersionMeta, decode_meta, encode_meta, schema_version_in
 from msq_jupyter.runtime.saves import PendingSave
@@ -20,6 +27,23 @@ from msq_jupyter.stable import bytes_digest
 
 #: How long a save waits for the content that it can be a patch of.
 KEYFRAME_WAIT_S = 1.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _one_at_a_time(
+    method: Callable[Concatenate[VersionSealer, P], T],
+) -> Callable[Concatenate[VersionSealer, P], T]:
+    """Let only one such method of a sealer run: drafts are sealed on the socket thread, saves on the main loop."""
+
+    @functools.wraps(method)
+    def alone(sealer: VersionSealer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with sealer._turn:
+            return method(sealer, *args, **kwargs)
+
+    return alone
+
 
 # --- up ----------------------------------------------------------------------------------------------------------
 
@@ -50,12 +74,14 @@ class VersionSealer:
         self._source_id = keys.source_id(code_hash, source)
         self._author = author
         self._packer = Packer()
+        self._turn = threading.Lock()
         # What we uploaded last, as a whole and with the source; and until when a keyframe is waited for.
         self._whole: tuple[str, bytes] | None = None
         self._source_sent_with = ""
         self._has_stored_source = False
         self._wait_until_s: float | None = None
 
+    @_one_at_a_time
     def seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
         """What to upload for pending content that grew from version `parent`, 0 for none."""
         base, packed = self._packer.pack(pending.content, parent)
@@ -65,7 +91,7 @@ class VersionSealer:
             self._source_sent_with = pending.save_id
         meta = VersionMeta(
             author=pending.author or self._author,
-            label=pending.label,
+            label="",
             session_id=self._session_id,
             code_hash=self._code_hash,
             schema_version=schema_version_in(pending.content),
@@ -74,9 +100,11 @@ class VersionSealer:
             source_id=self._source_id,
         )
         source = None if self._has_stored_source else self.source
-        kind = {"draft": draft, "takes_head": pending.takes_head}
+        said = {LABEL: Annotation(pending.label, meta.author)} if pending.label else {}
+        kind: dict[str, Any] = {"said": said, "draft": draft, "takes_head": pending.takes_head}
         return sealed_save(self._keys, pending.save_id, parent, base, meta, packed, source, **kind)
 
+    @_one_at_a_time
     def stored(self, entry: protocol.Saved, content: bytes | None, *, is_ours: bool) -> None:
         """A version of this run is stored.
 
@@ -96,6 +124,7 @@ class VersionSealer:
         else:
             self._packer.use(entry.number, content)
 
+    @_one_at_a_time
     def refused(self, missing: str) -> bool:
         """A save was not stored; whether it is worth to send it again at once, as a whole or with its source.
 
@@ -111,6 +140,7 @@ class VersionSealer:
             mended, self._has_stored_source = self._has_stored_source, False
         return mended
 
+    @_one_at_a_time
     def welcomed(self, welcome: protocol.Welcome) -> None:
         """We are in; a run that begins with a version goes on with patches of it."""
         if welcome.resumed:
@@ -134,6 +164,7 @@ class VersionSealer:
             fetch(parent)
         return now_s >= self._wait_until_s
 
+    @_one_at_a_time
     def fetched(self, answer: protocol.VersionContent) -> None:
         """A version came that `is_ready` had fetched; with one that cannot be opened we do without."""
         if self._packer.keyframe == 0 and answer.version is not None:
@@ -160,13 +191,13 @@ class VersionSealer:
         """The data of a version; see `open_content`."""
         return open_content(self._keys, stored, base)
 
-    def open(self, stored: protocol.StoredVersion, head: int = 0) -> Version:
-        """What people read about a version; `head` is the number of the one that is the head.
+    def open(self, stored: protocol.StoredVersion) -> Version:
+        """What was sealed with a version, without label, pin and place among the others.
 
         Raises:
             SealBroken: its description was changed.
         """
-        return version_of(stored, open_meta(self._keys, stored), head)
+        return Said(self._keys).version(stored)
 
     def open_source(self, version: Version, sealed: bytes | None) -> str:
         """The source of a version; see `open_source`."""
@@ -182,6 +213,7 @@ def sealed_save(
     packed: Packed,
     source: str | None,
     *,
+    said: Mapping[str, Annotation] = MappingProxyType({}),
     draft: bool = False,
     takes_head: bool = False,
 ) -> protocol.Save:
@@ -195,6 +227,7 @@ def sealed_save(
         meta: describes it.
         packed: its content.
         source: that of the code that saves, None when the synchronizer has it.
+        said: its label, and whether it is pinned.
         draft: see `Save`.
         takes_head: see `Save`.
     """
@@ -210,6 +243,7 @@ def sealed_save(
         source_id=meta.source_id,
         source=keys.seal_source(meta.source_id, source.encode()) if source is not None else b"",
         takes_head=takes_head,
+        annotations=seal_annotations(keys, save_id, said),
     )
 
 
@@ -278,8 +312,57 @@ def open_source(keys: Keys, version: Version, sealed: bytes | None) -> str:
     return source
 
 
-def version_of(stored: protocol.StoredVersion, meta: VersionMeta, head: int = 0) -> Version:
-    """What people read about a version; `head` is the head's number. Raises SealBroken when its time is none."""
+def seal_annotations(keys: Keys, save_id: str, annotations: Mapping[str, Annotation]) -> list[tuple[str, bool, bytes]]:
+    """What is said of a version, by kind, for the wire."""
+    return [
+        (kind, annotation.keeps, keys.seal_annotation(kind, save_id, encode_annotation(annotation)))
+        for kind, annotation in annotations.items()
+    ]
+
+
+class Said:
+    """What a synchronizer's answer says of versions beside what was sealed with them.
+
+    Args:
+        keys: open it.
+        answer: the answer; None when nothing is known but the versions.
+        head: number of the head, if it is known and the answer does not say it.
+    """
+
+    def __init__(
+        self, keys: Keys, answer: protocol.Versions | protocol.VersionContent | None = None, head: int = 0
+    ) -> None:
+        self._keys = keys
+        self._sealed: dict[int, dict[str, bytes]] = {}
+        for number, kind, sealed in answer.annotations if answer else ():
+            self._sealed.setdefault(number, {})[kind] = sealed
+        self._tips, self._head = frozenset[int](), head
+        if isinstance(answer, protocol.Versions):
+            self._tips, self._head = frozenset(answer.tips), answer.head
+
+    def version(self, stored: protocol.StoredVersion) -> Version:
+        """What people read about a version.
+
+        Raises:
+            SealBroken: something of it was changed.
+        """
+        annotations = {
+            kind: decode_annotation(kind, self._keys.open_annotation(kind, stored.save_id, sealed))
+            for kind, sealed in self._sealed.get(stored.number, {}).items()
+        }
+        place = {"is_head": stored.number == self._head, "is_tip": stored.number in self._tips}
+        return version_of(stored, open_meta(self._keys, stored), annotations, **place)
+
+
+def version_of(
+    stored: protocol.StoredVersion,
+    meta: VersionMeta,
+    annotations: Mapping[str, Annotation] = MappingProxyType({}),
+    *,
+    is_head: bool = False,
+    is_tip: bool = False,
+) -> Version:
+    """What people read about a version; raises SealBroken when its time is none."""
     try:
         time = datetime.datetime.fromtimestamp(meta.first_saved_s or stored.time_s, datetime.timezone.utc)
     except (ValueError, OverflowError, OSError) as error:
@@ -289,7 +372,7 @@ def version_of(stored: protocol.StoredVersion, meta: VersionMeta, head: int = 0)
         parent=stored.parent,
         time=time,
         author=meta.author,
-        label=meta.label,
+        label=str(annotations[LABEL].value) if LABEL in annotations else meta.label,
         session_id=meta.session_id,
         code_hash=meta.code_hash,
         schema_version=meta.schema_version,
@@ -298,7 +381,10 @@ def version_of(stored: protocol.StoredVersion, meta: VersionMeta, head: int = 0)
         source_id=stored.source_id,
         # From before sources were stored apart: there it was in the place of its id.
         source="" if stored.source_id else meta.source_id,
-        is_head=stored.number == head,
+        is_head=is_head,
+        pinned=PIN in annotations and bool(annotations[PIN].value),
+        is_tip=is_tip,
+        annotations=annotations,
     )
 
 
@@ -320,3 +406,32 @@ async def portions(list_after: Callable[[int], Awaitable[protocol.Versions]]) ->
             after = version.number
         yield portion
         more = portion.more and bool(portion.versions)
+
+
+async def whole_list(list_after: Callable[[int], Awaitable[protocol.Versions]]) -> protocol.Versions:
+    """The list of all versions in one piece; arguments and errors are those of `portions`."""
+    whole = protocol.Versions(0, 0, [], annotations=[], tips=[])
+    head = 0
+    async for portion in portions(list_after):
+        whole.versions.extend(portion.versions)
+        whole.annotations.extend(portion.annotations)
+        whole.tips.extend(portion.tips)
+        head = portion.head  # as the last portion has it
+    return msgspec.structs.replace(whole, head=head)
+
+
+def missing(number: object, existing: list[int]) -> VersionMissing:
+    """The error for a number that is none of the versions there are."""
+    there = f"one of the versions {_ranges_text(existing)}" if existing else "a saved version, and there is none yet"
+    return VersionMissing(f"expected {there}, got {number!r}")
+
+
+def _ranges_text(numbers: list[int]) -> str:
+    """`1 to 4, 6, 9 to 12`."""
+    ranges: list[list[int]] = []
+    for number in sorted(numbers):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in ranges)

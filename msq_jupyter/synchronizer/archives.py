@@ -9,27 +9,29 @@ from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import FetchSource, ListVersions, Query, Save, SaveFailed, Stored
+from msq_jupyter.protocol import Annotate, FetchSource, ListVersions, Prune, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
 from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base
+from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.storage import Storage
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
 
-async def serve_archive(socket: ServerConnection, shelf: Shelf, journal: Journal) -> None:
+async def serve_archive(socket: ServerConnection, shelf: Shelf, rooms: Rooms, journal: Journal) -> None:
     """Answer an archive connection, one message after the other, until it ends.
 
     Args:
         socket: it has said `Open`, and may.
         shelf: what it opened.
+        rooms: tell their members what changed.
         journal: reads and writes.
 
     Raises:
         ProtocolError: something no correct archive says.
         sqlite3.Error: the data directory cannot be read.
     """
-    await socket.send(protocol.encode(protocol.Opened(shelf.versions.head)))
+    await socket.send(protocol.encode(protocol.Opened(shelf.versions.head, len(shelf.talk))))
     async for frame in socket:
         if shelf.failed:
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
@@ -39,9 +41,11 @@ async def serve_archive(socket: ServerConnection, shelf: Shelf, journal: Journal
             await socket.send(protocol.encode(await answer(message, shelf, journal)))
         elif isinstance(message, Save):
             await socket.send(protocol.encode(await _append(message, shelf, journal)))
+        elif isinstance(message, Annotate | Prune):
+            await socket.send(protocol.encode(await rooms.change(shelf, message)))
         else:
             kind = type(message).__name__
-            raise ProtocolError(f"expected ListVersions, FetchVersion, FetchSource or Save of an archive, got {kind}")
+            raise ProtocolError(f"expected a question, a Save, an Annotate or a Prune of an archive, got {kind}")
 
 
 async def answer(
@@ -55,8 +59,11 @@ async def answer(
     # A version saved just before is among those listed.
     await journal.handed_over()
     if isinstance(query, ListVersions):
-        stored, more = await journal.call(Storage.list_versions, shelf.persistent_id, query.after)
-        return protocol.Versions(query.request_id, shelf.versions.head, stored, more)
+        versions, more = await journal.call(Storage.list_versions, shelf.persistent_id, query.after)
+        place = (shelf.persistent_id, query.after + 1, versions[-1].number if versions else query.after)
+        annotations = await journal.call(Storage.read_annotations, *place)
+        tips = await journal.call(Storage.list_tips, *place)
+        return protocol.Versions(query.request_id, shelf.versions.head, versions, more, annotations, tips)
     if isinstance(query, FetchSource):
         source = await journal.call(Storage.read_source, shelf.persistent_id, query.source_id)
         return protocol.Source(query.request_id, source)
@@ -67,7 +74,8 @@ async def answer(
     except VersionDamaged as error:
         logger.error("%s", error)
         return protocol.VersionContent(query.request_id, None, damaged=error.damaged)
-    return protocol.VersionContent(query.request_id, version, base)
+    annotations = await journal.call(Storage.read_annotations, shelf.persistent_id, query.number, query.number)
+    return protocol.VersionContent(query.request_id, version, base, annotations=annotations)
 
 
 async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFailed:

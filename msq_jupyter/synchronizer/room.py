@@ -204,11 +204,15 @@ class Room:
             self._journal.touch(self)
         return promoted
 
+    def announce(self, message: protocol.Down) -> None:
+        """Tell everybody who is here something outside of the log."""
+        self._broadcast([frame_of(message)])
+
     def stop(self, retry_after_ms: float) -> None:
         """An orderly end: write the exact time, tell everybody when to connect again, send them away."""
         self.sequencer.stop(now_ms())
         self._journal.touch(self)
-        self._broadcast([frame_of(protocol.Closing(retry_after_ms))])
+        self.announce(protocol.Closing(retry_after_ms))
         self.close(CloseCode.SERVICE_RESTART, "the synchronizer stops")
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -238,6 +242,11 @@ class Room:
             if member:
                 member.send(reply)
         self._start_timer()
+
+    def refuse_saves(self, turn: Turn, reason: str) -> None:
+        """A turn was not stored: everybody learns what that means for what is to be saved."""
+        for save in turn.writes.saves_to_store:
+            self._broadcast([frame_of(protocol.SaveFailed(save.save_id, reason))])
 
     def _broadcast(self, frames: list[bytes]) -> None:
         # Framed once for all, and one write for each: a fifth of the cost of a `send` per entry and member.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 import math
+import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -12,17 +14,19 @@ from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, VersionDamaged
-from msq_jupyter.protocol import Join, Open, Refused
+from msq_jupyter.protocol import Annotate, Done, Join, Open, Prune, Refused, VersionsChanged
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
-from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex
+from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex, why_no_annotation
 from msq_jupyter.synchronizer.storage import Storage
 
 TICK_RATE_MIN, TICK_RATE_MAX = 1 / 30, 60.0
 #: Longest id of a session, a view, a persistent id, in characters.
 ID_LENGTH_MAX = 256
 PASSWORD_CHECK_BYTES_MAX = 1024
+
+logger = logging.getLogger("msq_jupyter.synchronizer")
 
 _WRONG_PASSWORD = Refused("wrong_password", "this name is in use here with another password")
 
@@ -92,6 +96,51 @@ class Rooms:
                 self.close(shelf)
                 raise
         return shelf
+
+    async def change(self, shelf: Shelf, message: Annotate | Prune) -> Done:
+        """Annotate or drop versions, and tell everybody; what could not be done is in the answer.
+
+        Raises:
+            ProtocolError: an annotation that no correct participant makes.
+        """
+        numbers = [message.number] if isinstance(message, Annotate) else message.numbers
+        # No session starts from a version that is being dropped; what has started is with the storage.
+        async with self._finding:
+            try:
+                if isinstance(message, Annotate):
+                    refused = await self._annotate(shelf, message)
+                else:
+                    refused = await self._prune(shelf, message)
+            except sqlite3.Error as error:
+                logger.exception("versions could not be changed")
+                refused = dict.fromkeys(numbers, f"it could not be written down ({error}): try again")
+        changed = sorted(set(numbers) - refused.keys())
+        if changed:
+            for room in shelf.rooms.values():
+                room.announce(VersionsChanged(changed))
+        return Done(message.request_id, sorted(refused.items()))
+
+    async def _prune(self, shelf: Shelf, message: Prune) -> dict[int, str]:
+        versions = shelf.versions
+        # From now on nothing comes that needs what may go; what has come is with the storage, which looks for itself.
+        versions.close_for_reference(message.numbers)
+        await self._journal.handed_over()
+        try:
+            refused = await self._journal.call(Storage.prune, shelf.persistent_id, message.numbers, versions.head)
+            versions.drop(set(message.numbers) - refused.keys())
+        finally:
+            stored = await self._journal.call(Storage.load_index, shelf.persistent_id)
+            versions.open_for_reference(stored)
+        return refused
+
+    async def _annotate(self, shelf: Shelf, message: Annotate) -> dict[int, str]:
+        reason = why_no_annotation(message.kind, message.sealed)
+        if reason:
+            raise ProtocolError(reason)
+        details = (message.number, message.kind, message.keeps, message.sealed)
+        await self._journal.handed_over()
+        is_there = await self._journal.call(Storage.annotate, shelf.persistent_id, *details)
+        return {} if is_there else {message.number: protocol.NO_SUCH_VERSION}
 
     def close(self, shelf: Shelf) -> None:
         """An archive that was opened is done."""
@@ -164,7 +213,8 @@ class Rooms:
                 return Refused("no_such_version", reason)
         if origin:
             try:
-                await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin)
+                if (await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin))[0] is None:
+                    return Refused("no_such_version", f"expected persisted to be a version that is kept, got {origin}")
             except VersionDamaged as error:
                 return Refused("no_such_version", f'{error}: join with persisted="ignore" or an older number')
         tick_rate = min(max(join.tick_rate, TICK_RATE_MIN), TICK_RATE_MAX)

@@ -75,11 +75,27 @@ UPDATE drafts SET head =
      WHERE runs.position = drafts.position);
 """
 
+# `dropped` remembers versions that are gone; `bases` has those of them that others are patches of, as in `versions`.
+_PRUNING = """
+CREATE TABLE annotations (
+    persistent_id TEXT NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, keeps INTEGER NOT NULL,
+    sealed BLOB NOT NULL, PRIMARY KEY (persistent_id, number, kind)) WITHOUT ROWID;
+CREATE TABLE dropped (
+    persistent_id TEXT NOT NULL, number INTEGER NOT NULL, parent INTEGER NOT NULL,
+    PRIMARY KEY (persistent_id, number)) WITHOUT ROWID;
+CREATE TABLE bases (
+    version INTEGER PRIMARY KEY, persistent_id TEXT NOT NULL, number INTEGER NOT NULL, parent INTEGER NOT NULL,
+    base INTEGER NOT NULL, save_id TEXT NOT NULL, time_s REAL NOT NULL, size_bytes INTEGER NOT NULL,
+    source_id TEXT NOT NULL, digest BLOB NOT NULL, meta BLOB NOT NULL, UNIQUE (persistent_id, number));
+"""
+
 #: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
-SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS)
+SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING)
 SCHEMA_VERSION = len(SCHEMA_STEPS)
 
+# The first one holds for new files only, and has to come before there is anything in them.
 _SETTINGS = """
+PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 4000;

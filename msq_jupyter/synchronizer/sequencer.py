@@ -23,6 +23,7 @@ The versions of a run are a line: each grows from the one before. Whether one mo
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -68,7 +69,7 @@ class VersionIndex:
         head: which of them is the head.
 
     Attributes:
-        numbers: version number of each `save_id`; numbers are dense and start at 1.
+        numbers: version number of each `save_id`; numbers start at 1, and those of dropped versions are missing.
         newest: the largest of them, 0 for none.
         branching: knows where the head is.
         keyframes: the versions that others may be patches of: by number, the size of the sealed content in bytes.
@@ -97,12 +98,34 @@ class VersionIndex:
             self.sources.add(save.source_id)
         return self.newest, self.branching.offer(self.newest, save, run, seen)
 
+    def close_for_reference(self, numbers: Iterable[int]) -> None:
+        """Let no save refer to these versions, nor to any source: they may be about to go."""
+        for number in numbers:
+            self.keyframes.pop(number, None)
+        self.sources.clear()
+
+    def open_for_reference(self, stored: StoredIndex | None) -> None:
+        """Let saves refer to what is stored, again."""
+        if stored:
+            self.keyframes.update(stored.keyframes)
+            self.sources.update(stored.sources)
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Forget versions that were dropped."""
+        gone = set(numbers)
+        self.numbers = {save_id: number for save_id, number in self.numbers.items() if number not in gone}
+
     def why_unsaveable(self, save: Save) -> str:
         """What is wrong with a version that somebody wants to append, "" for nothing."""
         if len(save.digest) > protocol.DIGEST_BYTES_MAX:
             return f"expected a digest of at most {protocol.DIGEST_BYTES_MAX} bytes, got {len(save.digest):,}"
         if len(save.meta) > protocol.META_BYTES_MAX:
             return f"expected a description of at most {protocol.META_BYTES_MAX:,} bytes, got {len(save.meta):,}"
+        for kind, _, sealed in save.annotations:
+            if reason := why_no_annotation(kind, sealed):
+                return reason
+        if len(save.annotations) > len(protocol.ANNOTATION_KINDS):
+            return f"expected each kind of annotation once, got {len(save.annotations)} annotations"
         size_bytes = len(save.save_id.encode()) + len(save.meta) + len(save.content) + len(save.source)
         if size_bytes > PAYLOAD_BYTES_MAX:
             return f"expected a version of at most {PAYLOAD_BYTES_MAX:,} bytes, got {size_bytes:,}"
@@ -126,6 +149,15 @@ class VersionIndex:
         if save.source_id and not save.source and save.source_id not in self.sources:
             return "source"
         return ""
+
+
+def why_no_annotation(kind: str, sealed: bytes) -> str:
+    """What is wrong with an annotation that somebody wants to add, "" for nothing."""
+    if kind not in protocol.ANNOTATION_KINDS:
+        return f"expected an annotation of a kind of {list(protocol.ANNOTATION_KINDS)}, got {kind[:80]!r}"
+    if len(sealed) > protocol.ANNOTATION_BYTES_MAX:
+        return f"expected an annotation of at most {protocol.ANNOTATION_BYTES_MAX:,} bytes, got {len(sealed):,}"
+    return ""
 
 
 class Turn(msgspec.Struct, frozen=True):

@@ -25,7 +25,7 @@ from websockets.http11 import Request, Response
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
-from msq_jupyter.protocol import Join, Leave, Open, Query, Refused, Tell
+from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Tell
 from msq_jupyter.synchronizer.archives import answer, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
@@ -225,7 +225,7 @@ class Synchronizer:
             await refuse(socket, shelf)
             return
         try:
-            await serve_archive(socket, shelf, self._journal)
+            await serve_archive(socket, shelf, self._rooms, self._journal)
         finally:
             self._rooms.close(shelf)
 
@@ -238,6 +238,10 @@ class Synchronizer:
                 # `Welcome` comes first.
                 await member.welcomed.wait()
                 await member.socket.send(protocol.encode(await answer(message, room.shelf, self._journal)))
+                continue
+            if isinstance(message, Annotate | Prune):
+                await member.welcomed.wait()
+                await member.socket.send(protocol.encode(await self._rooms.change(room.shelf, message)))
                 continue
             if isinstance(message, Tell):
                 room.tell(member, message)

@@ -4,9 +4,9 @@
 returned: it survives `kill -9` of this process and the loss of power, as far as the disk keeps what it acknowledged.
 When `commit` raises, nothing of it is stored, and nothing of it may be told to anybody.
 
-Versions are appended and never changed. Each carries a digest that is checked whenever the version is read: damage to
-one is reported by its number, and the others still load. Of a version that is a patch, the one it is a patch of is read
-and checked with it.
+Versions are appended and never changed; how they are dropped, `pruning` says. Each carries a digest that is checked
+whenever the version is read: damage to one is reported by its number, and the others still load. Of a version that is a
+patch, the one it is a patch of is read and checked with it.
 
 One thread at a time may use a `Storage`; the synchronizer's journal owns that thread. One process at a time may have a
 directory open: the operating system drops its lock when the process dies.
@@ -26,6 +26,7 @@ import msgspec
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
+from msq_jupyter.synchronizer import pruning
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.schema import open_file, pair_digest, version_digest
 
@@ -51,18 +52,23 @@ class Storage:
     """
 
     def __init__(self, directory: Path) -> None:
-        make_data_directory(directory)
-        # Opened by one thread, used and closed by another: the lock must not be bound to a thread.
-        self._lock = filelock.FileLock(directory / "synchronizer.lock", timeout=0, mode=0o600, thread_local=False)
         try:
+            make_data_directory(directory)
+            # Opened by one thread, used and closed by another: the lock must not be bound to a thread.
+            self._lock = filelock.FileLock(directory / "synchronizer.lock", timeout=0, mode=0o600, thread_local=False)
             self._lock.acquire()
         except filelock.Timeout:
             raise StorageInUse(
                 f"expected the data directory {directory} to be free, but another synchronizer has it open: "
                 "use that one, end it, or name another directory with --data"
             ) from None
+        except OSError as error:
+            raise _unwritable(directory, error) from error
         try:
             self._database = open_file(directory / "synchronizer.sqlite")
+        except OSError as error:
+            self._lock.release()
+            raise _unwritable(directory, error) from error
         except BaseException:
             self._lock.release()
             raise
@@ -161,6 +167,29 @@ class Storage:
             digest = pair_digest(save.source_id.encode(), save.source)
             source = (persistent_id, save.source_id, digest, save.source)
             execute("INSERT OR REPLACE INTO sources VALUES (?, ?, ?, ?)", source)
+        if save.annotations:
+            pruning.annotate(self._database, persistent_id, number, save.annotations)
+
+    def annotate(self, persistent_id: str, number: int, kind: str, keeps: bool, sealed: bytes) -> bool:
+        """Say something of a version, in place of what was said in this kind; whether there is that version.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        with _transaction(self._database):
+            return pruning.annotate(self._database, persistent_id, number, [(kind, keeps, sealed)])
+
+    def prune(self, persistent_id: str, numbers: Sequence[int], head: int) -> dict[int, str]:
+        """Drop versions for good, see `pruning`; why some stay, by number.
+
+        Raises:
+            sqlite3.Error: nothing was dropped.
+        """
+        with _transaction(self._database):
+            refused = pruning.drop(self._database, persistent_id, numbers, head)
+        if len(refused) < len(set(numbers)):
+            pruning.release(self._database)
+        return refused
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -308,16 +337,27 @@ class Storage:
             taken_bytes += len(versions[-1].meta) + _ROW_BYTES
         return versions, False
 
+    def read_annotations(self, persistent_id: str, first: int, last: int) -> list[tuple[int, str, bytes]]:
+        """Number, kind and sealed text of the annotations of versions `first` to `last`."""
+        return pruning.read_annotations(self._database, persistent_id, first, last)
+
+    def list_tips(self, persistent_id: str, first: int, last: int) -> list[int]:
+        """Numbers from `first` to `last` of the versions that nothing was ever saved on top of."""
+        return pruning.list_tips(self._database, persistent_id, first, last)
+
     def read_version(self, persistent_id: str, number: int) -> StoredVersion | None:
         """One version with its content, or None when there is no such number.
 
         Raises:
             VersionDamaged: it is not what was saved.
         """
+        return self._read_version("versions", persistent_id, number)
+
+    def _read_version(self, table: str, persistent_id: str, number: int) -> StoredVersion | None:
         try:
             row = self._database.execute(
                 "SELECT digest, number, parent, save_id, time_s, size_bytes, meta, content, base, source_id "
-                "FROM versions LEFT JOIN contents USING (version) WHERE persistent_id = ? AND number = ?",
+                f"FROM {table} LEFT JOIN contents USING (version) WHERE persistent_id = ? AND number = ?",
                 (persistent_id, number),
             ).fetchone()
             if row is None:
@@ -346,6 +386,8 @@ class Storage:
             return version, None
         try:
             base = self.read_version(persistent_id, version.base)
+            if base is None:
+                base = self._read_version("bases", persistent_id, version.base)
         except VersionDamaged as error:
             raise VersionDamaged(number, version.base) from error
         if base is None or base.base != 0:
@@ -373,6 +415,13 @@ class Storage:
 
     def _value(self, query: str, *arguments: object) -> int:
         return self._database.execute(query, arguments).fetchone()[0] or 0
+
+
+def _unwritable(directory: Path, error: OSError) -> StorageUnreadable:
+    return StorageUnreadable(
+        f"expected {directory} to be a directory that can be written, got {error.strerror or error}: "
+        "make room, change its permissions, or name another directory with --data"
+    )
 
 
 @contextmanager

@@ -47,6 +47,10 @@ class Talk:
     def __init__(self) -> None:
         self._speakers: dict[str, _Speaker] = {}
 
+    def __len__(self) -> int:
+        """How many views are connected."""
+        return len(self._speakers)
+
     def come(self, join: Join, send: Send) -> None:
         """A view connected; `send` reaches it, behind its `Welcome`. It hears of the others, and they of it."""
         self.go(join.view_id)

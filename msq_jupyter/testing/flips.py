@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from msq_jupyter.runtime.model import REPLICA_ATTRIBUTE
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.stable import path_text
 
@@ -25,8 +24,7 @@ def flip(replica: Replica, draw: random.Random) -> str | None:
     places = []
     for kind, model in zip(kinds, replica.models.values(), strict=True):
         name = kind if kinds.count(kind) == 1 else f"{kind}#{model.id}"
-        attributes = {key: value for key, value in model.__dict__.items() if key not in ("id", REPLICA_ATTRIBUTE)}
-        for key, value in attributes.items():
+        for key, value in model.__dict__.items():
             places += [(name, found) for found in _leaves(model.__dict__, key, value, [key], set())]
     if not places:
         return None

@@ -21,6 +21,14 @@ from msq_jupyter.session.saving import SavedState
 LINK_STATES: tuple[str, ...] = get_args(LinkState)
 SAVED_STATES: tuple[str, ...] = get_args(SavedState)
 
+#: Not how long it will take: what is printed stays as it is.
+_SAVED_WORDS = {
+    "none": "nothing saved yet",
+    "dirty": "not saved yet",
+    "saving": "saving",
+    "failed": "save failed, trying again",
+}
+
 
 def _built(name: str) -> Path:
     path = Path(__file__).parent / "static" / name
@@ -46,6 +54,8 @@ class Badge(anywidget.AnyWidget):
         saved_at_s: Time of the last save in seconds since 1970; 0 for none. The browser counts up by itself.
         saved_by: Who made the last save; "" when that is not known.
         saved_error: Why the last save failed, one line; shown while `saved_state` is "failed".
+        next_save_s: When what waits is saved, or tried again, in seconds since 1970; 0 when nothing keeps it. The
+            browser counts down by itself.
         waiting_ms: For how many milliseconds a running cell has kept the replica from catching up; 0 when it does not.
         notice: The last message for the user, one line; "" for none.
     """
@@ -62,6 +72,7 @@ class Badge(anywidget.AnyWidget):
     saved_at_s = traitlets.Float(0.0, min=0.0).tag(sync=True)
     saved_by = traitlets.Unicode("").tag(sync=True)
     saved_error = traitlets.Unicode("").tag(sync=True)
+    next_save_s = traitlets.Float(0.0, min=0.0).tag(sync=True)
     waiting_ms = traitlets.Int(0, min=0).tag(sync=True)
     notice = traitlets.Unicode("").tag(sync=True)
 
@@ -90,12 +101,12 @@ class Badge(anywidget.AnyWidget):
 
     def _saved_in_words(self) -> str:
         if self.saved_number == 0:
-            return {"none": "nothing saved yet", "failed": "save failed"}.get(self.saved_state, self.saved_state)
+            return _SAVED_WORDS.get(self.saved_state, self.saved_state)
         when = (
             datetime.fromtimestamp(self.saved_at_s, timezone.utc).strftime(" %Y-%m-%d %H:%M UTC")
             if self.saved_at_s
             else ""
         )
         author = f" by {self.saved_by}" if self.saved_by else ""
-        failed = "save failed, last was " if self.saved_state == "failed" else ""
-        return f"{failed}saved{when}{author} · v{self.saved_number}"
+        last = "" if self.saved_state == "saved" else f"{_SAVED_WORDS.get(self.saved_state)}, last was "
+        return f"{last}saved{when}{author} · v{self.saved_number}"

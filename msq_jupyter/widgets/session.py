@@ -188,9 +188,10 @@ class Session(SessionCore):
 
 
 _FOR_USERS = {
-    *("app_id", "badge", "check", "code_hash", "diff", "dlink", "explain_code", "id", "is_live", "join", "latency_ms"),
-    *("leave", "link", "model", "name", "observe", "others", "participants", "persistent_id", "publish", "restore"),
-    *("saved", "share", "status", "step", "subscribe", "synced", "unsubscribe", "versions", "view", "view_id"),
+    *("app_id", "badge", "check", "code_hash", "diff", "dlink", "explain_code", "id", "is_live", "join", "label"),
+    *("latency_ms", "leave", "link", "log", "model", "name", "observe", "others", "participants", "persistent_id"),
+    *("pin", "prune", "publish", "restore", "save", "saved", "share", "source_of", "status", "step", "subscribe"),
+    *("synced", "unsubscribe", "versions", "view", "view_id"),
 }
 
 
@@ -219,6 +220,7 @@ class _BadgeWriter:
             saved_at_s=status.saved_at_s,
             saved_by=status.saved_by,
             saved_error=status.save_error,
+            next_save_s=status.next_save_s,
             waiting_ms=0,
             notice=self._session.notice,
         )

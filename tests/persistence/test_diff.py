@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.json_path import Item
 from msq_jupyter.persistence.diff import (
     apply,
     difference,
     invert,
     source_difference,
 )
-from msq_jupyter.persistence.edits import Item
 from msq_jupyter.persistence.harmless import word_pieces
 from msq_jupyter.persistence.operations import Added, Changed, Moved, Operation, Removed
 from msq_jupyter.persistence.unified import unified_lines

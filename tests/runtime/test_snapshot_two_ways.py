@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msq_jupyter.errors import SealBroken, StateError
-from msq_jupyter.runtime import careful
+from msq_jupyter.runtime import careful, census
 from msq_jupyter.runtime import snapshot as snapshot_module
 from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.snapshot import Reader, Writer, read_value
@@ -61,6 +62,13 @@ def write_with_care(values):
         return Writer(Table()).write_all(values, lambda _: "doc")
 
 
+def write_by_ids(values, named=0):
+    """Without trusting the count of references anywhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(census, "_ONCE", -10)
+        return Writer(Table()).write_all(values, lambda _: "doc", named=named)
+
+
 @settings(deadline=None)
 @given(graphs(), st.integers(1, 3))
 def test_2_4_the_fast_and_the_careful_way_give_the_same_bytes(values, chunk):
@@ -68,6 +76,7 @@ def test_2_4_the_fast_and_the_careful_way_give_the_same_bytes(values, chunk):
         patch.setattr(snapshot_module, "_CHUNK", chunk)
         document = Writer(Table()).write_all(values, lambda _: "doc")
     assert write_with_care(values) == document
+    assert write_by_ids(values) == document
     back = Reader(Table()).read_all(document, len(values))
     assert Writer(Table()).write_all(back, lambda _: "doc") == document
     assert write_with_care(back) == document
@@ -109,3 +118,36 @@ def test_2_5_what_two_chunks_share_stays_shared():
     back = Reader(Table()).read_all(Writer(Table()).write_all(values, lambda _: "doc"), 1000)
     assert back == values
     assert back[3][1] is back[700][1]
+
+
+def _apart(one, other):
+    return [one, *({"x": number} for number in range(600)), other]
+
+
+#: Makers of rows in which something is in two places, and of which nothing but the rows refers to anything.
+SHARING = {
+    "a list in two rows": lambda held: [{"a": held}, {"a": held}],
+    "in two attributes": lambda held: [{"a": held, "b": held}, {"a": 1, "b": 2}],
+    "in rows of two lengths": lambda held: [{"a": held}, {"a": 1, "b": held}],
+    "in two chunks": lambda held: _apart({"a": held}, {"a": held}),
+    "deep in two chunks": lambda held: _apart({"a": [[held]]}, {"b": {"c": {"d": held}}}),
+    "beside something else": lambda held: [{"a": held}, {"a": 1}, {"a": (held,)}],
+    "a tuple that holds it": lambda held: (lambda pair: [{"a": pair}, {"a": pair}])((held, 1)),
+    "a tuple in two chunks": lambda held: (lambda pair: _apart({"a": [pair]}, {"b": pair}))((held, 1)),
+    "a frozen instance that holds it": lambda held: (lambda place: _apart({"a": place}, {"a": place}))(Place(held)),
+    "an instance": lambda held: (lambda page: _apart({"a": page}, {"b": [page]}))(Page("p", held, None)),
+    "itself": lambda held: held.append(held) or [{"a": held}],
+    "a row in a row": lambda held: (lambda row: [{"a": row}, row, {"a": held}])({"a": 1}),
+    "a row in an earlier chunk": lambda held: (lambda row: _apart({"a": row}, row))({"a": held}),
+    "a row twice": lambda held: (lambda row: _apart(row, row))({"a": held}),
+}
+
+
+@pytest.mark.parametrize("make", SHARING.values(), ids=SHARING)
+@pytest.mark.parametrize("are_named", [True, False])
+def test_2_5_what_is_in_two_places_is_found_though_nothing_else_refers_to_it(make, are_named):
+    rows = make([1])
+    named = len(rows) * are_named
+    document = Writer(Table()).write_all(rows, lambda _: "doc", named=named)
+    assert len(msgspec.msgpack.decode(document, type=list[msgspec.Raw])) > len(rows)
+    assert write_by_ids(rows, named) == document

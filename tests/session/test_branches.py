@@ -28,7 +28,9 @@ def version(number: int, parent: int, author: str = "Ada", code_hash: str = "new
 
 
 def some(*versions: Version, head: int) -> VersionList:
-    return VersionList([dataclasses.replace(v, is_head=v.number == head) for v in versions], head=head)
+    parents = {v.parent for v in versions}
+    places = [{"is_head": v.number == head, "is_tip": v.number not in parents} for v in versions]
+    return VersionList([dataclasses.replace(v, **at) for v, at in zip(versions, places, strict=True)], head=head)
 
 
 async def add(session: SessionCore, amount: int) -> None:

@@ -438,7 +438,7 @@ async def test_an_import_is_stored_as_patches_and_twice_does_not_hurt(join, sync
                 assert (await target.import_(stream)).stored == stored
         assert list(await target.versions()) == list(await source.versions())
         assert [one.damage for one in await target.verify()] == [""] * 8
-        assert [one.base for one in await target._stored_versions()] == [0, 1, 1, 1, 1, 1, 1, 1]
+        assert [one.base for one in (await target._listed()).versions] == [0, 1, 1, 1, 1, 1, 1, 1]
 
 
 async def test_many_versions_are_listed_in_portions(join, synchronizer, monkeypatch):

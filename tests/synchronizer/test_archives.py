@@ -79,7 +79,7 @@ async def test_repeated_saves_and_impossible_parents(synchronizer: Synchronizer)
 async def test_a_live_session_shares_the_numbers_and_notices_nothing(synchronizer: Synchronizer, tmp_path: Path):
     async with Participant(synchronizer.url) as ada, opened(synchronizer.url, create=False) as (socket, answer):
         await ada.read_until_joined()
-        assert answer == Opened(0)
+        assert answer == Opened(0, present=1)
         await ada.say(Save("ada-1", 0, b"m", b"c"))
         await ada.next_of(protocol.Block)
         assert await asked(socket, Save("a", 1, b"m", b"c")) == Stored("a", 2)
@@ -98,9 +98,8 @@ async def test_a_live_session_shares_the_numbers_and_notices_nothing(synchronize
 async def test_what_no_archive_says_ends_its_connection(synchronizer: Synchronizer):
     async with opened(synchronizer.url) as (socket, _):
         answer = await asked(socket, protocol.Leave())
-        assert answer == Refused(
-            "malformed", "expected ListVersions, FetchVersion, FetchSource or Save of an archive, got Leave"
-        )
+        reason = "expected a question, a Save, an Annotate or a Prune of an archive, got Leave"
+        assert answer == Refused("malformed", reason)
     async with opened(synchronizer.url, persistent_id="") as (_, answer):
         assert answer.reason == "expected Open.persistent_id of 1 to 256 characters, got 0"
     async with opened(synchronizer.url, protocol_version=9) as (_, answer):
@@ -115,7 +114,7 @@ async def test_what_cannot_be_written_is_not_acknowledged(synchronizer: Synchron
         with monkeypatch.context() as patch:
             patch.setattr(Storage, "commit", full)
             answer = await asked(socket, Save("a", 0, b"m", b"c"))
-        assert answer == SaveFailed("a", "the version could not be stored")
+        assert answer == SaveFailed("a", "the synchronizer could not store it: database or disk is full")
     async with opened(synchronizer.url) as (socket, answer):
         assert answer == Opened(0)
         assert await asked(socket, Save("a", 0, b"m", b"c")) == Stored("a", 1)

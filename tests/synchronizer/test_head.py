@@ -374,7 +374,7 @@ async def test_5_7_a_newcomer_gets_the_head_and_not_the_newest_version(synchroni
                 assert dan.welcome.origin.number == 3
                 assert not (await save(dan, "1", 3)).is_head
             async with opened(synchronizer.url) as (_, answer):
-                assert answer == protocol.Opened(2)
+                assert answer == protocol.Opened(2, present=2)
 
 
 async def test_5_7_who_saved_on_a_branch_and_left_finds_the_head_and_the_branch_in_the_list(

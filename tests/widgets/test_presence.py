@@ -46,6 +46,7 @@ def test_every_trait_is_synced_and_starts_empty(badge):
         "saved_at_s": 0.0,
         "saved_by": "",
         "saved_error": "",
+        "next_save_s": 0.0,
         "waiting_ms": 0,
         "notice": "",
     }
@@ -74,6 +75,7 @@ def test_the_browser_knows_the_same_traits_and_states():
         ("saved_state", "unsaved"),
         ("saved_number", -1),
         ("saved_at_s", -1.0),
+        ("next_save_s", -1.0),
         ("people", ["Ada"]),
     ],
 )
@@ -121,9 +123,12 @@ def test_the_live_view_comes_with_a_snapshot_in_text_and_html(badge):
     ("state", "number", "words"),
     [
         ("none", 0, "nothing saved yet"),
+        ("dirty", 0, "not saved yet"),
+        ("dirty", 2, "not saved yet, last was saved by Ben · v2"),
         ("saving", 0, "saving"),
-        ("failed", 0, "save failed"),
-        ("failed", 2, "save failed, last was saved by Ben · v2"),
+        ("saving", 2, "saving, last was saved by Ben · v2"),
+        ("failed", 0, "save failed, trying again"),
+        ("failed", 2, "save failed, trying again, last was saved by Ben · v2"),
         ("saved", 2, "saved by Ben · v2"),
     ],
 )

@@ -1,0 +1,1 @@
+"""`msq versions`, `show`, `diff`, `restore` and the others: the saved versions of a name, from the outside."""

@@ -1,0 +1,195 @@
+"""The commands, their arguments, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from msq_jupyter.archive_command import keeping, looking, moving
+from msq_jupyter.archive_command.opening import LATEST, PASSWORD_VARIABLE
+
+_EXIT_CODES = "The exit code is 0, 1 when there is something to tell (a difference, damage), or 2 after an error."
+
+
+def add_parsers(commands: Any) -> None:
+    """Add the commands to those of `msq`."""
+    for name, summary, run, arguments, example in _COMMANDS:
+        parser = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{_capitalized(summary)}. {_EXIT_CODES}",
+            epilog=f"Example: msq {name} --app edu.school.demo --name lesson-1 {example}".rstrip(),
+        )
+        parser.add_argument("--app", required=True, metavar="A", help="the application: app_id of Session.join")
+        parser.add_argument("--name", required=True, metavar="N", help="the session's name")
+        parser.add_argument(
+            "--option",
+            action="append",
+            default=[],
+            type=_option,
+            metavar="KEY=JSON",
+            help="one of the persistent options, when sessions have some",
+        )
+        parser.add_argument("--synchronizer", metavar="URL", help="where the versions are; without it, as for sessions")
+        parser.add_argument(
+            "--no-password",
+            action="store_true",
+            help=f"the name has none; else it is taken from the environment variable {PASSWORD_VARIABLE}, or asked for",
+        )
+        for flags, settings in arguments:
+            parser.add_argument(*flags, **settings)
+        parser.set_defaults(run=lambda options, run=run: _run(run, options))
+
+
+def _run(command: Callable[[argparse.Namespace], Awaitable[int]], options: argparse.Namespace) -> int:
+    async def main() -> int:
+        return await command(options)
+
+    try:
+        code = asyncio.run(main())
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("msq: interrupted", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # What Python would still flush at its end goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print("msq: who reads our output has ended", file=sys.stderr)
+        return 2
+
+
+def _capitalized(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _number(text: str) -> int | str:
+    digits = text.removeprefix("v")
+    if text != LATEST and not (digits.isascii() and digits.isdigit() and 0 < int(digits) < 2**53):
+        raise argparse.ArgumentTypeError(f"expected the number of a version, or {LATEST}, got {text}")
+    return text if text == LATEST else int(digits)
+
+
+def _lines(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of lines of 1 or more, got {text}")
+    return int(text)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, is_there, value = text.partition("=")
+    try:
+        if is_there and key:
+            return key, json.loads(value)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"""expected KEY=JSON, such as room=7 or 'course="a"', got {text}""")
+
+
+_Argument = tuple[tuple[str, ...], dict[str, Any]]
+
+_JSON: _Argument = (("--json",), {"action": "store_true", "help": "print JSON, for programs"})
+
+
+def _version_argument(name: str, text: str, **settings: Any) -> _Argument:
+    return ((name,), {"type": _number, "metavar": name.upper(), "help": text, **settings})
+
+
+#: Name, summary, what runs it, its arguments, and an example of these.
+_Command = tuple[str, str, Callable[[argparse.Namespace], Awaitable[int]], tuple[_Argument, ...], str]
+
+_COMMANDS: tuple[_Command, ...] = (
+    ("versions", "list the saved versions of a name", looking.versions, (_JSON,), "--json"),
+    (
+        "show",
+        "print what a version holds",
+        looking.show,
+        (
+            _version_argument("number", "which one (default: the latest)", nargs="?", default=LATEST),
+            (("--source",), {"action": "store_true", "help": "print the model source that saved it, instead"}),
+            _JSON,
+        ),
+        "3 --source",
+    ),
+    (
+        "diff",
+        "print how one version differs from another one",
+        looking.diff,
+        (
+            _version_argument("old", "the number of the older one"),
+            _version_argument("new", "that of the newer one (default: the latest)", nargs="?", default=LATEST),
+            (("--sources",), {"action": "store_true", "help": "of the model sources, instead of the data"}),
+            (("--lines",), {"type": _lines, "default": 40, "metavar": "N", "help": "how many at most (default: 40)"}),
+            _JSON,
+        ),
+        "3 5",
+    ),
+    (
+        "restore",
+        "store a copy of a version as the newest one, which sessions start from next",
+        keeping.restore,
+        (
+            _version_argument("number", "which one"),
+            (("--force",), {"action": "store_true", "help": "though somebody is there, who goes on on a branch"}),
+            _JSON,
+        ),
+        "3",
+    ),
+    (
+        "label",
+        "name a version; it is not pruned as long as it has a name",
+        keeping.label,
+        (
+            _version_argument("number", f"which one, or {LATEST}"),
+            (("text",), {"metavar": "TEXT", "help": "its name; '' takes it away"}),
+            _JSON,
+        ),
+        "3 'before the exam'",
+    ),
+    (
+        "pin",
+        "keep a version, whatever is pruned",
+        keeping.pin,
+        (
+            _version_argument("number", f"which one, or {LATEST}"),
+            (("--off",), {"action": "store_true", "help": "take the pin away"}),
+            _JSON,
+        ),
+        "3",
+    ),
+    (
+        "prune",
+        "drop versions for good; labelled and pinned ones stay, and what sessions start from",
+        keeping.prune,
+        (
+            (("words",), {"metavar": "WORDS", "help": "what is kept, and for how long: see the example"}),
+            (("--dry-run",), {"action": "store_true", "help": "only say which would go"}),
+            _JSON,
+        ),
+        "'everything for a day, hourly for a week, daily for a year, named for ever'",
+    ),
+    (
+        "export",
+        "write all versions of a name to stdout, in clear: as secret as what was saved",
+        moving.export,
+        ((("--skip-damaged",), {"action": "store_true", "help": "leave out what cannot be read"}), _JSON),
+        "> versions.jsonl",
+    ),
+    (
+        "import",
+        "add exported versions to a name, sealed under its own password",
+        moving.import_,
+        (
+            (("file",), {"nargs": "?", "type": Path, "metavar": "FILE", "help": "an export (default: stdin)"}),
+            _JSON,
+        ),
+        "versions.jsonl",
+    ),
+    ("verify", "read every version and check its seal and its digests", looking.verify, (_JSON,), ""),
+)

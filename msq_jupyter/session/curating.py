@@ -1,0 +1,109 @@
+"""Labels, pins and pruning of saved versions, over any connection that is there: a session's, or an archive's."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from msq_jupyter import protocol
+from msq_jupyter.errors import ArgumentError, SealBroken, SynchronizerRefused
+from msq_jupyter.persistence.annotations import LABEL, PIN, Annotation, checked_label
+from msq_jupyter.persistence.records import Version
+from msq_jupyter.persistence.retention import KeptVersion, parse_retention, prune
+from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.versions import Said, missing, open_meta, seal_annotations, whole_list
+
+logger = logging.getLogger("msq_jupyter")
+
+Ask = Callable[[Callable[[int], protocol.Message]], Awaitable[Any]]
+
+
+class Curator:
+    """Says something of versions, and drops them.
+
+    Args:
+        keys: open and seal.
+        ask: asks the synchronizer what is made of a request id, and waits for the answer.
+        author: who says it.
+        name: the session's, for messages.
+    """
+
+    def __init__(self, keys: Keys, ask: Ask, author: str, name: str) -> None:
+        self._keys = keys
+        self._ask = ask
+        self._author = author
+        self._name = name
+
+    async def label(self, number: int, text: str) -> None:
+        """Name a version; "" takes its name away. Arguments and errors are those of `Session.label`."""
+        await self._annotate(number, LABEL, checked_label(text))
+
+    async def pin(self, number: int, pinned: bool) -> None:
+        """Keep a version, or not. Arguments and errors are those of `Session.pin`."""
+        if type(pinned) is not bool:
+            raise ArgumentError(f"pinned: expected True or False, got {pinned!r}")
+        await self._annotate(number, PIN, pinned)
+
+    async def prune(self, words: str, *, dry_run: bool) -> list[int]:
+        """Drop versions; arguments and errors are those of `Session.prune`."""
+        retention = parse_retention(words)
+        answer = await self._listed()
+        said = Said(self._keys, answer)
+        versions = []
+        for stored in answer.versions:
+            # Of what cannot be opened nobody knows whether it may go.
+            with contextlib.suppress(SealBroken):
+                versions.append(said.version(stored))
+        # What is a patch of a version that is dropped can be read all the same: the synchronizer keeps those bytes.
+        drop = sorted(prune(map(_kept, versions), retention, _now()).drop)
+        if dry_run or not drop:
+            return drop
+        done: protocol.Done = await self._ask(partial(protocol.Prune, numbers=drop))
+        refused = dict(done.refused)
+        for number, reason in refused.items():
+            logger.info("%s: version %d was not dropped: %s", self._name, number, reason)
+        return [number for number in drop if number not in refused]
+
+    async def number_of(self, save_id: str, content_id: str) -> int:
+        """The version that a save became; else the newest one of that content, 0 for none."""
+        found = 0
+        for stored in (await self._listed()).versions:
+            if open_meta(self._keys, stored).content_id == content_id:
+                found = stored.number
+                if stored.save_id == save_id:
+                    break
+        return found
+
+    async def _annotate(self, number: int, kind: str, value: str | bool) -> None:
+        if type(number) is not int:
+            raise ArgumentError(f"version: expected the number of a version, such as 3, got {number!r}")
+        there = {stored.number: stored for stored in (await self._listed()).versions}
+        if number not in there:
+            raise missing(number, list(there))
+        annotation = Annotation(value, self._author, time.time())
+        [(_, keeps, sealed)] = seal_annotations(self._keys, there[number].save_id, {kind: annotation})
+        done: protocol.Done = await self._ask(
+            lambda request_id: protocol.Annotate(request_id, number, kind, keeps, sealed)
+        )
+        for _, reason in done.refused:
+            there.pop(number)
+            if reason == protocol.NO_SUCH_VERSION:
+                raise missing(number, list(there))
+            raise SynchronizerRefused(f"the {kind} of version {number} was not stored: {reason}")
+
+    async def _listed(self) -> protocol.Versions:
+        return await whole_list(lambda after: self._ask(partial(protocol.ListVersions, after=after)))
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.timezone.utc)
+
+
+def _kept(version: Version) -> KeptVersion:
+    stays = version.is_tip or version.is_head
+    return KeptVersion(version.number, version.time, version.label, version.pinned, is_head=stays)
