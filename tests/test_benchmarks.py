@@ -51,3 +51,9 @@ def test_snapshots():
 def test_first_light():
     _, *rows = run("first_light.py")
     assert len(rows) == 4
+
+
+def test_widgets():
+    _, *rows = run("widgets.py")
+    assert [row[0].rpartition(" ")[2] for row in rows if "characters" in row[0]] == ["ours", "pycrdt"] * 2
+    assert [row[0] for row in rows[-2:]] == ["no live cell runs", "in a live cell"]

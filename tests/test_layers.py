@@ -17,10 +17,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocol": {"errors"},
     "json_path": {"errors"},
     "runtime": {"errors", "stable", "protocol", "json_path"},
+    "ready": {"runtime"},
     "persistence": {"errors", "stable", "json_path"},
     "session": {"errors", "stable", "protocol", "json_path", "local_registry", "runtime", "persistence"},
     "synchronizer": {"errors", "stable", "protocol", "local_registry"},
-    "widgets": {"errors", "stable", "json_path", "runtime", "persistence", "session"},
+    "widgets": {"errors", "stable", "json_path", "runtime", "ready", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "lint_command": {"errors", "runtime"},
     "definitions": {"errors", "lint_command", "persistence", "runtime"},
@@ -34,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: The pure rooms: no clock, no socket, no file, no thread that waits, no event loop.
 PURE = [
     *(PACKAGE / "runtime").rglob("*.py"),
+    *(PACKAGE / "ready").glob("*.py"),
     *(PACKAGE / "persistence").glob("*.py"),
     PACKAGE / "stable.py",
     PACKAGE / "protocol.py",

@@ -3,18 +3,21 @@
 * Class definitions are noted, so that the source of a model defined in a cell is found (`runtime.sources`).
 * A session that a cell replaces by another one with the same data is left: running the cell that joins again must not
   leave a ghost behind.
+* What a cell binds to a session ends when the cell runs again or is deleted (`widgets.cell_runs`).
 * A model that replicas would not agree about gets a line under its cell (`lint_line`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from typing import Any
 
 from msq_jupyter.jupyter.lint_line import LintLine
 from msq_jupyter.runtime.codehash import capture_sources
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.widgets.cell_runs import CellRuns
 
 logger = logging.getLogger("msq_jupyter")
 
@@ -31,14 +34,27 @@ class CellWatcher:
         self._known: dict[str, SessionCore] = {}
         self._stop_capturing = capture_sources()
         self._lint_line = LintLine(shell.user_ns)
+        self._runs = CellRuns()
+        shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
 
     def stop(self) -> None:
         """Watch no more."""
+        self._shell.events.unregister("pre_run_cell", self._before_cell)
         self._shell.events.unregister("post_run_cell", self._after_cell)
         self._stop_capturing()
+        while self._runs.is_running:  # we go in the middle of a cell
+            self._runs.finish()
+
+    def _before_cell(self, info: Any) -> None:
+        kernel = getattr(self._shell, "kernel", None)
+        if kernel is not None:
+            # JupyterLab says with each request which cells were deleted before.
+            self._runs.forget(kernel.get_parent().get("metadata", {}).get("deletedCells") or ())
+        self._runs.begin(getattr(info, "cell_id", None), info.raw_cell)
 
     def _after_cell(self, result: Any) -> None:
+        self._runs.finish()
         self._lint_line.after_cell(result.info.raw_cell)
         now = {
             name: value
@@ -70,6 +86,8 @@ def load(shell: Any) -> None:
     """Begin to watch a shell; a second time does nothing."""
     if id(shell) not in _watchers:
         _watchers[id(shell)] = CellWatcher(shell)
+        # Not before: a plain shell loads this room to note classes, and needs no widgets.
+        importlib.import_module("msq_jupyter.jupyter.live").load(shell)
 
 
 def unload(shell: Any) -> None:

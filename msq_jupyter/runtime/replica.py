@@ -406,13 +406,13 @@ class Replica:
         """
         return pack(["publish", scope, event, self.outside.write(data, f"data of {scope}:{event}")])
 
-    def encode_assignment(self, model_id: str, attribute: str, value: Any) -> bytes:
-        """The payload of an event that sets an attribute of a model, on every replica, in order.
+    def encode_assignment(self, model_id: str, path: str, value: Any) -> bytes:
+        """The payload of an event that sets what a path from a model leads to, on every replica, in order.
 
         Raises:
             StateError: the value cannot be replicated.
         """
-        return pack(["assign", model_id, attribute, self.outside.write(value, attribute)])
+        return pack(["assign", model_id, path, self.outside.write(value, path)])
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 

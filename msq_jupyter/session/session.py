@@ -25,7 +25,7 @@ from msq_jupyter.errors import (
     SessionClosed,
 )
 from msq_jupyter.runtime import happenings
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.link import link
@@ -37,7 +37,7 @@ from msq_jupyter.runtime.view import Handling, View, ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import farewell
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked, participants_of
+from msq_jupyter.session.arguments import JoinArguments, Participant, Status, checked
 from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
@@ -54,6 +54,7 @@ from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.showing import Showing
 from msq_jupyter.session.stepping import Stepper
 from msq_jupyter.session.story import Story, migrated_text, show_log
 from msq_jupyter.session.uploads import Uploads
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
 LEAVE_S = 5.0
 
 
-class SessionCore(Keeping, History):
+class SessionCore(Keeping, History, Showing):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -250,12 +251,6 @@ class SessionCore(Keeping, History):
         return self.link_state == "live"
 
     @property
-    def participants(self) -> list[Participant]:
-        """Everybody in the session, in the order of joining."""
-        replica = self._replica_or_none
-        return [] if replica is None else participants_of(dict(replica.views), self.view_id)
-
-    @property
     def others(self) -> list[Other]:
         """Everybody under the same app and name who runs other code, or the same with other options."""
         return self._peers.neighbours.others
@@ -335,22 +330,22 @@ class SessionCore(Keeping, History):
             hint = f"; did you mean {nearest}?" if nearest else ""
             self._story.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
 
-    def assign(self, attribute: str, value: Any) -> int:
-        """Set an attribute of the root model, on every replica; from any thread.
+    def assign(self, path: str, value: Any) -> int:
+        """Set what a path from the root model leads to, on every replica; from any thread.
 
         Returns:
             The number of the event, to compare with `executed_counter`.
 
         Raises:
-            AuthorError: not a public attribute the model has.
+            AuthorError: not a path that may be set; see `check_assignable`.
             StateError: the value cannot be sent.
             EventTooLarge: with its size and the limit.
         """
         self.require_open()
         replica = self._replica
-        check_assignable(self.model, attribute)
-        payload = replica.encode_assignment(replica.root.id, attribute, value)
-        return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
+        check_assignable(self.model, path)
+        payload = replica.encode_assignment(replica.root.id, path, value)
+        return self._send(payload, f"{type(replica.root).__name__}.{path}")
 
     def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
         """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.
@@ -382,6 +377,10 @@ class SessionCore(Keeping, History):
             self._sent_counter += 1
             self._connection.call(self._client.send, payload)
             return self._sent_counter
+
+    def _send_request(self, payload: bytes, topic: str) -> int:
+        self.require_open()
+        return self._send(payload, topic)
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:
         self.view_events.publish(scope, event, data)
@@ -478,6 +477,7 @@ class SessionCore(Keeping, History):
         _HANDLERS[type(happening)](self, happening)
 
     def _on_replica(self, _: follower_module.ReplicaMade | happenings.RootReplaced) -> None:
+        self._replica.outside.send = self._send_request
         self.view, error = make_root_view(self.view, self._arguments.view, self.model, self, self._mistakes)
         if error is not None and not self._joined.done():
             self._fail(error)

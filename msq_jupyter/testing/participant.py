@@ -11,7 +11,7 @@ from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed, VersionMissing
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.happenings import HandlerFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.pubsub import check_topic
@@ -113,8 +113,10 @@ class Participant:
 
     @property
     def model(self) -> Any:
-        """The root model, to read."""
-        return self.replica.outside.root
+        """The root model, to read and to call operations of."""
+        outside = self.replica.outside
+        outside.send = self._send_operation
+        return outside.root
 
     @property
     def is_live(self) -> bool:
@@ -169,6 +171,10 @@ class Participant:
         root = self._open_replica().root
         check_assignable(self.model, attribute)
         self._send(self.replica.encode_assignment(root.id, attribute, value), f"{type(root).__name__}.{attribute}")
+
+    def _send_operation(self, payload: bytes, what: str) -> None:
+        self._open_replica()
+        self._send(payload, what)
 
     def ask(self, question: Callable[[int], protocol.Message], answer: Callable[[Any], None]) -> None:
         """Ask the synchronizer for versions; asked again after every reconnect until it is answered.
