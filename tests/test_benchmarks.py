@@ -47,6 +47,23 @@ def test_snapshots():
     assert [row[1] for row in rows] == ["ours", "pickle 5", "msgspec"]
 
 
+PEERS = ROOT / "benchmarks/fan_out/node_modules"
+
+
+@pytest.mark.skipif(not PEERS.exists(), reason="`npm ci` in benchmarks/fan_out gets the peers")
+def test_the_synchronizer_beside_other_servers():
+    pytest.importorskip("pycrdt.websocket")
+    _, *rows = run("synchronizer.py")
+    assert [row[0].split(",")[0] for row in rows] == [
+        "ours",
+        "y-websocket",
+        "hocuspocus",
+        "pycrdt-websocket",
+        "raw asyncio TCP",
+    ]
+    assert all(float(row[1]) >= 0 for row in rows)
+
+
 @pytest.mark.browser
 def test_first_light():
     _, *rows = run("first_light.py")
