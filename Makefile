@@ -9,6 +9,7 @@ BIN := $(VENV)/bin
 WASM := tests/platforms/node_modules/.installed
 BUNDLE := msq_jupyter/widgets/static/panel.js
 CROQUET := benchmarks/croquet/node_modules/.installed
+PEERS := benchmarks/fan_out/node_modules/.installed
 CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
@@ -38,8 +39,11 @@ check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/mypy
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
-benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) chromium
+benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[benchmark]"
 	$(BIN)/python benchmarks/replica.py
+	$(BIN)/python benchmarks/persistence.py
+	$(BIN)/python benchmarks/synchronizer.py
 	$(BIN)/python benchmarks/first_light.py
 
 $(BUNDLE): js/node_modules/.installed $(wildcard js/src/* js/src/*/*) js/build.mjs
@@ -57,6 +61,11 @@ $(WASM): tests/platforms/package.json tests/platforms/package-lock.json | tools
 # The peer of benchmarks/replica.py.
 $(CROQUET): benchmarks/croquet/package.json benchmarks/croquet/package-lock.json | tools
 	cd benchmarks/croquet && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The peers of benchmarks/synchronizer.py.
+$(PEERS): benchmarks/fan_out/package.json benchmarks/fan_out/package-lock.json | tools
+	cd benchmarks/fan_out && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
