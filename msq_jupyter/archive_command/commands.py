@@ -136,7 +136,10 @@ _COMMANDS: tuple[_Command, ...] = (
         keeping.restore,
         (
             _version_argument("number", "which one"),
-            (("--force",), {"action": "store_true", "help": "though somebody is there, who goes on on a branch"}),
+            (
+                ("--force",),
+                {"action": "store_true", "help": "though somebody is there, whose next save takes the head back"},
+            ),
             _JSON,
         ),
         "3",

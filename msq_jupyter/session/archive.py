@@ -38,6 +38,7 @@ from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.importing import ImportReport, copied, import_versions
+from msq_jupyter.session.story import Story
 from msq_jupyter.session.versions import Said, missing, open_content, open_meta, open_source, version_of, whole_list
 from msq_jupyter.stable import check_options, content_bytes, content_value
 
@@ -87,7 +88,7 @@ class Archive:
         self._requests = 0
         self._sources: dict[str, str] = {}
         self._author = user_name()
-        self._curator = Curator(keys, self._question, self._author, name)
+        self._curator = Curator(keys, self._question, self._author, Story())
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -251,7 +252,7 @@ class Archive:
         The file is checked from its first to its last byte before anything is stored. Versions get new numbers, and
         their parents with them; what is here already (same time, author, session, code and content) is not stored
         again. If the version that was the head there is new here, it is the head here: what new sessions start from. A
-        session that is live meanwhile does not hear of it, and its next save takes the head back.
+        session that somebody is in goes on with its own data, and its next save takes the head back.
 
         Args:
             stream: the file; it is read on a thread.
@@ -285,7 +286,7 @@ class Archive:
     async def restore(self, number: int) -> int:
         """Append a copy of a version, which sessions start from next; the version before it is its parent.
 
-        No session is told. One that somebody is in goes on with its own data: what it saves is a branch.
+        A session that somebody is in goes on with its own data, and takes the head back with what it saves next.
 
         Args:
             number: of the version, 1 or more.

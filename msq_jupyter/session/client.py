@@ -90,9 +90,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class VersionsChanged:
-    """Somebody annotated or dropped versions."""
+    """Somebody annotated, dropped or stored versions; `head` as in the message of that name."""
 
     numbers: tuple[int, ...]
+    head: int
 
 
 @dataclass(frozen=True)
@@ -361,7 +362,7 @@ _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.VersionContent: Client._answered,
     protocol.Source: Client._answered,
     protocol.Done: Client._answered,
-    protocol.VersionsChanged: lambda client, it: client.happenings.append(VersionsChanged(tuple(it.numbers))),
+    protocol.VersionsChanged: lambda client, it: client.happenings.append(VersionsChanged(tuple(it.numbers), it.head)),
     protocol.SaveFailed: lambda client, failed: client.happenings.append(
         SaveRefused(failed.save_id, failed.reason, failed.missing)
     ),

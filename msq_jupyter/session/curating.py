@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,9 +15,8 @@ from msq_jupyter.persistence.annotations import LABEL, PIN, Annotation, checked_
 from msq_jupyter.persistence.records import Version
 from msq_jupyter.persistence.retention import KeptVersion, parse_retention, prune
 from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.story import Story
 from msq_jupyter.session.versions import Said, missing, open_meta, seal_annotations, whole_list
-
-logger = logging.getLogger("msq_jupyter")
 
 Ask = Callable[[Callable[[int], protocol.Message]], Awaitable[Any]]
 
@@ -30,14 +28,14 @@ class Curator:
         keys: open and seal.
         ask: asks the synchronizer what is made of a request id, and waits for the answer.
         author: who says it.
-        name: the session's, for messages.
+        story: what was done is told there.
     """
 
-    def __init__(self, keys: Keys, ask: Ask, author: str, name: str) -> None:
+    def __init__(self, keys: Keys, ask: Ask, author: str, story: Story) -> None:
         self._keys = keys
         self._ask = ask
         self._author = author
-        self._name = name
+        self._story = story
 
     async def label(self, number: int, text: str) -> None:
         """Name a version; "" takes its name away. Arguments and errors are those of `Session.label`."""
@@ -66,8 +64,12 @@ class Curator:
         done: protocol.Done = await self._ask(partial(protocol.Prune, numbers=drop))
         refused = dict(done.refused)
         for number, reason in refused.items():
-            logger.info("%s: version %d was not dropped: %s", self._name, number, reason)
-        return [number for number in drop if number not in refused]
+            self._story.info("[Multisynq] Version %d was not dropped: %s", number, reason)
+        dropped = [number for number in drop if number not in refused]
+        if dropped:
+            numbers = ", ".join(map(str, dropped))
+            self._story.info("[Multisynq] Dropped %d versions, keeping %s: %s", len(dropped), words.strip(), numbers)
+        return dropped
 
     async def number_of(self, save_id: str, content_id: str) -> int:
         """The version that a save became; else the newest one of that content, 0 for none."""
@@ -95,9 +97,16 @@ class Curator:
             if reason == protocol.NO_SUCH_VERSION:
                 raise missing(number, list(there))
             raise SynchronizerRefused(f"the {kind} of version {number} was not stored: {reason}")
+        self._story.info("[Multisynq] Version %d %s", number, _said(kind, value))
 
     async def _listed(self) -> protocol.Versions:
         return await whole_list(lambda after: self._ask(partial(protocol.ListVersions, after=after)))
+
+
+def _said(kind: str, value: str | bool) -> str:
+    if kind == LABEL:
+        return "has a label now" if value else "has no label any more"
+    return "is pinned now" if value else "is not pinned any more"
 
 
 def _now() -> datetime.datetime:

@@ -12,11 +12,13 @@ from msq_jupyter.runtime.model import has_method
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saving import encode_save
 from msq_jupyter.runtime.view import ViewEvents
+from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import VersionsChanged
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.restoring import Restorer
 
-#: Said to views and cells, in the scope of the session's id, when somebody labelled, pinned or dropped versions.
+#: Said to views and cells, in the scope of the session's id, when somebody labelled, pinned or dropped versions,
+#: or another session stored some.
 VERSIONS_CHANGED = "versions-changed"
 
 
@@ -27,6 +29,7 @@ class Keeping:
     id: str
     view_id: str
     view_events: ViewEvents
+    _branch_notice: BranchNotice
     _curator: Curator
     _restorer: Restorer
     _asked_saves: dict[str, SaveCollected]
@@ -167,4 +170,6 @@ class Keeping:
             self._asked_saves[collected.request_id] = collected
 
     def _on_versions_changed(self, changed: VersionsChanged) -> None:
-        self.view_events.publish(self.id, VERSIONS_CHANGED, {"versions": list(changed.numbers)})
+        self._branch_notice.head_held(changed.head)
+        if changed.numbers:
+            self.view_events.publish(self.id, VERSIONS_CHANGED, {"versions": list(changed.numbers)})

@@ -106,7 +106,7 @@ class SessionCore(Keeping, History, Showing):
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
         self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
-        self._curator = Curator(self._keys, self._questions.ask, arguments.label, self.name)
+        self._curator = Curator(self._keys, self._questions.ask, arguments.label, story)
         self._asked_saves: dict[str, happenings.SaveCollected] = {}
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         means_to_save = (self._sealer, saver, self._questions, self._mistakes, story)
@@ -285,7 +285,9 @@ class SessionCore(Keeping, History, Showing):
         waiting_ms = self._stepper.waiting_ms
         # While a cell keeps us from following, the client knows better.
         link_state = self._client.state if waiting_ms and self.error is None else self.link_state
-        return self._uploads.status(link_state, waiting_ms, self._replica_or_none)
+        replica = self._replica_or_none
+        on_branch = replica is not None and self._branch_notice.is_left_behind(replica.last_save)
+        return self._uploads.status(link_state, waiting_ms, replica, on_branch=on_branch)
 
     @property
     def executed_counter(self) -> int:

@@ -110,13 +110,14 @@ class Uploads:
             self._next = (steady_s, time.time() + steady_s - now_s)
         return self._next[1]
 
-    def status(self, link_state: LinkState, waiting_ms: int, replica: Replica | None) -> Status:
+    def status(self, link_state: LinkState, waiting_ms: int, replica: Replica | None, *, on_branch: bool) -> Status:
         """How the session is doing.
 
         Args:
             link_state: of its client.
             waiting_ms: see `Status`.
             replica: its own, None before it has one.
+            on_branch: see `Status`.
         """
         last = None if replica is None else replica.last_save
         saved_state = self.saver.state(replica, time.monotonic(), is_live=link_state == "live")
@@ -127,7 +128,7 @@ class Uploads:
             saved_at_s=last.time_s if last else 0.0,
             saved_by=last.author if last else "",
             save_error=self.saver.error,
-            on_branch=last is not None and not last.is_head,
+            on_branch=on_branch,
             next_save_s=self.next_save_s() if saved_state in ("dirty", "failed") else 0.0,
             waiting_ms=waiting_ms,
         )
