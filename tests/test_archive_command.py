@@ -237,6 +237,7 @@ def test_an_open_name_needs_no_password(msq, tmp_path):
         "from": {"app_id": "test", "name": "elsewhere"},
         "numbers": {"1": 1, "5": 2},
         "stored": 0,
+        "said": 0,
         "without_parent": [5],
     }
     assert msq("versions", "--no-password")[0] == 0
@@ -286,3 +287,75 @@ def test_a_damaged_export_is_no_import(msq, tmp_path, monkeypatch):
     (tmp_path / "rest").write_bytes(data)
     assert msq("import", str(tmp_path / "rest"), name="copy")[0] == 0
     assert json.loads(msq("show", "--json", name="copy")[1])["content"]["count"] == 2
+
+
+POLL = """
+from msq_jupyter import Model
+
+
+class Poll(Model):
+    def init(self, options, persisted=None):
+        assert persisted["count"] != 2, "two is refused"
+"""
+
+
+def test_5_8_check_loads_every_version_of_a_name_and_writes_nothing(msq, tmp_path):
+    msq.fill(version(1), version(2), version(3))
+    code = tmp_path / "poll.py"
+    code.write_text(POLL)
+    before = msq("export")[1]
+    msq.tamper("UPDATE contents SET content = zeroblob(length(content)) WHERE version = 3")
+    ended, out, _ = msq("check", str(code), "--json")
+    rows = [(row["number"], row["ok"], row["error_type"]) for row in json.loads(out)["versions"]]
+    assert (ended, rows) == (1, [(1, True, ""), (2, False, "AssertionError"), (3, False, "VersionDamaged")])
+    assert msq("export", "--skip-damaged")[1].splitlines()[:5] == before.splitlines()[:5]
+    assert msq("check", str(code), name="nothing")[::2] == (2, "msq: nothing was ever saved here under this name\n")
+    assert msq("check", str(code), "--data", str(code))[2].startswith("msq: expected either --app A --name N or --data")
+    assert main(["check", str(code), "--app", "test"]) == 2
+
+
+#: Each command about a name, with arguments that work on three versions, and its exit code.
+COMMANDS = {
+    "versions": ((), 0),
+    "show": ((), 0),
+    "diff": (("1", "2"), 1),
+    "restore": (("1",), 0),
+    "label": (("1", "exam"), 0),
+    "pin": (("1",), 0),
+    "prune": (("everything for ever",), 0),
+    "export": ((), 0),
+    "import": (("FILE.jsonl",), 0),
+    "verify": ((), 0),
+    "check": (("POLL.py",), 1),
+}
+
+
+def test_every_command_about_a_name_is_in_the_table(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert all(f"    {command} " in told for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_speaks_json_asks_for_the_password_and_ends_with_its_code(msq, monkeypatch, tmp_path, command):
+    msq.fill(version(1), version(2), version(3))
+    (tmp_path / "POLL.py").write_text(POLL)
+    (tmp_path / "FILE.jsonl").write_bytes(b"".join(write_export(Manifest(app_id="test", name="x"), [version(1)])))
+    arguments, code = COMMANDS[command]
+    given = [str(tmp_path / word) if word[0].isupper() else word for word in arguments]
+    ended, out, err = msq(command, *given, "--json")
+    assert ended == code, err
+    json.loads(err if command == "export" else out)
+    # The same with a password that is typed; then a wrong one, and none.
+    monkeypatch.delenv("MSQ_PASSWORD")
+    asked: list[str] = []
+    answers = iter(["pw", "wrong"])
+    monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or next(answers))
+    assert msq(command, *(["2"] if command == "restore" else given))[0] == code
+    assert msq(command, *given)[::2] == (2, "msq: this name is in use here with another password\n")
+    assert asked == ["Password of room (app test): "] * 2
+    assert msq(command, *given, "--no-password")[0] == 2
+    with pytest.raises(SystemExit) as ended_by:
+        msq(command, "--help")
+    assert ended_by.value.code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -88,16 +88,33 @@ class Curator:
         if number not in there:
             raise missing(number, list(there))
         annotation = Annotation(value, self._author, time.time())
-        [(_, keeps, sealed)] = seal_annotations(self._keys, there[number].save_id, {kind: annotation})
+        await self.say(number, there[number].save_id, kind, annotation, list(there))
+        self._story.info("[Multisynq] Version %d %s", number, _said(kind, value))
+
+    async def say(
+        self, number: int, save_id: str, kind: str, annotation: Annotation, there: Iterable[int] = ()
+    ) -> None:
+        """Have an annotation of a version stored.
+
+        Args:
+            number: the version's.
+            save_id: likewise.
+            kind: of the annotation.
+            annotation: takes the place of the one of its kind that there is.
+            there: numbers of the versions that there are, for the message.
+
+        Raises:
+            VersionMissing: it has been dropped.
+            SynchronizerRefused: it could not be stored; says why.
+        """
+        [(_, keeps, sealed)] = seal_annotations(self._keys, save_id, {kind: annotation})
         done: protocol.Done = await self._ask(
             lambda request_id: protocol.Annotate(request_id, number, kind, keeps, sealed)
         )
         for _, reason in done.refused:
-            there.pop(number)
             if reason == protocol.NO_SUCH_VERSION:
-                raise missing(number, list(there))
+                raise missing(number, [other for other in there if other != number])
             raise SynchronizerRefused(f"the {kind} of version {number} was not stored: {reason}")
-        self._story.info("[Multisynq] Version %d %s", number, _said(kind, value))
 
     async def _listed(self) -> protocol.Versions:
         return await whole_list(lambda after: self._ask(partial(protocol.ListVersions, after=after)))

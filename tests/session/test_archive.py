@@ -229,6 +229,45 @@ async def test_a_repeated_import_stores_nothing_twice_and_goes_on_where_the_file
     assert [version.parent for version in await ben.versions()] == [0, 0, 2, 3, 1]
 
 
+async def test_a_repeated_import_brings_later_labels_and_leaves_those_given_here(join, synchronizer):
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 4)
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        await target.import_(io.BytesIO(await exported(synchronizer)))
+        await target.label(2, "mine")
+        await target.label(3, "")  # taken away on purpose, which is said, too
+        for number in (1, 2, 3):
+            await ada.label(number, f"theirs {number}")
+        await ada.pin(4)
+        report = await target.import_(io.BytesIO(await exported(synchronizer)))
+        assert (report.stored, report.said) == (0, 2)
+        labels = [(v.label, v.pinned) for v in await target.versions()]
+        assert labels == [("theirs 1", False), ("mine", False), ("", False), ("", True)]
+        await ada.label(1, "theirs again")
+        await ada.label(2, "")
+        report = await target.import_(io.BytesIO(await exported(synchronizer)))
+        assert report.said == 1
+        assert [v.label for v in await target.versions()] == ["theirs again", "mine", "", ""]
+
+
+async def test_a_version_whose_source_alone_is_damaged_is_exported_without_it(join, synchronizer, tmp_path):
+    await save_versions(await join(persist_interval_ms=0), 2)
+    tamper(tmp_path, "UPDATE sources SET source = zeroblob(length(source))")
+    async with archive(synchronizer) as opened:
+        with pytest.raises(VersionMissing, match="the source of version 1"):
+            await opened.export(io.BytesIO())
+        file = io.BytesIO()
+        report = await opened.export(file, skip_damaged=True)
+        assert (report.versions, dict(report.left_out), list(report.without_source)) == (2, {}, [1, 2])
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        file.seek(0)
+        assert (await target.import_(file)).stored == 2
+        copies = await target.versions()
+        assert [await target.source_of(version) for version in copies] == ["", ""]
+        assert not any(one.damage for one in await target.verify())
+    assert (await join(name="dev", password="dev")).model.count == 2
+
+
 async def test_a_hostile_file_stores_nothing(join, synchronizer):
     await save_versions(await join(persist_interval_ms=0), 3)
     file = await exported(synchronizer)
