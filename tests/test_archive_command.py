@@ -21,7 +21,7 @@ from msq_jupyter.cli import main
 from msq_jupyter.persistence.export import ExportedVersion, Manifest, write_export
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
-from tests.session.models import Counter
+from tests.session.models import Counter, EditedCounter
 
 ROOT = Path(__file__).parents[1]
 TIME = datetime.datetime(2026, 11, 24, 12, 30, 0, 5, tzinfo=datetime.timezone.utc)
@@ -244,27 +244,42 @@ def test_an_open_name_needs_no_password(msq, tmp_path):
     assert msq("versions")[0] == 2
 
 
-async def test_export_and_import_are_two_ends_of_a_pipe(synchronizer: SynchronizerThread):
-    where = {"app_id": "test", "synchronizer": synchronizer.url}
-    async with await SessionCore.join(model=Counter, name="production", password="p", **where) as ada:
+async def test_a_development_session_gets_a_copy_of_production_data_which_stays_as_it_is(
+    synchronizer: SynchronizerThread,
+):
+    """Separate deployments: production creates the data, development tests loading it, and corrupts nothing."""
+    where = {"name": "lesson-1", "synchronizer": synchronizer.url, "persist_interval_ms": 0}
+    app, dev_app = "edu.school.demo", "edu.school.demo.dev"
+    msq = f"{shlex.quote(sys.executable)} -m msq_jupyter.cli"
+    rest = f"--name lesson-1 --synchronizer {synchronizer.url}"
+    pipe = f"{msq} export --app {app} {rest} | MSQ_PASSWORD=d {msq} import --app {dev_app} {rest}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSQ_PASSWORD": "p"}
+
+    async def copied() -> tuple[int, str, str]:
+        how: dict[str, Any] = {"shell": True, "check": False, "capture_output": True, "text": True, "env": environment}
+        done = await asyncio.to_thread(subprocess.run, pipe, **how)
+        return done.returncode, done.stdout, done.stderr
+
+    async with await SessionCore.join(model=Counter, app_id=app, password="p", **where) as ada:
         ada.publish("counter", "add", 7)
-        await ada.synced()
         await ada.saved()
-        msq = f"{shlex.quote(sys.executable)} -m msq_jupyter.cli"
-        rest = f"--app test --synchronizer {synchronizer.url}"
-        pipe = f"{msq} export --name production {rest} | MSQ_PASSWORD=d {msq} import --name dev {rest}"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSQ_PASSWORD": "p"}
-        done = await asyncio.to_thread(
-            subprocess.run, pipe, shell=True, check=False, capture_output=True, text=True, env=environment
-        )
-        assert (done.returncode, done.stdout) == (0, "imported 1 version of production into dev\n")
-        assert done.stderr == "exported 1 version of production\n"
-        async with await SessionCore.join(model=Counter, name="dev", password="d", **where) as dev:
-            assert dev.model.count == 7
+        before = list(await ada.versions())
+        told = "imported 1 version of lesson-1 into lesson-1\n"
+        assert await copied() == (0, told, "exported 1 version of lesson-1\n")
+        async with await SessionCore.join(model=EditedCounter, app_id=dev_app, password="d", **where) as dev:
+            assert (dev.model.count, dev.persistent_id == ada.persistent_id) == (7, False)
             dev.publish("counter", "add", 1)
-            await dev.synced()
-        assert ada.model.count == 7
-        assert len(await ada.versions()) == 1
+            await dev.saved()
+            assert len(await dev.versions()) == 2
+        # Nothing of it is seen in production, and what production saves later can be copied again.
+        assert (ada.model.count, list(await ada.versions())) == (7, before)
+        assert not ada.status.on_branch
+        ada.publish("counter", "add", 30)
+        await ada.saved()
+        code, out, _ = await copied()
+        assert (code, out) == (0, "imported 1 version of lesson-1 into lesson-1\n1 version was there already\n")
+        async with await SessionCore.join(model=EditedCounter, app_id=dev_app, password="d", **where) as dev:
+            assert dev.model.count == 37
 
 
 def test_a_damaged_export_is_no_import(msq, tmp_path, monkeypatch):

@@ -3,6 +3,10 @@
 What is sealed is bound to its place: the persistent id, the save's id, its parent, and the version it is a patch of. So
 whoever stores it can neither change it nor put it elsewhere. A content is what its own description names, whatever it
 was patched from.
+
+Not sealed are what the synchronizer decides by: times, which version is the head, whether a save takes it, and which
+annotation is the newest of its kind. A hostile one can put the head on another version, or show a label or a pin as it
+once was; both are of this name, and were made by somebody with the password. It can invent neither.
 """
 
 from __future__ import annotations
