@@ -179,7 +179,7 @@ class Ours:
         count, after, more = 0, 0, True
         while more:
             versions, more = self._storage.list_versions("benchmark", after)
-            answer = protocol.decode_down(protocol.encode(protocol.Versions(1, versions, more)))
+            answer = protocol.decode_down(protocol.encode(protocol.Versions(1, 0, versions, more)))
             assert isinstance(answer, protocol.Versions)
             count += len([self._sealer.open(version) for version in answer.versions])
             after = versions[-1].number

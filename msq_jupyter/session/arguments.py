@@ -10,6 +10,7 @@ from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.persistence.retention import EVERYTHING, parse_retention
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.client import LinkState
@@ -91,6 +92,7 @@ class JoinArguments:
     persist_interval_ms: float
     persisted: str | int
     code_hash: str | None
+    retention: str = EVERYTHING
 
     @property
     def persistent_id(self) -> str:
@@ -178,6 +180,7 @@ def checked(
         **rest,
     )
     check_rules({name: getattr(arguments, name) for name, _, _ in _RULES})
+    parse_retention(arguments.retention)
     for key in arguments.persistent_options:
         if key not in arguments.options:
             raise ArgumentError(f"persistent_options: {key!r} is not a key of options")

@@ -47,8 +47,11 @@ class Curator:
             raise ArgumentError(f"pinned: expected True or False, got {pinned!r}")
         await self._annotate(number, PIN, pinned)
 
-    async def prune(self, words: str, *, dry_run: bool) -> list[int]:
-        """Drop versions; arguments and errors are those of `Session.prune`."""
+    async def prune(self, words: str, *, dry_run: bool, as_of_newest: bool = False) -> list[int]:
+        """Drop versions; arguments and errors are those of `Session.prune`.
+
+        With `as_of_newest` it is no later than the newest version, so that a clock here that is ahead drops nothing.
+        """
         retention = parse_retention(words)
         answer = await self._listed()
         said = Said(self._keys, answer)
@@ -58,7 +61,9 @@ class Curator:
             with contextlib.suppress(SealBroken):
                 versions.append(said.version(stored))
         # What is a patch of a version that is dropped can be read all the same: the synchronizer keeps those bytes.
-        drop = sorted(prune(map(_kept, versions), retention, _now()).drop)
+        newest = max((version.time for version in versions), default=_now())
+        now = min(_now(), newest) if as_of_newest else _now()
+        drop = sorted(prune(map(_kept, versions), retention, now).drop)
         if dry_run or not drop:
             return drop
         done: protocol.Done = await self._ask(partial(protocol.Prune, numbers=drop))

@@ -24,6 +24,7 @@ from msq_jupyter.errors import (
     OutsideModelError,
     SessionClosed,
 )
+from msq_jupyter.persistence.retention import EVERYTHING
 from msq_jupyter.runtime import happenings
 from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
@@ -57,6 +58,7 @@ from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.showing import Showing
 from msq_jupyter.session.stepping import Stepper
 from msq_jupyter.session.story import Story, migrated_text, show_log
+from msq_jupyter.session.tending import Tender
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
 
@@ -108,6 +110,9 @@ class SessionCore(Keeping, History, Showing):
         self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
         self._curator = Curator(self._keys, self._questions.ask, arguments.label, story)
         self._asked_saves: dict[str, happenings.SaveCollected] = {}
+        keeps_all = arguments.retention == EVERYTHING
+        tend = partial(self._curator.prune, arguments.retention, dry_run=False, as_of_newest=True)
+        self._tender = Tender(None if keeps_all else tend, story)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
         means_to_save = (self._sealer, saver, self._questions, self._mistakes, story)
         self._uploads = Uploads(connection, self._client, self._keys, *means_to_save)
@@ -150,6 +155,7 @@ class SessionCore(Keeping, History, Showing):
         persist_interval_ms: float = 5000,
         persisted: str | int = "latest",
         code_hash: str | None = None,
+        retention: str = EVERYTHING,
     ) -> Self:
         """Take part in a session; the first one to come starts it.
 
@@ -173,6 +179,8 @@ class SessionCore(Keeping, History, Showing):
             persist_interval_ms: saves that follow each other faster become versions this far apart, the last one wins.
             persisted: what a session that does not exist yet starts from: "latest", "ignore", or a version's number.
             code_hash: used instead of the hash of the model's code; you vouch that the code is the same.
+            retention: which versions are kept, in the words of `prune`; the others are dropped, at most hourly, after
+                a save of this participant, and `log` says which.
 
         Raises:
             ArgumentError: names the argument.
@@ -579,7 +587,7 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.VersionsChanged: lambda session, changed: session._on_versions_changed(changed),
     happenings.SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
     client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
-    happenings.SaveStored: lambda session, stored: session._uploads.stored(stored),
+    happenings.SaveStored: SessionCore._on_stored,
     happenings.SaveSkipped: lambda session, skipped: session._uploads.skipped(skipped),
     happenings.Migrated: lambda session, migrated: session._story.info("%s", migrated_text(migrated)),
     happenings.HandlerFailed: SessionCore._on_handler_failed,
