@@ -375,7 +375,10 @@ def main() -> None:
     parser.add_argument("--versions", type=int, default=1_000)
     parser.add_argument("--picks", type=int, default=40, help="how many versions are restored from each store")
     parser.add_argument("--rounds", type=int, default=15, help="how often our difference is taken")
+    parser.add_argument("--quick", action="store_true", help="a few versions, to see whether it runs")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.versions, arguments.picks, arguments.rounds = 6, 3, 1
     with tempfile.TemporaryDirectory() as directory:
         contents = asyncio.run(store_versions(Path(directory), arguments.versions, arguments.picks))
     compare_versions(contents, arguments.rounds)

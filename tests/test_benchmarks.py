@@ -74,3 +74,14 @@ def test_widgets():
     _, *rows = run("widgets.py")
     assert [row[0].rpartition(" ")[2] for row in rows if "characters" in row[0]] == ["ours", "pycrdt"] * 2
     assert [row[0] for row in rows[-2:]] == ["no live cell runs", "in a live cell"]
+
+
+def test_what_versions_cost_beside_other_stores():
+    for peer in ("pycrdt", "jsonpatch", "deepdiff"):
+        pytest.importorskip(peer)
+    rows = run("persistence.py")
+    assert [row[0] for row in rows if row[0] in ("ours", "pycrdt-store", "one edit")] == [
+        "ours",
+        "pycrdt-store",
+        "one edit",
+    ]
