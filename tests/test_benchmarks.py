@@ -71,6 +71,7 @@ def test_first_light():
 
 
 def test_widgets():
+    pytest.importorskip("pycrdt")
     _, *rows = run("widgets.py")
     assert [row[0].rpartition(" ")[2] for row in rows if "characters" in row[0]] == ["ours", "pycrdt"] * 2
     assert [row[0] for row in rows[-2:]] == ["no live cell runs", "in a live cell"]
