@@ -7,8 +7,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WASM := tests/platforms/node_modules/.installed
-BUNDLE := msq_jupyter/widgets/static/badge.js
+BUNDLE := msq_jupyter/widgets/static/panel.js
 CROQUET := benchmarks/croquet/node_modules/.installed
+PEERS := benchmarks/fan_out/node_modules/.installed
 CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
@@ -21,12 +22,15 @@ demo: $(VENV)/.installed $(BUNDLE)
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) chromium check
 	$(BIN)/python -m pytest
 
-# Simulated sessions in bad weather, from a seed drawn by lot, and a long log on every platform that is here:
-# make soak SCHEDULES=1000000 EVENTS=1000000
+# From seeds drawn by lot: simulated sessions in bad weather and with something dying at every step of a save, real
+# processes that are killed there, and a long log on every platform that is here:
+# make soak SCHEDULES=1000000 KILLS=1000 EVENTS=1000000
 SCHEDULES ?= 100000
+KILLS ?= 200
 EVENTS ?= 300000
 soak: $(VENV)/.installed $(WASM)
-	$(BIN)/python -m pytest tests/simulation -q --msq-schedules $(SCHEDULES) --msq-seed random
+	$(BIN)/python -m pytest tests/simulation tests/faults/test_virtual.py -q --msq-schedules $(SCHEDULES) --msq-seed random
+	$(BIN)/python -m pytest tests/faults -q --ignore tests/faults/test_virtual.py --msq-schedules $(KILLS) --msq-seed random
 	MSQ_PLATFORM_EVENTS=$(EVENTS) $(BIN)/python -m pytest tests/platforms -q --timeout 3600
 
 check: $(VENV)/.installed js/node_modules/.installed
@@ -35,11 +39,14 @@ check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/mypy
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
-benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) chromium
+benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[benchmark]"
 	$(BIN)/python benchmarks/replica.py
+	$(BIN)/python benchmarks/persistence.py
+	$(BIN)/python benchmarks/synchronizer.py
 	$(BIN)/python benchmarks/first_light.py
 
-$(BUNDLE): js/node_modules/.installed $(wildcard js/src/*) js/build.mjs
+$(BUNDLE): js/node_modules/.installed $(wildcard js/src/* js/src/*/*) js/build.mjs
 	cd js && npm run --silent build
 
 js/node_modules/.installed: js/package.json js/package-lock.json | tools
@@ -54,6 +61,11 @@ $(WASM): tests/platforms/package.json tests/platforms/package-lock.json | tools
 # The peer of benchmarks/replica.py.
 $(CROQUET): benchmarks/croquet/package.json benchmarks/croquet/package-lock.json | tools
 	cd benchmarks/croquet && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The peers of benchmarks/synchronizer.py.
+$(PEERS): benchmarks/fan_out/package.json benchmarks/fan_out/package-lock.json | tools
+	cd benchmarks/fan_out && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)

@@ -12,8 +12,8 @@ document is left out for all.
 * pycrdt-store: the same edits made on a Y document, each stored as its update by `SQLiteYStore`. A version is restored
   by applying all updates up to it.
 
-The differences are between version 1 and later ones, beside jsonpatch and deepdiff, in processor time. Needs the
-`benchmark` extra.
+The differences are between version 1 and later ones, beside jsonpatch and deepdiff, in processor time; then, how long
+the dry run of 100 versions takes. Needs the `benchmark` extra.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ import zstandard
 from pycrdt import Array, Doc, Map, Text
 from pycrdt.store import SQLiteYStore
 
-from msq_jupyter import protocol
+from msq_jupyter import Model, protocol
 from msq_jupyter.persistence.diff import apply, difference
 from msq_jupyter.runtime.saves import PendingSave
+from msq_jupyter.session import dry_run
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.versions import VersionSealer, open_content
 from msq_jupyter.stable import bytes_digest, content_bytes, content_value, stable_json
@@ -178,7 +179,7 @@ class Ours:
         count, after, more = 0, 0, True
         while more:
             versions, more = self._storage.list_versions("benchmark", after)
-            answer = protocol.decode_down(protocol.encode(protocol.Versions(1, versions, more)))
+            answer = protocol.decode_down(protocol.encode(protocol.Versions(1, 0, versions, more)))
             assert isinstance(answer, protocol.Versions)
             count += len([self._sealer.open(version) for version in answer.versions])
             after = versions[-1].number
@@ -348,15 +349,40 @@ def compare_versions(contents: dict[int, bytes], rounds: int) -> None:
         print(f"| {what} | {len(difference(old, new).operations):,} | {' | '.join(medians)} |", flush=True)
 
 
+class Notes(Model):
+    """Loads notes, and saves them again."""
+
+    def init(self, _options: Any, persisted: Any = None) -> None:
+        self.notes = {note["id"]: note for note in persisted["items"]}
+        self.persist_session({"version": 3, "items": list(self.notes.values())})
+
+
+def check_versions(rounds: int) -> None:
+    """Print how long the dry run of 100 versions of 100 kB takes: `session.check()` but for the network."""
+    notes = Document(4).data["items"]
+    contents = [content_bytes({"version": 3, "items": notes[n : n + 350]}) for n in range(100)]
+    seconds: list[Seconds] = []
+    for _ in range(rounds):
+        with measured(seconds):
+            plan = dry_run.plan_for(Notes, {})
+            assert all(dry_run.load(plan, number, content).ok for number, content in enumerate(contents, 1))
+    clock_ms, processor_ms = medians_ms(seconds)
+    print(f"\ncheck: 100 versions of {len(contents[0]) / 1e3:.0f} kB in {clock_ms} ms, {processor_ms} of the processor")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--versions", type=int, default=1_000)
     parser.add_argument("--picks", type=int, default=40, help="how many versions are restored from each store")
     parser.add_argument("--rounds", type=int, default=15, help="how often our difference is taken")
+    parser.add_argument("--quick", action="store_true", help="a few versions, to see whether it runs")
     arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.versions, arguments.picks, arguments.rounds = 6, 3, 1
     with tempfile.TemporaryDirectory() as directory:
         contents = asyncio.run(store_versions(Path(directory), arguments.versions, arguments.picks))
     compare_versions(contents, arguments.rounds)
+    check_versions(arguments.rounds)
 
 
 if __name__ == "__main__":

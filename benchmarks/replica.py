@@ -37,6 +37,7 @@ from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.story import Story
 
 #: As in croquet/vm.js.
 CLOCKS = 100
@@ -157,7 +158,7 @@ class Ours:
         ]
         frames = [protocol.encode(protocol.Block(entries)) for entries in in_blocks(log)]
         client = Client(keys, protocol.Join(1, SESSION, "id", "bob", b"", b"", 20, 1000, "latest", "", -1))
-        follower = Follower(client, keys, Blueprint(SESSION, "id", CODE, {}), ViewEvents())
+        follower = Follower(client, keys, Blueprint(SESSION, "id", CODE, {}), ViewEvents(), Story())
         client.connected()
         client.received(protocol.encode(protocol.Welcome(RUN, False, None, None, 0, count, float(count), 0, 0)))
         pause = deadline()

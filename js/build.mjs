@@ -7,7 +7,7 @@ import * as esbuild from "esbuild";
 /** @type {esbuild.BuildOptions} */
 const options = {
   absWorkingDir: import.meta.dirname,
-  entryPoints: ["src/badge.tsx", "src/badge.css"],
+  entryPoints: ["src/badge.tsx", "src/badge.css", "src/panel.tsx", "src/panel.css"],
   outdir: "../msq_jupyter/widgets/static",
   bundle: true,
   splitting: false,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from msq_jupyter.runtime.lint.live import lint_model
     from msq_jupyter.runtime.model import Model
+    from msq_jupyter.runtime.operation import operation
     from msq_jupyter.runtime.persistent_model import PersistentModel, migration
     from msq_jupyter.runtime.view import View
     from msq_jupyter.widgets.session import Session
@@ -22,6 +23,7 @@ __all__ = [
     "lint_model",
     "load_ipython_extension",
     "migration",
+    "operation",
     "unload_ipython_extension",
 ]
 
@@ -33,6 +35,7 @@ _HOMES = {
     "View": "msq_jupyter.runtime.view",
     "lint_model": "msq_jupyter.runtime.lint.live",
     "migration": "msq_jupyter.runtime.persistent_model",
+    "operation": "msq_jupyter.runtime.operation",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import logging
 import sys
@@ -84,19 +83,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     # Here, because the commands to come need none of this.
-    from msq_jupyter.synchronizer.process import serve, serve_local
+    from msq_jupyter.synchronizer.process import run, serve, serve_local
 
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     where = {"data_directory": options.data, "idle_exit_s": options.idle_exit_s, "on_listening": _print_url}
     if not options.local:
         token = _read_token(options.token_file) if options.token_file else None
-        asyncio.run(serve(options.host, options.port, token=token, **where))
+        run(serve(options.host, options.port, token=token, **where))
         return 0
     if options.token_file:
         raise ArgumentError("expected --local without --token-file, got both: --local makes a token of its own")
     # Two kernels may have started one at once: whoever finds the directory in use has nothing to do.
     with contextlib.suppress(StorageInUse):
-        asyncio.run(serve_local(options.host, options.port, **where))
+        run(serve_local(options.host, options.port, **where))
     return 0
 
 

@@ -464,12 +464,15 @@ class Done(Message, frozen=True, tag="Done"):
 
 
 class VersionsChanged(Message, frozen=True, tag="VersionsChanged"):
-    """Somebody annotated or dropped versions: whoever shows them asks for `Versions`.
+    """Somebody annotated or dropped versions, or saved some in another session: whoever shows them asks for `Versions`.
 
-    It is said once, to everybody under the persistent id who is connected then; after a reconnect, ask anyway.
+    It is said once, to everybody under the persistent id who is connected then, and to who connects while others hold
+    the head; after a reconnect, ask anyway. `head` is the number of the head while another session saved it and
+    somebody is in that one, so that what grows from an older version is a branch; else 0.
     """
 
     numbers: list[int]
+    head: int = 0
 
 
 class Stored(Message, frozen=True, tag="Stored"):

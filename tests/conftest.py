@@ -7,14 +7,16 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from msq_jupyter.local_registry import read_note
 from msq_jupyter.synchronizer.server import Synchronizer
+from msq_jupyter.synchronizer.storage import Storage
 
 
 class SynchronizerThread:
@@ -41,6 +43,14 @@ class SynchronizerThread:
         self._thread.join(30)
         assert not self._thread.is_alive()
 
+    def on_disk(self, function: Callable[[Storage], Any]) -> Any:
+        """Do something with the storage, on its own thread."""
+
+        async def do() -> Any:
+            return await self._running._journal.call(function)
+
+        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(30)
+
     def _run(self) -> None:
         with contextlib.closing(self._loop):
             self._loop.run_until_complete(self._main())
@@ -49,6 +59,7 @@ class SynchronizerThread:
     async def _main(self) -> None:
         try:
             async with Synchronizer(data_directory=self._data_directory) as running:
+                self._running = running
                 self._url.set_result(running.url)
                 await self._stop.wait()
         except BaseException as error:

@@ -21,7 +21,7 @@ from msq_jupyter.cli import main
 from msq_jupyter.persistence.export import ExportedVersion, Manifest, write_export
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
-from tests.session.models import Counter
+from tests.session.models import Counter, EditedCounter
 
 ROOT = Path(__file__).parents[1]
 TIME = datetime.datetime(2026, 11, 24, 12, 30, 0, 5, tzinfo=datetime.timezone.utc)
@@ -237,33 +237,49 @@ def test_an_open_name_needs_no_password(msq, tmp_path):
         "from": {"app_id": "test", "name": "elsewhere"},
         "numbers": {"1": 1, "5": 2},
         "stored": 0,
+        "said": 0,
         "without_parent": [5],
     }
     assert msq("versions", "--no-password")[0] == 0
     assert msq("versions")[0] == 2
 
 
-async def test_export_and_import_are_two_ends_of_a_pipe(synchronizer: SynchronizerThread):
-    where = {"app_id": "test", "synchronizer": synchronizer.url}
-    async with await SessionCore.join(model=Counter, name="production", password="p", **where) as ada:
+async def test_a_development_session_gets_a_copy_of_production_data_which_stays_as_it_is(
+    synchronizer: SynchronizerThread,
+):
+    """Separate deployments: production creates the data, development tests loading it, and corrupts nothing."""
+    where = {"name": "lesson-1", "synchronizer": synchronizer.url, "persist_interval_ms": 0}
+    app, dev_app = "edu.school.demo", "edu.school.demo.dev"
+    msq = f"{shlex.quote(sys.executable)} -m msq_jupyter.cli"
+    rest = f"--name lesson-1 --synchronizer {synchronizer.url}"
+    pipe = f"{msq} export --app {app} {rest} | MSQ_PASSWORD=d {msq} import --app {dev_app} {rest}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSQ_PASSWORD": "p"}
+
+    async def copied() -> tuple[int, str, str]:
+        how: dict[str, Any] = {"shell": True, "check": False, "capture_output": True, "text": True, "env": environment}
+        done = await asyncio.to_thread(subprocess.run, pipe, **how)
+        return done.returncode, done.stdout, done.stderr
+
+    async with await SessionCore.join(model=Counter, app_id=app, password="p", **where) as ada:
         ada.publish("counter", "add", 7)
-        await ada.synced()
         await ada.saved()
-        msq = f"{shlex.quote(sys.executable)} -m msq_jupyter.cli"
-        rest = f"--app test --synchronizer {synchronizer.url}"
-        pipe = f"{msq} export --name production {rest} | MSQ_PASSWORD=d {msq} import --name dev {rest}"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "MSQ_PASSWORD": "p"}
-        done = await asyncio.to_thread(
-            subprocess.run, pipe, shell=True, check=False, capture_output=True, text=True, env=environment
-        )
-        assert (done.returncode, done.stdout) == (0, "imported 1 version of production into dev\n")
-        assert done.stderr == "exported 1 version of production\n"
-        async with await SessionCore.join(model=Counter, name="dev", password="d", **where) as dev:
-            assert dev.model.count == 7
+        before = list(await ada.versions())
+        told = "imported 1 version of lesson-1 into lesson-1\n"
+        assert await copied() == (0, told, "exported 1 version of lesson-1\n")
+        async with await SessionCore.join(model=EditedCounter, app_id=dev_app, password="d", **where) as dev:
+            assert (dev.model.count, dev.persistent_id == ada.persistent_id) == (7, False)
             dev.publish("counter", "add", 1)
-            await dev.synced()
-        assert ada.model.count == 7
-        assert len(await ada.versions()) == 1
+            await dev.saved()
+            assert len(await dev.versions()) == 2
+        # Nothing of it is seen in production, and what production saves later can be copied again.
+        assert (ada.model.count, list(await ada.versions())) == (7, before)
+        assert not ada.status.on_branch
+        ada.publish("counter", "add", 30)
+        await ada.saved()
+        code, out, _ = await copied()
+        assert (code, out) == (0, "imported 1 version of lesson-1 into lesson-1\n1 version was there already\n")
+        async with await SessionCore.join(model=EditedCounter, app_id=dev_app, password="d", **where) as dev:
+            assert dev.model.count == 37
 
 
 def test_a_damaged_export_is_no_import(msq, tmp_path, monkeypatch):
@@ -286,3 +302,75 @@ def test_a_damaged_export_is_no_import(msq, tmp_path, monkeypatch):
     (tmp_path / "rest").write_bytes(data)
     assert msq("import", str(tmp_path / "rest"), name="copy")[0] == 0
     assert json.loads(msq("show", "--json", name="copy")[1])["content"]["count"] == 2
+
+
+POLL = """
+from msq_jupyter import Model
+
+
+class Poll(Model):
+    def init(self, options, persisted=None):
+        assert persisted["count"] != 2, "two is refused"
+"""
+
+
+def test_5_8_check_loads_every_version_of_a_name_and_writes_nothing(msq, tmp_path):
+    msq.fill(version(1), version(2), version(3))
+    code = tmp_path / "poll.py"
+    code.write_text(POLL)
+    before = msq("export")[1]
+    msq.tamper("UPDATE contents SET content = zeroblob(length(content)) WHERE version = 3")
+    ended, out, _ = msq("check", str(code), "--json")
+    rows = [(row["number"], row["ok"], row["error_type"]) for row in json.loads(out)["versions"]]
+    assert (ended, rows) == (1, [(1, True, ""), (2, False, "AssertionError"), (3, False, "VersionDamaged")])
+    assert msq("export", "--skip-damaged")[1].splitlines()[:5] == before.splitlines()[:5]
+    assert msq("check", str(code), name="nothing")[::2] == (2, "msq: nothing was ever saved here under this name\n")
+    assert msq("check", str(code), "--data", str(code))[2].startswith("msq: expected either --app A --name N or --data")
+    assert main(["check", str(code), "--app", "test"]) == 2
+
+
+#: Each command about a name, with arguments that work on three versions, and its exit code.
+COMMANDS = {
+    "versions": ((), 0),
+    "show": ((), 0),
+    "diff": (("1", "2"), 1),
+    "restore": (("1",), 0),
+    "label": (("1", "exam"), 0),
+    "pin": (("1",), 0),
+    "prune": (("everything for ever",), 0),
+    "export": ((), 0),
+    "import": (("FILE.jsonl",), 0),
+    "verify": ((), 0),
+    "check": (("POLL.py",), 1),
+}
+
+
+def test_every_command_about_a_name_is_in_the_table(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert all(f"    {command} " in told for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_speaks_json_asks_for_the_password_and_ends_with_its_code(msq, monkeypatch, tmp_path, command):
+    msq.fill(version(1), version(2), version(3))
+    (tmp_path / "POLL.py").write_text(POLL)
+    (tmp_path / "FILE.jsonl").write_bytes(b"".join(write_export(Manifest(app_id="test", name="x"), [version(1)])))
+    arguments, code = COMMANDS[command]
+    given = [str(tmp_path / word) if word[0].isupper() else word for word in arguments]
+    ended, out, err = msq(command, *given, "--json")
+    assert ended == code, err
+    json.loads(err if command == "export" else out)
+    # The same with a password that is typed; then a wrong one, and none.
+    monkeypatch.delenv("MSQ_PASSWORD")
+    asked: list[str] = []
+    answers = iter(["pw", "wrong"])
+    monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or next(answers))
+    assert msq(command, *(["2"] if command == "restore" else given))[0] == code
+    assert msq(command, *given)[::2] == (2, "msq: this name is in use here with another password\n")
+    assert asked == ["Password of room (app test): "] * 2
+    assert msq(command, *given, "--no-password")[0] == 2
+    with pytest.raises(SystemExit) as ended_by:
+        msq(command, "--help")
+    assert ended_by.value.code == 0

@@ -47,7 +47,42 @@ def test_snapshots():
     assert [row[1] for row in rows] == ["ours", "pickle 5", "msgspec"]
 
 
+PEERS = ROOT / "benchmarks/fan_out/node_modules"
+
+
+@pytest.mark.skipif(not PEERS.exists(), reason="`npm ci` in benchmarks/fan_out gets the peers")
+def test_the_synchronizer_beside_other_servers():
+    pytest.importorskip("pycrdt.websocket")
+    _, *rows = run("synchronizer.py")
+    assert [row[0].split(",")[0] for row in rows] == [
+        "ours",
+        "y-websocket",
+        "hocuspocus",
+        "pycrdt-websocket",
+        "raw asyncio TCP",
+    ]
+    assert all(float(row[1]) >= 0 for row in rows)
+
+
 @pytest.mark.browser
 def test_first_light():
     _, *rows = run("first_light.py")
     assert len(rows) == 4
+
+
+def test_widgets():
+    pytest.importorskip("pycrdt")
+    _, *rows = run("widgets.py")
+    assert [row[0].rpartition(" ")[2] for row in rows if "characters" in row[0]] == ["ours", "pycrdt"] * 2
+    assert [row[0] for row in rows[-2:]] == ["no live cell runs", "in a live cell"]
+
+
+def test_what_versions_cost_beside_other_stores():
+    for peer in ("pycrdt", "jsonpatch", "deepdiff"):
+        pytest.importorskip(peer)
+    rows = run("persistence.py")
+    assert [row[0] for row in rows if row[0] in ("ours", "pycrdt-store", "one edit")] == [
+        "ours",
+        "pycrdt-store",
+        "one edit",
+    ]

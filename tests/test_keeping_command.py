@@ -98,17 +98,23 @@ async def test_restore_leaves_people_alone_unless_it_is_forced(msq):
         code, out, err = await asyncio.to_thread(msq, "restore", "1")
         assert (code, out) == (2, "")
         assert err == (
-            "msq: expected nobody in sessions of 'room', got 1 participant: they would go on with their own data, on a "
-            "branch. Restore it there, for everybody at once: await session.restore(1); or say --force\n"
+            "msq: expected nobody in sessions of 'room', got 1 participant: they would go on with their own data, and "
+            "save over it as the head. Restore it there, for everybody at once: await session.restore(1); or say "
+            "--force\n"
         )
         assert len(await ada.versions()) == 2
         code, out, _ = await asyncio.to_thread(msq, "restore", "1", "--force")
         assert (code, out) == (
             0,
             "restored v1 as v3: sessions start from it\n"
-            "whoever is in a session (1 participant) goes on with their own data, on a branch\n",
+            "whoever is in a session (1 participant) goes on with their own data: what they save next is the head "
+            "again\n",
         )
         assert ada.model.count == 2
+        assert not ada.status.on_branch
+        ada.publish("counter", "add", 1)
+        await ada.saved()
+        assert [(v.number, v.parent) for v in await ada.versions() if v.is_head] == [(4, 2)]
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "protocol": {"errors"},
     "json_path": {"errors"},
     "runtime": {"errors", "stable", "protocol", "json_path"},
+    "ready": {"runtime"},
     "persistence": {"errors", "stable", "json_path"},
     "session": {"errors", "stable", "protocol", "json_path", "local_registry", "runtime", "persistence"},
     "synchronizer": {"errors", "stable", "protocol", "local_registry"},
-    "widgets": {"errors", "stable", "runtime", "persistence", "session"},
+    "widgets": {"errors", "stable", "json_path", "runtime", "ready", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "lint_command": {"errors", "runtime"},
     "definitions": {"errors", "lint_command", "persistence", "runtime"},
-    "check_command": {"errors", "stable", "persistence", "runtime", "session", "definitions"},
     "archive_command": {"errors", "persistence", "session"},
+    "check_command": {"errors", "stable", "persistence", "runtime", "session", "definitions", "archive_command"},
     "doctor_command": {"session"},
     "cli": {
         *("errors", "local_registry", "synchronizer"),
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: The pure rooms: no clock, no socket, no file, no thread that waits, no event loop.
 PURE = [
     *(PACKAGE / "runtime").rglob("*.py"),
+    *(PACKAGE / "ready").glob("*.py"),
     *(PACKAGE / "persistence").glob("*.py"),
     PACKAGE / "stable.py",
     PACKAGE / "protocol.py",
@@ -45,6 +47,7 @@ PURE = [
     *(PACKAGE / "synchronizer" / name for name in ("sequencer.py", "clock.py", "drafts.py", "records.py")),
     PACKAGE / "session" / "client.py",
     PACKAGE / "session" / "saving.py",
+    PACKAGE / "session" / "drafts.py",
 ]
 IMPURE_MODULES = {
     *("asyncio", "concurrent", "ctypes", "multiprocessing", "os", "pathlib", "queue", "random", "secrets", "select"),

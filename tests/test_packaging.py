@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BROWSER_SIDE = {"msq_jupyter/widgets/static/badge.js", "msq_jupyter/widgets/static/badge.css"}
+BROWSER_SIDE = {f"msq_jupyter/widgets/static/{name}" for name in ("badge.js", "badge.css", "panel.js", "panel.css")}
 
 
 @pytest.fixture(scope="module")

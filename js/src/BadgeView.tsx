@@ -2,6 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 
 import type { Spoken } from "./announce.ts";
 import { colourNumber, countInWords, initials, namesInWords } from "./people.ts";
+import { StateSign } from "./StateSign.tsx";
 import type { BadgeTraits, Person } from "./traits.ts";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "./wording.ts";
 
@@ -12,6 +13,8 @@ export interface BadgeViewProps {
   readonly state: ShownState;
   /** How long ago the last save was, in words. */
   readonly ago: string;
+  /** How far away the next save is, in words; "" when nothing keeps it. */
+  readonly soon: string;
   readonly spoken: Spoken;
   readonly isOpen: boolean;
   /** Called when the details are to be opened or closed. */
@@ -25,7 +28,7 @@ export interface BadgeViewProps {
 
 /** The badge as a function of its values: no state, no effects, no clock. */
 export function BadgeView(props: BadgeViewProps): JSX.Element {
-  const { badge, state, ago, spoken, isOpen, onToggle, onFollow, details, detailsId } = props;
+  const { badge, state, ago, soon, spoken, isOpen, onToggle, onFollow, details, detailsId } = props;
   const { name, app_id, people, waiting_ms, saved_state, saved_number } = badge;
   const isHeld = isHeldByCell(state, waiting_ms);
   return (
@@ -42,7 +45,7 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
     >
       <div class="msq-badge-line">
         <span class="msq-badge-session">
-          <StateSign state={isHeld ? "catching up" : state} />
+          <StateSign state={isHeld ? "catching up" : state} prefix="msq-badge" />
           <span class="msq-badge-name" title={app_id === "" ? name : `${name}\n${app_id}`}>
             {name}
           </span>
@@ -55,7 +58,7 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
           </span>
         </span>
         <People people={people} />
-        <Saved badge={badge} ago={ago} />
+        <Saved badge={badge} ago={ago} soon={soon} />
         <button
           type="button"
           class="msq-badge-toggle"
@@ -88,29 +91,6 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
   );
 }
 
-/** Each state has a shape of its own, so the colour only repeats what shape and word say. */
-function StateSign({ state }: { readonly state: ShownState }): JSX.Element {
-  return (
-    <svg class={`msq-badge-sign msq-badge-sign-${state.replace(" ", "-")}`} viewBox="0 0 12 12" aria-hidden="true">
-      {SHAPES[state]}
-    </svg>
-  );
-}
-
-const RING = <circle class="msq-badge-track" cx="6" cy="6" r="4.25" />;
-const ARC = <path d="M6 1.75 A4.25 4.25 0 0 1 10.25 6" />;
-const CROSS = <path d="M2.5 2.5 L9.5 9.5 M9.5 2.5 L2.5 9.5" />;
-
-const SHAPES: Record<ShownState, ComponentChildren> = {
-  joining: [RING, ARC],
-  "catching up": [RING, ARC],
-  live: <circle class="msq-badge-solid" cx="6" cy="6" r="4.25" />,
-  away: <circle class="msq-badge-dashes" cx="6" cy="6" r="4.25" />,
-  closed: <circle cx="6" cy="6" r="4.25" />,
-  failed: CROSS,
-  "kernel gone": CROSS,
-};
-
 function People({ people }: { readonly people: readonly Person[] }): JSX.Element {
   if (people.length === 0) {
     return <span class="msq-badge-people" data-testid="msq-people" />;
@@ -139,8 +119,8 @@ function People({ people }: { readonly people: readonly Person[] }): JSX.Element
   );
 }
 
-function Saved({ badge, ago }: { readonly badge: BadgeTraits; readonly ago: string }): JSX.Element {
-  const { what, author, version } = savedInWords(badge, ago);
+function Saved({ badge, ago, soon }: Pick<BadgeViewProps, "badge" | "ago" | "soon">): JSX.Element {
+  const { what, author, version } = savedInWords(badge, ago, soon);
   const date = badge.saved_at_s > 0 ? new Date(badge.saved_at_s * 1000).toLocaleString() : "";
   return (
     <span

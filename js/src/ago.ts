@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 
 const MINUTE_S = 60;
 const HOUR_S = 60 * MINUTE_S;
-const DAY_S = 24 * HOUR_S;
+export const DAY_S = 24 * HOUR_S;
 
 /** From `from_s` on, an age is shown in `unit`s and changes every `step_s`: seconds, then slower as it gets older. */
 const SCALE = [
@@ -63,4 +63,45 @@ export function useAgo(at_s: number): string {
 
 function readClock(): number {
   return Date.now() / 1000;
+}
+
+/**
+ * Says how far away something is: "in 3 s", and "" once it is not.
+ *
+ * @param wait_s Seconds until then.
+ */
+export function soon(wait_s: number): string {
+  const whole_s = Math.ceil(wait_s);
+  if (whole_s <= 0) {
+    return "";
+  }
+  return whole_s < MINUTE_S ? `in ${whole_s} s` : `in ${Math.ceil(wait_s / MINUTE_S)} min`;
+}
+
+/**
+ * The words for how far away `at_s` is, counting down by themselves.
+ *
+ * @param at_s Seconds since 1970; 0 for "never", which gives "" and no timer.
+ */
+export function useSoon(at_s: number): string {
+  const [now_s, setNow] = useState(readClock);
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const turn = (): void => {
+      const turn_s = readClock();
+      setNow(turn_s);
+      const wait_s = at_s - turn_s;
+      if (wait_s > 0) {
+        // Until the number of whole seconds that is shown changes, and a little more: timers may fire early.
+        timer = setTimeout(turn, (wait_s - Math.ceil(wait_s) + 1) * 1000 + 20);
+      }
+    };
+    if (at_s > 0) {
+      turn();
+    }
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [at_s]);
+  return at_s > 0 ? soon(at_s - now_s) : "";
 }

@@ -4,7 +4,7 @@ import type { AnyWidget } from "@anywidget/types";
 import { render, type JSX } from "preact";
 import { useId, useState } from "preact/hooks";
 
-import { useAgo } from "./ago.ts";
+import { useAgo, useSoon } from "./ago.ts";
 import { useSpoken } from "./announce.ts";
 import { useAnswers, type AskableModel } from "./asking.ts";
 import { BadgeDetails } from "./BadgeDetails.tsx";
@@ -17,6 +17,9 @@ export function Badge({ model }: { readonly model: AskableModel<BadgeTraits> }):
   const badge: BadgeTraits = useTraits(model, BADGE_TRAITS);
   const state: ShownState = useKernelGone(model) ? "kernel gone" : badge.link_state;
   const ago = useAgo(badge.saved_at_s);
+  // Whoever has left, or lost the kernel, saves nothing any more.
+  const isOver = state === "closed" || state === "failed" || state === "kernel gone";
+  const soon = useSoon(isOver ? 0 : badge.next_save_s);
   const spoken = useSpoken(badge, state);
   const { invitation, difference, ask } = useAnswers(model);
   const [isOpen, setOpen] = useState(false);
@@ -40,6 +43,7 @@ export function Badge({ model }: { readonly model: AskableModel<BadgeTraits> }):
       badge={badge}
       state={state}
       ago={ago}
+      soon={soon}
       spoken={spoken}
       isOpen={isOpen}
       onToggle={() => {

@@ -4,8 +4,8 @@
 /** How the session stands to the synchronizer; "away" is a lost connection that is being made again. */
 export type LinkState = "joining" | "catching up" | "live" | "away" | "closed" | "failed";
 
-/** What became of the last save; "none" when the model never saved. */
-export type SavedState = "none" | "saving" | "saved" | "failed";
+/** What became of the last save; "none" when the model never saved, "dirty" when something waits to be uploaded. */
+export type SavedState = "none" | "dirty" | "saving" | "saved" | "failed";
 
 export interface Person {
   readonly view_id: string;
@@ -43,6 +43,8 @@ export interface BadgeTraits {
   readonly saved_at_s: number;
   readonly saved_by: string;
   readonly saved_error: string;
+  /** When what waits is saved, or tried again, in seconds since 1970; 0 when nothing keeps it. */
+  readonly next_save_s: number;
   /** For how long a running cell has kept the replica from catching up; 0 when it does not. */
   readonly waiting_ms: number;
   /** The last message for the user, one line; "" when there is none. */
@@ -60,6 +62,7 @@ export const BADGE_TRAITS = [
   "saved_at_s",
   "saved_by",
   "saved_error",
+  "next_save_s",
   "waiting_ms",
   "notice",
   "details",

@@ -29,12 +29,15 @@ export interface SavedWords {
   readonly version: string;
 }
 
+/** `ago` says how long the last save is past, `soon` how far the next one is away, or "". */
 type Saved = Pick<BadgeTraits, "saved_state" | "saved_number" | "saved_by">;
 
-export function savedInWords({ saved_state, saved_number, saved_by }: Saved, ago: string): SavedWords {
+export function savedInWords({ saved_state, saved_number, saved_by }: Saved, ago: string, soon: string): SavedWords {
   switch (saved_state) {
     case "none":
       return { what: "nothing saved yet", author: "", version: "" };
+    case "dirty":
+      return { what: soon === "" ? "not saved yet" : `saving ${soon}`, author: "", version: "" };
     case "saving":
       return { what: "saving…", author: "", version: "" };
     case "saved":
@@ -46,7 +49,7 @@ export function savedInWords({ saved_state, saved_number, saved_by }: Saved, ago
     case "failed":
       // What is still safe is the first thing one wants to know after a failure.
       return {
-        what: "save failed",
+        what: soon === "" ? "save failed" : `save failed, trying again ${soon}`,
         author: "",
         version: saved_number > 0 ? ` · last is v${saved_number}${ago === "" ? "" : `, ${ago}`}` : "",
       };

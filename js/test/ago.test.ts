@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { ago } from "../src/ago.ts";
+import { ago, soon } from "../src/ago.ts";
 
 describe("ago", () => {
   it.each([
@@ -33,5 +33,20 @@ describe("ago", () => {
   it("turns more slowly the older a save is", () => {
     const waits = [2, 20, 60, 3600, 86_400].map((age_s) => ago(age_s).changesIn_s);
     expect(waits).toEqual([1, 5, 60, 3600, 86_400]);
+  });
+});
+
+describe("soon", () => {
+  it.each([
+    [-1, ""],
+    [0, ""],
+    [0.1, "in 1 s"],
+    [3, "in 3 s"],
+    [3.01, "in 4 s"],
+    [59, "in 59 s"],
+    [59.5, "in 1 min"],
+    [61, "in 2 min"],
+  ])("says of a wait of %s s: %s", (wait_s, text) => {
+    expect(soon(wait_s)).toBe(text);
   });
 });

@@ -88,10 +88,13 @@ describe("the badge", () => {
 
   it.each<[Partial<BadgeTraits>, string]>([
     [{ saved_state: "none" }, "nothing saved yet"],
+    [{ saved_state: "dirty", saved_number: 2 }, "not saved yet"],
+    [{ saved_state: "dirty", next_save_s: NOON_S + 2.6 }, "saving in 3 s"],
     [{ saved_state: "saving", saved_number: 2 }, "saving…"],
     [{ saved_state: "saved", saved_number: 3, saved_at_s: NOON_S - 12, saved_by: "Ada" }, "saved 12 s ago by Ada · v3"],
     [{ saved_state: "saved", saved_number: 3, saved_at_s: NOON_S - 12 }, "saved 12 s ago · v3"],
     [{ saved_state: "failed" }, "save failed"],
+    [{ saved_state: "failed", next_save_s: NOON_S + 2 }, "save failed, trying again in 2 s"],
     [{ saved_state: "failed", saved_number: 3, saved_at_s: NOON_S - 130 }, "save failed · last is v3, 2 min ago"],
   ])("says of %j: %s", async (values, words) => {
     await show(values);
@@ -128,6 +131,24 @@ describe("the badge", () => {
     await settle();
     expect(text("msq-saved")).toBe("saved just now · v2");
     expect(vi.getTimerCount()).toBe(1);
+  });
+
+  it("counts down to the next save, and stops there", async () => {
+    const { model } = await show({ saved_state: "dirty", next_save_s: NOON_S + 5 });
+    expect(text("msq-saved")).toBe("saving in 5 s");
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(text("msq-saved")).toBe("saving in 3 s");
+    expect(vi.getTimerCount()).toBe(1);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(text("msq-saved")).toBe("not saved yet");
+    expect(vi.getTimerCount()).toBe(0);
+    model.receive({ next_save_s: NOON_S + 9 });
+    await settle();
+    expect(text("msq-saved")).toBe("saving in 4 s");
+    model.receive({ link_state: "closed" });
+    await settle();
+    expect(text("msq-saved")).toBe("not saved yet");
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   it("has no timer when nothing was saved", async () => {
@@ -201,7 +222,7 @@ describe("taking the badge down", () => {
 
   it("ends every listener and timer, however often it is asked", async () => {
     const { model, unmount } = await show(saved);
-    expect(model.listenerCount).toBe(14);
+    expect(model.listenerCount).toBe(15);
     unmount();
     unmount();
     await settle();

@@ -14,6 +14,7 @@ const LIVE: BadgeTraits = {
   saved_at_s: 0,
   saved_by: "",
   saved_error: "",
+  next_save_s: 0,
   waiting_ms: 0,
   notice: "",
   details: { synchronizer: "wss://sync", latency_ms: 12, others: [], edit_state: "", edit_title: "" },

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msq_jupyter.archive_command import keeping, looking, moving
-from msq_jupyter.archive_command.opening import LATEST, PASSWORD_VARIABLE
+from msq_jupyter.archive_command.opening import LATEST, add_place_arguments
 
 _EXIT_CODES = "The exit code is 0, 1 when there is something to tell (a difference, damage), or 2 after an error."
 
@@ -26,22 +25,7 @@ def add_parsers(commands: Any) -> None:
             description=f"{_capitalized(summary)}. {_EXIT_CODES}",
             epilog=f"Example: msq {name} --app edu.school.demo --name lesson-1 {example}".rstrip(),
         )
-        parser.add_argument("--app", required=True, metavar="A", help="the application: app_id of Session.join")
-        parser.add_argument("--name", required=True, metavar="N", help="the session's name")
-        parser.add_argument(
-            "--option",
-            action="append",
-            default=[],
-            type=_option,
-            metavar="KEY=JSON",
-            help="one of the persistent options, when sessions have some",
-        )
-        parser.add_argument("--synchronizer", metavar="URL", help="where the versions are; without it, as for sessions")
-        parser.add_argument(
-            "--no-password",
-            action="store_true",
-            help=f"the name has none; else it is taken from the environment variable {PASSWORD_VARIABLE}, or asked for",
-        )
+        add_place_arguments(parser)
         for flags, settings in arguments:
             parser.add_argument(*flags, **settings)
         parser.set_defaults(run=lambda options, run=run: _run(run, options))
@@ -80,16 +64,6 @@ def _lines(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number of lines of 1 or more, got {text}")
     return int(text)
-
-
-def _option(text: str) -> tuple[str, Any]:
-    key, is_there, value = text.partition("=")
-    try:
-        if is_there and key:
-            return key, json.loads(value)
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"""expected KEY=JSON, such as room=7 or 'course="a"', got {text}""")
 
 
 _Argument = tuple[tuple[str, ...], dict[str, Any]]
@@ -136,7 +110,10 @@ _COMMANDS: tuple[_Command, ...] = (
         keeping.restore,
         (
             _version_argument("number", "which one"),
-            (("--force",), {"action": "store_true", "help": "though somebody is there, who goes on on a branch"}),
+            (
+                ("--force",),
+                {"action": "store_true", "help": "though somebody is there, whose next save takes the head back"},
+            ),
             _JSON,
         ),
         "3",

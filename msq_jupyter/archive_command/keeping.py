@@ -55,8 +55,8 @@ async def restore(options: argparse.Namespace) -> int:
         if present and not options.force:
             raise ArgumentError(
                 f"expected nobody in sessions of {options.name!r}, got {_people(present)}: they would go on with their "
-                f"own data, on a branch. Restore it there, for everybody at once: await session.restore({number}); or "
-                "say --force"
+                "own data, and save over it as the head. Restore it there, for everybody at once: "
+                f"await session.restore({number}); or say --force"
             )
         copy = await archive.restore(number)
     if options.json:
@@ -64,7 +64,8 @@ async def restore(options: argparse.Namespace) -> int:
         return 0
     print(f"restored v{number} as v{copy}: sessions start from it")
     if present:
-        print(f"whoever is in a session ({_people(present)}) goes on with their own data, on a branch")
+        people = f"whoever is in a session ({_people(present)})"
+        print(f"{people} goes on with their own data: what they save next is the head again")
     return 0
 
 

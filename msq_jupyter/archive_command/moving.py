@@ -27,8 +27,10 @@ async def export(options: argparse.Namespace) -> int:
             raise ArgumentError(f"expected to write to stdout, which failed: {error}") from error
     for number, damage in report.left_out.items():
         print(f"msq: left out version {number}: {damage}", file=sys.stderr)
+    for number, damage in report.without_source.items():
+        print(f"msq: left out the source of version {number}: {damage}", file=sys.stderr)
     print_outcome(options, {"exported": report.versions}, f"exported {counted(report.versions)} of {options.name}")
-    return 1 if report.left_out else 0
+    return 1 if report.left_out or report.without_source else 0
 
 
 async def import_(options: argparse.Namespace) -> int:
@@ -47,12 +49,13 @@ async def import_(options: argparse.Namespace) -> int:
     there = len(report.numbers) - report.stored
     lines = [f"imported {counted(report.stored)} of {report.manifest.name} into {options.name}"]
     lines += [f"{counted(there)} {'were' if there > 1 else 'was'} there already"] if there else []
+    lines += [f"a label or a pin is new on {counted(report.said)}"] if report.said else []
     if report.without_parent:
         lines.append(f"without their parents, which the file does not have: {listed(report.without_parent)}")
     if options.json:
         manifest = report.manifest
         source = {"app_id": manifest.app_id, "name": manifest.name}
-        fields = {name: getattr(report, name) for name in ("numbers", "stored", "without_parent")}
+        fields = {name: getattr(report, name) for name in ("numbers", "stored", "said", "without_parent")}
         print_json({"from": source, **fields})
     else:
         print_text("\n".join(lines))

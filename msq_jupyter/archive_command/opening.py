@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import getpass
+import json
 import os
 import warnings
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.errors import ArgumentError, NameMissing
 
@@ -19,6 +20,36 @@ if TYPE_CHECKING:
 PASSWORD_VARIABLE = "MSQ_PASSWORD"
 #: The word for the head.
 LATEST = "latest"
+
+
+def add_place_arguments(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
+    """Add the arguments that say which archive it is."""
+    parser.add_argument("--app", required=required, metavar="A", help="the application: app_id of Session.join")
+    parser.add_argument("--name", required=required, metavar="N", help="the session's name")
+    parser.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        type=_option,
+        metavar="KEY=JSON",
+        help="one of the persistent options, when sessions have some",
+    )
+    parser.add_argument("--synchronizer", metavar="URL", help="where the versions are; without it, as for sessions")
+    parser.add_argument(
+        "--no-password",
+        action="store_true",
+        help=f"the name has none; else it is taken from the environment variable {PASSWORD_VARIABLE}, or asked for",
+    )
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, is_there, value = text.partition("=")
+    try:
+        if is_there and key:
+            return key, json.loads(value)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"""expected KEY=JSON, such as room=7 or 'course="a"', got {text}""")
 
 
 @contextlib.asynccontextmanager

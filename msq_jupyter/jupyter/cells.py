@@ -3,6 +3,7 @@
 * Class definitions are noted, so that the source of a model defined in a cell is found (`runtime.sources`).
 * A session that a cell replaces by another one with the same data is left: running the cell that joins again must not
   leave a ghost behind.
+* What a cell binds to a session ends when the cell runs again or is deleted (`widgets.cell_runs`).
 * A model that replicas would not agree about gets a line under its cell (`lint_line`).
 * A cell that edits the code of a live session makes the session try the new code out, or follow it (`edit_line`).
 * `%msq` is there (`magics`).
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import importlib
 import logging
 from typing import Any
 
@@ -22,6 +24,7 @@ from msq_jupyter.jupyter.magics import Magics
 from msq_jupyter.runtime.codehash import capture_sources
 from msq_jupyter.session.cells import Cells, enter
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.widgets.cell_runs import CellRuns
 
 logger = logging.getLogger("msq_jupyter")
 
@@ -41,6 +44,7 @@ class CellWatcher:
         self._lint_line = LintLine(shell.user_ns)
         self._edit_line = EditLine(shell)
         self._magics = Magics(shell)
+        self._runs = CellRuns()
         shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
 
@@ -50,13 +54,22 @@ class CellWatcher:
         self._shell.events.unregister("post_run_cell", self._after_cell)
         self._stop_capturing()
         self._magics.stop()
+        enter(None)
+        while self._runs.is_running:  # we go in the middle of a cell
+            self._runs.finish()
 
     def _before_cell(self, info: Any) -> None:
+        kernel = getattr(self._shell, "kernel", None)
+        if kernel is not None:
+            # JupyterLab says with each request which cells were deleted before.
+            self._runs.forget(kernel.get_parent().get("metadata", {}).get("deletedCells") or ())
+        self._runs.begin(getattr(info, "cell_id", None), info.raw_cell)
         enter(self._cells)
         # Where cells have no id, in a console, the same text is the same cell.
         self._cells.begin(info.cell_id or hashlib.sha256(str(info.raw_cell).encode("utf-8", "replace")).hexdigest())
 
     def _after_cell(self, result: Any) -> None:
+        self._runs.finish()
         self._cells.end(succeeded=bool(result.success))
         self._lint_line.after_cell(result.info.raw_cell)
         self._leave_replaced()
@@ -94,6 +107,8 @@ def load(shell: Any) -> None:
     """Begin to watch a shell; a second time does nothing."""
     if id(shell) not in _watchers:
         _watchers[id(shell)] = CellWatcher(shell)
+        # Not before: a plain shell loads this room to note classes, and needs no widgets.
+        importlib.import_module("msq_jupyter.jupyter.live").load(shell)
 
 
 def unload(shell: Any) -> None:

@@ -57,6 +57,10 @@ class Rule:
     age: datetime.timedelta
 
 
+#: The policy that drops nothing.
+EVERYTHING = "everything for ever"
+
+
 @dataclass(frozen=True)
 class Retention:
     """What is kept; made by `parse_retention`. Its `str` is the policy in words again."""

@@ -510,7 +510,7 @@ class Walk:
         for parent in family:
             children: list[type] = parent.__subclasses__()
             family += [child for child in children if child not in family]
-        mates = (model for model in family if model.__module__.partition(".")[0] == top)
+        mates = (m for m in family if m.__module__.partition(".")[0] == top and library_of(m.__module__))
         for model in sorted(mates, key=lambda model: _full_name(model.__module__, model.__qualname__)):
             self._add_model(model)
 

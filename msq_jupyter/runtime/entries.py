@@ -3,7 +3,8 @@
 The payload of an event is MessagePack, `document` is what `Writer` makes of a value:
 
     ["publish", scope, event, document]
-    ["assign", model_id, attribute, document]
+    ["assign", model_id, path, document], see `assignment`
+    ["call", ...], see `operation`
     ["restore", ...], see `restoring`
     ["save", ...], see `saving`
 """
@@ -17,8 +18,9 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import SealBroken
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import run_assignment
 from msq_jupyter.runtime.happenings import HandlerFailed
+from msq_jupyter.runtime.operation import run_operation
 from msq_jupyter.runtime.restoring import run_restore
 from msq_jupyter.runtime.saving import run_save
 from msq_jupyter.runtime.snapshot import read_value, unpack
@@ -56,23 +58,9 @@ def run_event(replica: Replica, entry: protocol.Event) -> None:
     replica.dispatch(replica.topics.hearers[scope, event], data)
 
 
-def _run_assignment(replica: Replica, fields: list[Any]) -> None:
-    _, model_id, attribute, document = fields
-    model = replica.models.get(model_id)
-    if model is None:
-        return  # destroyed since it was sent
-    try:
-        check_assignable(model, attribute)
-        setattr(model, attribute, read_value(document, replica))
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        # A property's setter is the author's code.
-        replica.happenings.append(HandlerFailed(type(model).__qualname__, attribute, error))
-
-
 _OTHER_EVENTS: dict[str, Callable[[Replica, list[Any]], None]] = {
-    "assign": _run_assignment,
+    "assign": run_assignment,
+    "call": run_operation,
     "restore": run_restore,
     "save": run_save,
 }

@@ -136,6 +136,29 @@ def _reader(kind: type, keeper: Keeper) -> Callable[[Any, str], Any]:
     return read
 
 
+def note_reads(kind: type, note: Callable[[Model, str], None] | None) -> None:
+    """Have a class of facades tell which data attributes are read, before they are; None ends it.
+
+    Args:
+        kind: a class that `facade_kind` made.
+        note: called with the model and the attribute's name, "__dict__" when all of them are read.
+    """
+    noted = vars(kind)["__getattribute__"]
+    plain = getattr(noted, "_msq_plain", noted)
+    if note is None:
+        type.__setattr__(kind, "__getattribute__", plain)
+        return
+
+    def read(self: Any, name: str) -> Any:
+        # Methods stay what they are, and what a property reads is noted then. Data may have a default in the class.
+        if name == "__dict__" or not (name == "id" or hasattr(getattr(kind, name, None), "__get__")):
+            note(model_of(self), name)
+        return plain(self, name)
+
+    read._msq_plain = plain  # type: ignore[attr-defined]  # so that it can be ended
+    type.__setattr__(kind, "__getattribute__", read)
+
+
 def _is_of_the_class(kind: type, name: str, found: Any) -> bool:
     """Whether a value is a class's own, and not what a property or a method has just made."""
     return any(vars(base)[name] is found for base in kind.__mro__ if name in vars(base))

@@ -59,11 +59,39 @@ class SaveCollected:
 
 @dataclass(frozen=True)
 class SaveStored:
-    """A version is stored and acknowledged, as `entry` says; `content` is None when this replica does not have it."""
+    """A version is stored and acknowledged.
+
+    Attributes:
+        number: the version's.
+        entry: says so.
+        content: the version's, None when this replica does not have it.
+        author: who caused the save, or "".
+        size_bytes: of the data; 0 when this replica never had it.
+        is_history: it was stored before this participant came, or while it was away.
+    """
 
     number: int
     entry: protocol.Saved
     content: bytes | None
+    author: str = ""
+    size_bytes: int = 0
+    is_history: bool = False
+
+
+@dataclass(frozen=True)
+class SaveSkipped:
+    """The model saved what is saved already, or, if `is_pending`, what waits to be."""
+
+    is_pending: bool
+
+
+@dataclass(frozen=True)
+class Migrated:
+    """A `PersistentModel` brought saved data from one schema version to the next, with one of its methods."""
+
+    model: str
+    method: str
+    from_version: int
 
 
 @dataclass(frozen=True)
@@ -73,4 +101,14 @@ class SaveDiffers:
     number: int
 
 
-Happening: TypeAlias = HandlerFailed | RestoreFailed | RootReplaced | SaveCollected | SaveStored | SaveDiffers | Audited
+Happening: TypeAlias = (
+    HandlerFailed
+    | RestoreFailed
+    | RootReplaced
+    | SaveCollected
+    | SaveStored
+    | SaveSkipped
+    | SaveDiffers
+    | Migrated
+    | Audited
+)

@@ -143,6 +143,13 @@ class Model:
             persisted: for the root model, the data of the newest saved version, or None.
         """
 
+    def link_changed(self, path: str) -> None:
+        """Called, on every replica, after a link has set something of this model; override it to check or to save.
+
+        Args:
+            path: from the root model, such as "speed" or "settings.speed".
+        """
+
     def destroy(self) -> None:
         """End this model: its subscriptions, future messages and well-known names go with it."""
         self._host("destroy").destroy(self)
@@ -262,6 +269,15 @@ class Model:
     def view_count(self) -> int:
         """How many views are in the session."""
         return len(self._replica().views)
+
+    @property
+    def event_view_id(self) -> str:
+        """Whose event is being executed: a view id, or "" when nobody's is, as in future messages."""
+        return self._host("event_view_id").event_view_id
+
+    def view_label(self, view_id: str) -> str:
+        """The name of a participant for people, "" for somebody who is not here."""
+        return self._host("view_label").view_label(view_id)
 
     # --- random --------------------------------------------------------------------------------------------------
 

@@ -10,17 +10,20 @@ way round.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from msq_jupyter.errors import StateError
+from msq_jupyter.errors import OutsideModelError, StateError
 from msq_jupyter.runtime import read_only
 from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_tuple_start, record_start
-from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of
-from msq_jupyter.runtime.model import ID_SLOT, FutureHandle, Model
+from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of, note_reads
+from msq_jupyter.runtime.model import ID_SLOT, ROOT_NAME, FutureHandle, Model, get_id
+from msq_jupyter.runtime.paths import MISSING
+from msq_jupyter.runtime.reads import Read, Reads, What
 from msq_jupyter.runtime.refusals import path_to, refusal
-from msq_jupyter.runtime.snapshot import Writer, read_value
+from msq_jupyter.runtime.snapshot import Writer, pack, read_value
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, shape_like
 
 if TYPE_CHECKING:
@@ -45,12 +48,16 @@ class Outside:
         self._rules = Rules(read_only=True, learn=self._learn)
         self.scalars = self._rules.scalars
         self._memory = _Memory(-1)
+        self._reads: Reads | None = None
+        #: Sends the payload of an event; told what it is of. None for a replica that nobody can send to.
+        self.send: Callable[[bytes, str], Any] | None = None
 
     # --- looking in ----------------------------------------------------------------------------------------------
 
     @property
     def root(self) -> Any:
         """The root model."""
+        self._note("name", ROOT_NAME)
         return self.facade(self._replica.root)
 
     def facade(self, model: Model) -> Any:
@@ -61,6 +68,8 @@ class Outside:
             made = self._kinds.get(kind)
             if made is None:
                 made = self._kinds.setdefault(kind, facade_kind(kind, self._originals.get(kind, kind), self))
+                if self._reads is not None:
+                    note_reads(made, self._reads.note)
             # The facade keeps the model, so its id stays its own.
             facade = self._facades.setdefault(id(model), make_facade(made, model))
         return facade
@@ -79,6 +88,35 @@ class Outside:
                 memory.sources += walk.sources
                 memory.copies.update(walk.copies)
         return copy
+
+    @contextmanager
+    def recording(self) -> Iterator[Reads]:
+        """Note what is read through facades meanwhile. Who reads what is not told apart by thread."""
+        self._reads = reads = Reads()
+        try:
+            for kind in list(self._kinds.values()):
+                note_reads(kind, reads.note)
+            yield reads
+        finally:
+            self._reads = None
+            for kind in list(self._kinds.values()):
+                note_reads(kind, None)
+
+    def value_of(self, read: Read) -> Any:
+        """What somebody would read now who has read it before."""
+        if read.what in ("attribute", "name", "model"):
+            model = (
+                self._replica.models.get(read.key) if read.what != "name" else self._replica.well_known.get(read.key)
+            )
+            if model is None:
+                return MISSING
+            facade = self.facade(model)
+            return getattr(facade, read.attribute, MISSING) if read.attribute else facade
+        return self._replica.time_ms if read.what == "time" else dict(self._replica.views)
+
+    def _note(self, what: What, key: str = "") -> None:
+        if self._reads is not None:
+            self._reads.add(Read(what, key))
 
     def attributes(self, model: Model) -> Any:
         """What `vars` shows of a model."""
@@ -101,6 +139,7 @@ class Outside:
     @property
     def time_ms(self) -> float:
         """Session time."""
+        self._note("time")
         return self._replica.time_ms
 
     @property
@@ -111,17 +150,31 @@ class Outside:
     @property
     def views(self) -> Any:
         """The views' ids."""
-        return tuple(self._replica.views)
+        return tuple(self.cards)
+
+    @property
+    def cards(self) -> dict[str, Any]:
+        """What the views brought, by id."""
+        self._note("views")
+        return dict(self._replica.views)
 
     @property
     def well_known(self) -> _Facades:
         """Models by the names they are well known by."""
-        return _Facades(self, self._replica.well_known)
+        return _Facades(self, self._replica.well_known, lambda name: self._note("name", name))
 
     @property
     def models(self) -> _Facades:
         """Models by id."""
-        return _Facades(self, self._replica.models)
+        return _Facades(self, self._replica.models, lambda name: self._note("model", name))
+
+    def request(self, model: Model, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Have an operation of a model run on every replica; see `operation`."""
+        what = f"{type(model).__qualname__}.{name}"
+        if self.send is None:
+            raise OutsideModelError(f"{what}: this replica only looks, nothing can be sent from it")
+        document = self.write([list(args), keywords], f"arguments of {what}")
+        self.send(pack(["call", get_id(model), name, document]), what)
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 
@@ -201,12 +254,14 @@ class _Memory:
 class _Facades:
     """Models by name or id, as a method that runs outside looks them up."""
 
-    def __init__(self, outside: Outside, models: Mapping[str, Model]) -> None:
+    def __init__(self, outside: Outside, models: Mapping[str, Model], note: Callable[[str], None]) -> None:
         self._outside = outside
         self._models = models
+        self._note = note
 
     def get(self, name: str) -> Any:
         """The facade, or None."""
+        self._note(name)
         model = self._models.get(name)
         return None if model is None else self._outside.facade(model)
 

@@ -32,6 +32,7 @@ from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
 from msq_jupyter.errors import ArgumentError, MigrationMissing, SchemaError, SchemaTooNew
+from msq_jupyter.runtime.happenings import Migrated
 from msq_jupyter.runtime.model import ROOT_NAME, Model
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -197,6 +198,7 @@ class PersistentModel(Model):
                 raise SchemaError(
                     f"{kind}.{name}, the migration from version {step}, returned None: end it with return data"
                 )
+            self._replica().happenings.append(Migrated(kind, name, step))
         return data
 
     def _not_written(self, signature: str, line: str) -> SchemaError:

@@ -34,7 +34,7 @@ from msq_jupyter.runtime.audit import audit
 from msq_jupyter.runtime.constants import Constant, remedy_for
 from msq_jupyter.runtime.decimals import MODEL_CONTEXT
 from msq_jupyter.runtime.entries import run_event, run_membership
-from msq_jupyter.runtime.happenings import HandlerFailed, Happening
+from msq_jupyter.runtime.happenings import HandlerFailed, Happening, SaveSkipped
 from msq_jupyter.runtime.model import (
     ID_SLOT,
     ROOT_NAME,
@@ -380,6 +380,7 @@ class Replica:
         content_id = bytes_digest(content)
         self.collected = content
         if content_id == self.content_id:
+            self.happenings.append(SaveSkipped(is_pending=bool(self.saves)))
             return
         self.want_saved(content, content_id, self.event_view_id)
 
@@ -405,13 +406,13 @@ class Replica:
         """
         return pack(["publish", scope, event, self.outside.write(data, f"data of {scope}:{event}")])
 
-    def encode_assignment(self, model_id: str, attribute: str, value: Any) -> bytes:
-        """The payload of an event that sets an attribute of a model, on every replica, in order.
+    def encode_assignment(self, model_id: str, path: str, value: Any) -> bytes:
+        """The payload of an event that sets what a path from a model leads to, on every replica, in order.
 
         Raises:
             StateError: the value cannot be replicated.
         """
-        return pack(["assign", model_id, attribute, self.outside.write(value, attribute)])
+        return pack(["assign", model_id, path, self.outside.write(value, path)])
 
     # --- the codec's view of us ----------------------------------------------------------------------------------
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
+
+#: Of so many saves that others took the place of, the size is remembered.
+REPLACED_MAX = 1_000
 
 
 class PendingSave(msgspec.Struct, array_like=True, frozen=True):
@@ -33,11 +38,25 @@ class SaveQueue(list[PendingSave]):
     Only the last one may be replaced: what is not kept has always the newest content.
     """
 
+    def __init__(self, saves: Iterable[PendingSave] = ()) -> None:
+        super().__init__(saves)
+        # Not state: for people only, and missing after a restore of the replica.
+        self._replaced_bytes: dict[str, int] = {}
+
     def want(self, save: PendingSave) -> None:
         """Add content; it takes the place of the last one, unless that is kept."""
         if self and not self[-1].kept:
-            self.pop()
+            # It may be on its way, and become a version all the same.
+            replaced = self.pop()
+            self._replaced_bytes[replaced.save_id] = len(replaced.content)
+            while len(self._replaced_bytes) > REPLACED_MAX:
+                del self._replaced_bytes[next(iter(self._replaced_bytes))]
         self.append(save)
+
+    def size_of(self, save_id: str) -> int:
+        """Size of the content of a save in bytes; 0 when it is not known."""
+        place = self.place_of(save_id)
+        return self._replaced_bytes.get(save_id, 0) if place is None else len(self[place].content)
 
     def keep(self) -> None:
         """Let the last one become a version of its own."""

@@ -63,6 +63,7 @@ class Located(NamedTuple):
 
 #: The version of the protocol stands for all of this package; a test keeps it equal to the wire protocol's.
 OWN_PACKAGE, OWN_VERSION = "msq_jupyter", "1"
+READY_MODELS = f"{OWN_PACKAGE}.ready."
 #: A notebook's or script's own namespace.
 MAIN_MODULES = ("__main__", "__mp_main__")
 _INSTALLED = {"site-packages", "dist-packages"}
@@ -79,7 +80,8 @@ def library_of(module: str) -> Library | None:
     """The library a module belongs to, or None for the user's own modules and editable installs."""
     top = module.partition(".")[0]
     if top == OWN_PACKAGE:
-        return Library(OWN_PACKAGE, OWN_VERSION)
+        # Ready-made models are models: with other code they are another session's.
+        return None if module.startswith(READY_MODELS) else Library(OWN_PACKAGE, OWN_VERSION)
     if top in MAIN_MODULES:
         return None
     if top in sys.stdlib_module_names:

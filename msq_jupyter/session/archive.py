@@ -29,6 +29,7 @@ from msq_jupyter.errors import (
     VersionDamaged,
     VersionMissing,
 )
+from msq_jupyter.persistence.annotations import Annotation
 from msq_jupyter.persistence.export import ExportedVersion, Manifest, write_export
 from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.session.arguments import check_rules, persistent_id_of, user_name
@@ -38,7 +39,8 @@ from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.importing import ImportReport, copied, import_versions
-from msq_jupyter.session.versions import Said, missing, open_content, open_meta, open_source, version_of, whole_list
+from msq_jupyter.session.story import Story
+from msq_jupyter.session.versions import Said, missing, open_content, open_meta, open_source, whole_list
 from msq_jupyter.stable import check_options, content_bytes, content_value
 
 #: How long finding and opening a connection may take: a local synchronizer may have to start.
@@ -59,10 +61,17 @@ class Checked:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What `Archive.export` wrote: how many versions, and which it left out and why, by number."""
+    """What `Archive.export` wrote.
+
+    Attributes:
+        versions: how many.
+        left_out: which are not in the file, by number, and why.
+        without_source: which have no model source in the file, by number, and why.
+    """
 
     versions: int
     left_out: Mapping[int, str]
+    without_source: Mapping[int, str]
 
 
 class Archive:
@@ -87,7 +96,7 @@ class Archive:
         self._requests = 0
         self._sources: dict[str, str] = {}
         self._author = user_name()
-        self._curator = Curator(keys, self._question, self._author, name)
+        self._curator = Curator(keys, self._question, self._author, Story())
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -217,7 +226,7 @@ class Archive:
 
         Args:
             stream: takes bytes; it is written to on a thread.
-            skip_damaged: leave out what cannot be read, a version or its source, instead of raising.
+            skip_damaged: leave out what cannot be read instead of raising: a version, or only its source.
 
         Raises:
             VersionDamaged: as `content`; the file has no end then, and no import takes it. SealBroken likewise.
@@ -227,11 +236,13 @@ class Archive:
         numbers = [stored.number for stored in (await self._listed()).versions]
         loop = asyncio.get_running_loop()
         left_out: dict[int, str] = {}
+        without_source: dict[int, str] = {}
+        no_source = without_source if skip_damaged else None
 
         def whole() -> Iterator[ExportedVersion]:
             for number in numbers:
                 try:
-                    yield asyncio.run_coroutine_threadsafe(self._exported(number), loop).result()
+                    yield asyncio.run_coroutine_threadsafe(self._exported(number, no_source), loop).result()
                 except (VersionDamaged, VersionMissing, SealBroken) as error:
                     if not skip_damaged:
                         raise
@@ -243,15 +254,17 @@ class Archive:
             stream.flush()
 
         await asyncio.to_thread(write)
-        return ExportReport(len(numbers) - len(left_out), left_out)
+        return ExportReport(len(numbers) - len(left_out), left_out, without_source)
 
     async def import_(self, stream: BinaryIO) -> ImportReport:
         """Append what a file of `export` holds, sealed anew under this name's password.
 
+        Imported again, later, the file brings what is new in it: versions, and labels and pins of those that are here.
+
         The file is checked from its first to its last byte before anything is stored. Versions get new numbers, and
         their parents with them; what is here already (same time, author, session, code and content) is not stored
         again. If the version that was the head there is new here, it is the head here: what new sessions start from. A
-        session that is live meanwhile does not hear of it, and its next save takes the head back.
+        session that somebody is in goes on with its own data, and its next save takes the head back.
 
         Args:
             stream: the file; it is read on a thread.
@@ -261,12 +274,19 @@ class Archive:
             ContentTooLarge: a version is larger than a synchronizer takes; nothing was stored.
             SynchronizerRefused: a version could not be stored; those before it are. Import again to go on.
         """
+        listed = await self._listed()
+        said = Said(self._keys, listed)
+        save_ids: dict[int, str] = {}
         here = []
-        for stored in (await self._listed()).versions:
+        for stored in listed.versions:
             with contextlib.suppress(SealBroken):  # whatever it was, it can be stored again beside it
-                meta = open_meta(self._keys, stored)
-                here.append((version_of(stored, meta), meta))
-        return await import_versions(stream, here, self._keys, self._store)
+                here.append((said.version(stored), open_meta(self._keys, stored)))
+                save_ids[stored.number] = stored.save_id
+
+        async def say(number: int, kind: str, annotation: Annotation) -> None:
+            await self._curator.say(number, save_ids[number], kind, annotation)
+
+        return await import_versions(stream, here, self._keys, self._store, say)
 
     # --- what stays ----------------------------------------------------------------------------------------------
 
@@ -285,7 +305,7 @@ class Archive:
     async def restore(self, number: int) -> int:
         """Append a copy of a version, which sessions start from next; the version before it is its parent.
 
-        No session is told. One that somebody is in goes on with its own data: what it saves is a branch.
+        A session that somebody is in goes on with its own data, and takes the head back with what it saves next.
 
         Args:
             number: of the version, 1 or more.
@@ -315,9 +335,15 @@ class Archive:
         self.head = listed.head
         return listed
 
-    async def _exported(self, number: int) -> ExportedVersion:
+    async def _exported(self, number: int, without_source: dict[int, str] | None) -> ExportedVersion:
+        """A version as it is exported; if its source cannot be read, that is noted, or raised if there is no place."""
         version, content = await self.read(number)
-        source = await self.source_of(version)
+        try:
+            source = await self.source_of(version)
+        except (VersionMissing, SealBroken) as error:
+            if without_source is None:
+                raise
+            without_source[number], source = str(error), ""
         names = {field.name for field in dataclasses.fields(ExportedVersion)} - {"content", "source"}
         return ExportedVersion(content=content, source=source, **{name: getattr(version, name) for name in names})
 

@@ -10,11 +10,11 @@ from typing import Any, Literal, get_args
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.persistence.retention import EVERYTHING, parse_retention
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.client import LinkState
-from msq_jupyter.session.saving import SavedState, Saver
+from msq_jupyter.session.saving import SavedState
 from msq_jupyter.stable import check_options, is_utf8, stable_json, text_digest
 
 NAME_LENGTH_MAX = 128
@@ -24,7 +24,7 @@ OnCodeEdit = Literal["ask", "follow", "stay"]
 
 #: What `debug=` may name, and what it does.
 DEBUG_WORDS = {
-    "session": "log joining, loading and saving, and show the log",
+    "session": "show what happens: joining, loading, migrating, saving, restoring",
     "state": "check after every event that the models hold only what can be replicated",
 }
 
@@ -52,11 +52,14 @@ class Status:
 
     Attributes:
         link_state: "joining", "catching up", "live", "away", "closed" or "failed".
-        saved_state: "none" (the model never saved), "saving", "saved" or "failed".
+        saved_state: "none" (the model never saved), "dirty" (something waits to be uploaded), "saving" (it is uploaded
+            and not acknowledged), "saved", or "failed" (and tried again).
         saved_number: the newest version of this session, 0 for none.
         saved_at_s: when it was saved, in seconds since 1970 by the synchronizer's clock, 0 for never.
         saved_by: name of the participant who caused it.
         save_error: why the last upload failed, or "".
+        next_save_s: when what waits is uploaded, or tried again, in seconds since 1970 by this kernel's clock; 0 when
+            nothing waits, or nothing keeps it.
         on_branch: what is saved here is kept beside what new sessions start from, because others moved the head.
         waiting_ms: how long a running cell has kept the replica from catching up, 0 if it does not.
     """
@@ -67,6 +70,7 @@ class Status:
     saved_at_s: float
     saved_by: str
     save_error: str
+    next_save_s: float
     on_branch: bool
     waiting_ms: int
 
@@ -94,6 +98,7 @@ class JoinArguments:
     on_code_edit: str = "ask"
     #: When this kernel's user edited the code, in seconds since 1970; 0 for never.
     edited_s: float = 0.0
+    retention: str = EVERYTHING
 
     @property
     def persistent_id(self) -> str:
@@ -147,28 +152,6 @@ def persistent_id_of(app_id: str, name: str, persistent_options: Mapping[str, An
     return text_digest(f"{app_id}/{name}{stable_json(dict(persistent_options))}")
 
 
-def status_of(link_state: LinkState, waiting_ms: int, saver: Saver, replica: Replica | None) -> Status:
-    """The status of a session.
-
-    Args:
-        link_state: of its client.
-        waiting_ms: see `Status`.
-        saver: of its participant.
-        replica: its own, None before it has one.
-    """
-    last = None if replica is None else replica.last_save
-    return Status(
-        link_state=link_state,
-        saved_state=saver.state(replica),
-        saved_number=last.number if last else 0,
-        saved_at_s=last.time_s if last else 0.0,
-        saved_by=last.author if last else "",
-        save_error=saver.error,
-        on_branch=last is not None and not last.is_head,
-        waiting_ms=waiting_ms,
-    )
-
-
 def participants_of(cards: Mapping[str, Any], own_view_id: str) -> list[Participant]:
     """The people behind the views of a replica, told apart by name.
 
@@ -204,6 +187,7 @@ def checked(
         **rest,
     )
     check_rules({name: getattr(arguments, name) for name, _, _ in _RULES})
+    parse_retention(arguments.retention)
     for key in arguments.persistent_options:
         if key not in arguments.options:
             raise ArgumentError(f"persistent_options: {key!r} is not a key of options")

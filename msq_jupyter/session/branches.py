@@ -28,12 +28,21 @@ class BranchNotice:
         self._tell = tell
         self._on_branch = False
         self._number = 0
+        self._held_head = 0
         # Kept here, because asyncio itself does not keep a task alive.
         self._asking: asyncio.Task[None] | None = None
 
+    def head_held(self, number: int) -> None:
+        """Another session, that somebody is in, saved the head, version `number`; 0 when none did."""
+        self._held_head = number
+
+    def is_left_behind(self, last: LastSave | None) -> bool:
+        """Whether what grows from `last` is a branch, as far as is known here."""
+        return last is not None and (not last.is_head or self._held_head > last.number)
+
     def look(self, last: LastSave | None) -> None:
         """The replica has moved; `last` is the newest version of its line. On the main loop."""
-        on_branch = last is not None and not last.is_head
+        on_branch = self.is_left_behind(last)
         if on_branch and not self._on_branch:
             self._asking = asyncio.get_running_loop().create_task(self._ask())
         self._on_branch = on_branch
@@ -49,11 +58,11 @@ class BranchNotice:
 
 
 def notice_of(versions: VersionList, number: int, code_hash: str) -> str:
-    """What people should know whose newest version is the tip of a branch.
+    """What people should know whose newest version is not the head any more.
 
     Args:
         versions: all of them.
-        number: of that tip.
+        number: of that newest version.
         code_hash: the code of their session.
     """
     known = {version.number: version for version in versions}
@@ -64,10 +73,12 @@ def notice_of(versions: VersionList, number: int, code_hash: str) -> str:
         who = f"{author}'s code" if head.code_hash != code_hash else author
     fork = _fork(known, number, versions.head)
     since = f" since v{fork}" if fork else ""
+    moved = f"{who} has moved the head{since}, to v{versions.head}: what is saved here"
+    if fork and fork == number:
+        return f"{moved} from now on is kept as a branch. await session.restore({versions.head}) brings it here"
     return (
-        f"{who} has moved the head{since}, to v{versions.head}: what is saved here is kept as a branch, now at "
-        f"v{number}. await session.restore({number}) makes it the head, await session.restore({versions.head}) brings "
-        "the other one here"
+        f"{moved} is kept as a branch, now at v{number}. await session.restore({number}) makes it the head, "
+        f"await session.restore({versions.head}) brings the other one here"
     )
 
 

@@ -79,8 +79,8 @@ class Cells:
 _cells: ContextVar[Cells | None] = ContextVar("msq_cells", default=None)
 
 
-def enter(cells: Cells) -> None:
-    """What runs from here on in this context runs in a cell of `cells`."""
+def enter(cells: Cells | None) -> None:
+    """What runs from here on in this context runs in a cell of `cells`, or in none."""
     _cells.set(cells)
 
 

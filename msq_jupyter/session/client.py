@@ -90,9 +90,10 @@ class Answered:
 
 @dataclass(frozen=True)
 class VersionsChanged:
-    """Somebody annotated or dropped versions."""
+    """Somebody annotated, dropped or stored versions; `head` as in the message of that name."""
 
     numbers: tuple[int, ...]
+    head: int
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Client:
         outgoing: frames to send, in order; the driver removes them.
         happenings: what happened, in order; the session removes them, from another thread.
         retry_after_ms: how long the synchronizer asked us to stay away; the driver resets it.
+        connections: how many there have been.
+        newest_saved: the newest acknowledgement in the log of this run that was received, None for none.
     """
 
     def __init__(self, keys: Keys, join: protocol.Join) -> None:
@@ -135,6 +138,8 @@ class Client:
         self.outgoing: deque[bytes] = deque()
         self.happenings: deque[Happening] = deque()
         self.retry_after_ms = 0.0
+        self.connections = 0
+        self.newest_saved: protocol.Saved | None = None
         self._introduced = False
         self._has_replica = False
         self._run = ""
@@ -153,6 +158,11 @@ class Client:
         return self._join.view_id
 
     @property
+    def run(self) -> str:
+        """Which run we are in, "" before the first welcome."""
+        return self._run
+
+    @property
     def ended(self) -> bool:
         """Whether nothing can come any more."""
         return self.state in ("closed", "failed")
@@ -165,6 +175,7 @@ class Client:
         if self.ended:
             return
         self._introduced = True
+        self.connections += 1
         seq = self._seq if self._has_replica else -1
         self.outgoing.append(protocol.encode(_rejoin(self._join, self._run, seq)))
 
@@ -235,8 +246,8 @@ class Client:
             self.flush()
             self.outgoing.append(protocol.encode(message))
 
-    def tell_of(self, run: str, message: protocol.Snapshot | protocol.Report) -> None:
-        """Send something about a place in a run, unless we are in another one by now."""
+    def tell_of(self, run: str, message: protocol.Snapshot | protocol.Report | protocol.Save) -> None:
+        """Send something about a run, unless we are in another one by now."""
         if run == self._run:
             self.tell(message)
 
@@ -254,6 +265,7 @@ class Client:
             # What the run we were in has executed is not executed again, though we never saw it come back.
             self._acknowledge(welcome.earlier_counter)
             self._run = welcome.run
+            self.newest_saved = None
             self._earlier_events = self._sent_number - len(self._unacknowledged)
         self._has_replica = True
         self._seq = welcome.after_seq
@@ -285,6 +297,8 @@ class Client:
         if isinstance(entry, protocol.Membership):
             joins = [(view_id, self._keys.open_view_data(view_id, sealed)) for view_id, sealed in entry.joins]
             return protocol.Membership(entry.seq, entry.time_ms, entry.exits, joins)
+        if isinstance(entry, protocol.Saved):
+            self.newest_saved = entry
         return entry
 
     def _say_goodbye(self) -> None:
@@ -348,7 +362,7 @@ _HANDLERS: dict[type, Callable[[Client, Any], None]] = {
     protocol.VersionContent: Client._answered,
     protocol.Source: Client._answered,
     protocol.Done: Client._answered,
-    protocol.VersionsChanged: lambda client, it: client.happenings.append(VersionsChanged(tuple(it.numbers))),
+    protocol.VersionsChanged: lambda client, it: client.happenings.append(VersionsChanged(tuple(it.numbers), it.head)),
     protocol.SaveFailed: lambda client, failed: client.happenings.append(
         SaveRefused(failed.save_id, failed.reason, failed.missing)
     ),

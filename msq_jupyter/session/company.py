@@ -9,9 +9,10 @@ from msq_jupyter.persistence.diff import SourceDifference, source_difference
 from msq_jupyter.session.arguments import DEBUG_WORDS, JoinArguments, Participant
 from msq_jupyter.session.discovery import Place
 from msq_jupyter.session.invitation import Invitation
-from msq_jupyter.session.mistakes import Mistakes, hide_log, show_log
+from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.peers import Peers
+from msq_jupyter.session.story import hide_log, show_log
 from msq_jupyter.session.versions import VersionSealer
 
 

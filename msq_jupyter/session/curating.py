@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -16,9 +15,8 @@ from msq_jupyter.persistence.annotations import LABEL, PIN, Annotation, checked_
 from msq_jupyter.persistence.records import Version
 from msq_jupyter.persistence.retention import KeptVersion, parse_retention, prune
 from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.story import Story
 from msq_jupyter.session.versions import Said, missing, open_meta, seal_annotations, whole_list
-
-logger = logging.getLogger("msq_jupyter")
 
 Ask = Callable[[Callable[[int], protocol.Message]], Awaitable[Any]]
 
@@ -30,14 +28,14 @@ class Curator:
         keys: open and seal.
         ask: asks the synchronizer what is made of a request id, and waits for the answer.
         author: who says it.
-        name: the session's, for messages.
+        story: what was done is told there.
     """
 
-    def __init__(self, keys: Keys, ask: Ask, author: str, name: str) -> None:
+    def __init__(self, keys: Keys, ask: Ask, author: str, story: Story) -> None:
         self._keys = keys
         self._ask = ask
         self._author = author
-        self._name = name
+        self._story = story
 
     async def label(self, number: int, text: str) -> None:
         """Name a version; "" takes its name away. Arguments and errors are those of `Session.label`."""
@@ -49,8 +47,11 @@ class Curator:
             raise ArgumentError(f"pinned: expected True or False, got {pinned!r}")
         await self._annotate(number, PIN, pinned)
 
-    async def prune(self, words: str, *, dry_run: bool) -> list[int]:
-        """Drop versions; arguments and errors are those of `Session.prune`."""
+    async def prune(self, words: str, *, dry_run: bool, as_of_newest: bool = False) -> list[int]:
+        """Drop versions; arguments and errors are those of `Session.prune`.
+
+        With `as_of_newest` it is no later than the newest version, so that a clock here that is ahead drops nothing.
+        """
         retention = parse_retention(words)
         answer = await self._listed()
         said = Said(self._keys, answer)
@@ -60,14 +61,20 @@ class Curator:
             with contextlib.suppress(SealBroken):
                 versions.append(said.version(stored))
         # What is a patch of a version that is dropped can be read all the same: the synchronizer keeps those bytes.
-        drop = sorted(prune(map(_kept, versions), retention, _now()).drop)
+        newest = max((version.time for version in versions), default=_now())
+        now = min(_now(), newest) if as_of_newest else _now()
+        drop = sorted(prune(map(_kept, versions), retention, now).drop)
         if dry_run or not drop:
             return drop
         done: protocol.Done = await self._ask(partial(protocol.Prune, numbers=drop))
         refused = dict(done.refused)
         for number, reason in refused.items():
-            logger.info("%s: version %d was not dropped: %s", self._name, number, reason)
-        return [number for number in drop if number not in refused]
+            self._story.info("[Multisynq] Version %d was not dropped: %s", number, reason)
+        dropped = [number for number in drop if number not in refused]
+        if dropped:
+            numbers = ", ".join(map(str, dropped))
+            self._story.info("[Multisynq] Dropped %d versions, keeping %s: %s", len(dropped), words.strip(), numbers)
+        return dropped
 
     async def number_of(self, save_id: str, content_id: str) -> int:
         """The version that a save became; else the newest one of that content, 0 for none."""
@@ -86,18 +93,42 @@ class Curator:
         if number not in there:
             raise missing(number, list(there))
         annotation = Annotation(value, self._author, time.time())
-        [(_, keeps, sealed)] = seal_annotations(self._keys, there[number].save_id, {kind: annotation})
+        await self.say(number, there[number].save_id, kind, annotation, list(there))
+        self._story.info("[Multisynq] Version %d %s", number, _said(kind, value))
+
+    async def say(
+        self, number: int, save_id: str, kind: str, annotation: Annotation, there: Iterable[int] = ()
+    ) -> None:
+        """Have an annotation of a version stored.
+
+        Args:
+            number: the version's.
+            save_id: likewise.
+            kind: of the annotation.
+            annotation: takes the place of the one of its kind that there is.
+            there: numbers of the versions that there are, for the message.
+
+        Raises:
+            VersionMissing: it has been dropped.
+            SynchronizerRefused: it could not be stored; says why.
+        """
+        [(_, keeps, sealed)] = seal_annotations(self._keys, save_id, {kind: annotation})
         done: protocol.Done = await self._ask(
             lambda request_id: protocol.Annotate(request_id, number, kind, keeps, sealed)
         )
         for _, reason in done.refused:
-            there.pop(number)
             if reason == protocol.NO_SUCH_VERSION:
-                raise missing(number, list(there))
+                raise missing(number, [other for other in there if other != number])
             raise SynchronizerRefused(f"the {kind} of version {number} was not stored: {reason}")
 
     async def _listed(self) -> protocol.Versions:
         return await whole_list(lambda after: self._ask(partial(protocol.ListVersions, after=after)))
+
+
+def _said(kind: str, value: str | bool) -> str:
+    if kind == LABEL:
+        return "has a label now" if value else "has no label any more"
+    return "is pinned now" if value else "is not pinned any more"
 
 
 def _now() -> datetime.datetime:

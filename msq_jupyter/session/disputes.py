@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,8 +19,6 @@ from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.talk import Talk
 from msq_jupyter.session.uploads import Uploads
-
-logger = logging.getLogger("msq_jupyter")
 
 #: What a participant tells the others about the difference it had: path, its value, the right one, whose that was.
 _DIVERGED = "diverged"
@@ -82,7 +79,7 @@ class Disputes:
         elif wrong:
             whose = " and ".join(self._possessive(view_id) for view_id in wrong)
             self._mistakes.notice = f"{whose} replica came to differ from the others: it is being restored"
-            logger.info("%s", self._mistakes.notice)
+            self._mistakes.story.info("%s", self._mistakes.notice)
 
     def on_welcome(self, welcome: protocol.Welcome, replica: Replica) -> None:
         """There may be a new replica in place of one that differed: say where."""
@@ -92,7 +89,8 @@ class Disputes:
         if divergence is None:
             return
         if divergence.was_equal:
-            logger.warning("the synchronizer said that this replica differed from the others, and it did not")
+            told = "the synchronizer said that this replica differed from the others, and it did not"
+            self._mistakes.story.warning("%s", told)
             return
         difference = divergence.difference or Difference("", "", "")
         self._mistakes.tell(

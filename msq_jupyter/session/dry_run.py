@@ -46,7 +46,7 @@ def load(plan: Blueprint, number: int, content: bytes | None, limit_s: float = L
         plan: the model and its options.
         number: the version's.
         content: its data: canonical bytes, as stored; None begins without any.
-        limit_s: `init` may take so long, in seconds.
+        limit_s: `init`, and what it schedules for the same moment, may take so long, in seconds.
     """
     schema_version = None
     replica = plan.replica("dry run")
@@ -55,7 +55,7 @@ def load(plan: Blueprint, number: int, content: bytes | None, limit_s: float = L
         if content is not None:
             schema_version = schema_version_of(persisted)
             replica.content_id = bytes_digest(content)
-        _run(lambda: plan.start(replica, persisted), limit_s)
+        _run(lambda: _begin(plan, replica, persisted), limit_s)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # sys.exit() in a model must not end the kernel
@@ -109,6 +109,12 @@ def _scratch_copy(plan: Blueprint, replica: Replica) -> Replica:
     scratch.saves.clear()
     scratch.content_id = ""
     return scratch
+
+
+def _begin(plan: Blueprint, replica: Replica, persisted: object) -> None:
+    """Run `init`, and what it scheduled for this very moment: many models finish loading there."""
+    plan.start(replica, persisted)
+    replica.advance(replica.time_ms)
 
 
 def _run(function: Callable[[], object], limit_s: float) -> None:

@@ -6,7 +6,6 @@ on. Then it applies entries and ticks in order. What else happened it hands on, 
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventNeverEnds, InternalError, ModelInitError, MsqError, PersistedDataError, SealBroken
-from msq_jupyter.persistence.records import size_text
 from msq_jupyter.runtime import happenings as replica_happenings
 from msq_jupyter.runtime.link import LinkedCode
 from msq_jupyter.runtime.replica import Replica
@@ -25,10 +23,9 @@ from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.story import Story, compact_size, saved_text
 from msq_jupyter.session.versions import open_content, open_meta
 from msq_jupyter.stable import content_value
-
-logger = logging.getLogger("msq_jupyter")
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,7 @@ class Follower:
         keys: opens snapshots and versions.
         blueprint: how to make the replica.
         view_events: who hears what models publish; outlives replicas.
+        story: what it loads is told there.
 
     Attributes:
         replica: the newest one, None before the first welcome.
@@ -91,11 +89,12 @@ class Follower:
         happenings: what the session has to know, in order; it removes them.
     """
 
-    def __init__(self, client: Client, keys: Keys, blueprint: Blueprint, view_events: ViewEvents) -> None:
+    def __init__(self, client: Client, keys: Keys, blueprint: Blueprint, view_events: ViewEvents, story: Story) -> None:
         self._client = client
         self._keys = keys
         self._blueprint = blueprint
         self._view_events = view_events
+        self._story = story
         self._moves: deque[protocol.Entry | float] = deque()
         self.replica: Replica | None = None
         self.run = ""
@@ -132,7 +131,7 @@ class Follower:
 
     def abandon(self, reason: str) -> None:
         """The replica is of no use, and `reason` says why: take nothing for it, until there is another one."""
-        logger.warning("%s", reason)
+        self._story.warning("%s", reason)
         self._discarded = self.replica is not None
         self._moves.clear()
 
@@ -218,8 +217,10 @@ class Follower:
         persisted = content_value(content)
         replica.content_id = meta.content_id
         replica.last_save = LastSave(origin.number, meta.author, origin.time_s)
-        logger.info("[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id)
-        logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+        tell = self._story.info
+        tell("[Multisynq] Session loaded from persistent data (persistentId: %s)", self._blueprint.persistent_id)
+        tell("[Multisynq] Restoring %s of persistent data", compact_size(len(content)))
+        tell("[Multisynq] It is %s", saved_text(origin.number, meta.author, origin.time_s))
         return persisted
 
 

@@ -1,4 +1,4 @@
-"""What a session asks of the versions saved under its name: the list, the difference of two, and a dry run."""
+"""What a session looks back at: what happened, and the versions saved under its name: list, difference, dry run."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.story import SessionLog, Story
 from msq_jupyter.session.versions import Said, VersionSealer, missing, whole_list
 from msq_jupyter.stable import content_value
 
 
 class History:
-    """The part of `SessionCore` that looks at versions."""
+    """The part of `SessionCore` that looks back."""
 
     _arguments: JoinArguments
     _blueprint: Blueprint
     _follower: Follower
     _questions: Questions
     _sealer: VersionSealer
+    _story: Story
     _keys: Keys
 
     def __init__(self) -> None:
@@ -39,6 +41,11 @@ class History:
     def require_open(self) -> None:
         """Go on only with a session that is neither left nor ended; raises SessionClosed."""
         raise NotImplementedError
+
+    @property
+    def log(self) -> SessionLog:
+        """What happened here, oldest first, the newest 500 lines; `debug="session"` prints most of them."""
+        return self._story.lines
 
     async def versions(self) -> VersionList:
         """Every version ever saved under this app and name, oldest first: when, by whom, with which code.

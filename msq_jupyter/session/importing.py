@@ -28,6 +28,8 @@ Identity = tuple[int, str, str, str, str]
 #: A version that is there.
 Here = tuple[Version, VersionMeta]
 Store = Callable[[protocol.Save], Awaitable["protocol.Stored | protocol.SaveFailed"]]
+#: Says something of a version that is there: its number, the kind, the annotation.
+Say = Callable[[int, str, Annotation], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,29 @@ class ImportReport:
         manifest: where the file came from.
         numbers: for each version of the file, by its number there, the number here.
         stored: how many of them were new here.
+        said: of how many that were here the label or pin of the file was new.
         without_parent: numbers in the file whose parent was not in it; they have none here.
     """
 
     manifest: Manifest
     numbers: dict[int, int]
     stored: int
+    said: int
     without_parent: tuple[int, ...]
 
 
-async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, store: Store) -> ImportReport:
+async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, store: Store, say: Say) -> ImportReport:
     """Check a file, then store what is new in it.
+
+    A label or a pin that a version got there, since it was imported before, it gets here; but what somebody said of it
+    here holds, and nothing is taken away.
 
     Args:
         stream: the file; read once, on a thread.
         here: the versions that are there.
         keys: seal for the name that gets them.
         store: has one stored.
+        say: has an annotation stored.
 
     Raises:
         ExportDamaged: the file is not what was written; nothing was stored.
@@ -62,9 +70,10 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
         ArgumentError: a label is too long; nothing was stored.
         SynchronizerRefused: a version could not be stored; those before it are.
     """
-    known = {_identity(version.time, meta): version.number for version, meta in here}
+    there = {_identity(version.time, meta): version for version, meta in here}
+    known = {identity: version.number for identity, version in there.items()}
     numbers: dict[int, int] = {0: 0}
-    stored = 0
+    stored = said = 0
     without_parent: list[int] = []
     writer = _Writer(keys, store)
     with tempfile.SpooledTemporaryFile(HELD_BYTES_MAX) as checked:
@@ -77,6 +86,11 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
                 without_parent.append(version.number)
             meta, content = _parts(keys, version)
             identity = _identity(version.time, meta)
+            if identity in there:
+                news = _news(there[identity], version)
+                for kind, annotation in news.items():
+                    await say(known[identity], kind, annotation)
+                said += bool(news)
             if identity not in known:
                 parent, takes_head = numbers.get(version.parent, 0), version.number == head
                 answer = await writer.write(identity, parent, meta, content, version, takes_head=takes_head)
@@ -89,7 +103,7 @@ async def import_versions(stream: BinaryIO, here: Iterable[Here], keys: Keys, st
                 stored += 1
             numbers[version.number] = known[identity]
     del numbers[0]
-    return ImportReport(reader.manifest, numbers, stored, tuple(without_parent))
+    return ImportReport(reader.manifest, numbers, stored, said, tuple(without_parent))
 
 
 def copied(keys: Keys, version: Version, source: str, content: bytes, parent: int, author: str) -> protocol.Save:
@@ -175,6 +189,16 @@ def _said(version: ExportedVersion) -> dict[str, Annotation]:
     """What the file says of a version, for the place it comes to."""
     said: dict[str, str | bool] = {LABEL: version.label, PIN: version.pinned}
     return {kind: Annotation(value, version.author) for kind, value in said.items() if value}
+
+
+def _news(here: Version, version: ExportedVersion) -> dict[str, Annotation]:
+    """What the file says of a version that is here, and nobody here does; what is said here has a time."""
+    old = here.annotations
+    return {
+        kind: annotation
+        for kind, annotation in _said(version).items()
+        if kind not in old or (old[kind].time is None and old[kind].value != annotation.value)
+    }
 
 
 class _Writer:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 
 from msq_jupyter.errors import NoAnswer, SaveMethodMissing
 from msq_jupyter.persistence.annotations import checked_label
-from msq_jupyter.runtime.happenings import SaveCollected
+from msq_jupyter.runtime.happenings import SaveCollected, SaveStored
 from msq_jupyter.runtime.model import has_method
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saving import encode_save
 from msq_jupyter.runtime.view import ViewEvents
+from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import VersionsChanged
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.restoring import Restorer
+from msq_jupyter.session.tending import Tender
+from msq_jupyter.session.uploads import Uploads
 
-#: Said to views and cells, in the scope of the session's id, when somebody labelled, pinned or dropped versions.
+#: Said to views and cells, in the scope of the session's id, when somebody labelled, pinned or dropped versions,
+#: or another session stored some.
 VERSIONS_CHANGED = "versions-changed"
 
 
@@ -27,8 +32,11 @@ class Keeping:
     id: str
     view_id: str
     view_events: ViewEvents
+    _branch_notice: BranchNotice
     _curator: Curator
     _restorer: Restorer
+    _tender: Tender
+    _uploads: Uploads
     _asked_saves: dict[str, SaveCollected]
 
     def require_open(self) -> None:
@@ -166,5 +174,12 @@ class Keeping:
         if collected.view_id == self.view_id:
             self._asked_saves[collected.request_id] = collected
 
+    def _on_stored(self, stored: SaveStored) -> None:
+        self._uploads.stored(stored)
+        is_ours = stored.entry.view_id == self.view_id and not stored.is_history
+        self._tender.stored(time.monotonic(), is_ours=is_ours)
+
     def _on_versions_changed(self, changed: VersionsChanged) -> None:
-        self.view_events.publish(self.id, VERSIONS_CHANGED, {"versions": list(changed.numbers)})
+        self._branch_notice.head_held(changed.head)
+        if changed.numbers:
+            self.view_events.publish(self.id, VERSIONS_CHANGED, {"versions": list(changed.numbers)})

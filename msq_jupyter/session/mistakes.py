@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Any
 
 from msq_jupyter.errors import MsqError, StateError
 from msq_jupyter.runtime.replica import Replica
-
-logger = logging.getLogger("msq_jupyter")
+from msq_jupyter.session.story import Story
 
 #: The state is checked for what cannot be replicated at most this often, and never for more than 2 % of the time.
 CHECK_S = 2.0
@@ -19,7 +17,6 @@ CHECK_SHARE = 0.02
 REPEAT_S = 1.0
 #: A method that runs this long without a pause is told of.
 ENDLESS_S = 5.0
-_SHOWN_LOG = "msq_jupyter session log"
 #: Why replicas may differ after an error that depends on the kernel.
 _OF_THIS_KERNEL = {
     RecursionError: "; how deep it got may differ between kernels",
@@ -31,15 +28,18 @@ class Mistakes:
     """What went wrong in model code.
 
     Args:
+        story: who is told.
         always_check: check the state after every step, whatever it costs.
 
     Attributes:
+        story: as given.
         notice: the last mistake in one line, or "".
         always_check: as given; may be changed.
     """
 
-    def __init__(self, *, always_check: bool) -> None:
+    def __init__(self, story: Story, *, always_check: bool) -> None:
         self.notice = ""
+        self.story = story
         self.always_check = always_check
         self._told_endless = False
         self._known: set[str] = set()
@@ -61,13 +61,14 @@ class Mistakes:
         hint = next((why for kind, why in _OF_THIS_KERNEL.items() if isinstance(error, kind)), "")
         self.notice = f"{place}: {type(error).__name__}: {error}{hint}"
         if of_another:
+            self.story.debug("%s", self.notice)
             return
         now_s = time.monotonic()
         if self.notice not in self._known:
             self._known.add(self.notice)
-            logger.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
+            self.story.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
         elif now_s > self._told_s[place] + REPEAT_S:  # a timer can fail twenty times a second
-            logger.error("%s (again)", self.notice)
+            self.story.error("%s (again)", self.notice)
         else:
             return
         self._told_s[place] = now_s
@@ -91,17 +92,17 @@ class Mistakes:
         elif not self._told_endless:
             self._told_endless = True
             self.notice = f"{method() or 'the model'} has been running for {running_s:.0f} s"
-            logger.warning("%s, and nothing else can: interrupt the kernel if it should not", self.notice)
+            self.story.warning("%s, and nothing else can: interrupt the kernel if it should not", self.notice)
 
     def warn(self, notice: str) -> None:
         """Tell of something that people should know, and nobody did wrong."""
         self.notice = notice
-        logger.warning("%s", notice)
+        self.story.warning("%s", notice)
 
     def tell(self, error: MsqError) -> None:
         """Tell of something that was found and mended, in one line."""
         self.notice = str(error)
-        logger.error("%s: %s", type(error).__name__, error)
+        self.story.error("%s: %s", type(error).__name__, error)
 
     def check_state(self, replica: Replica) -> None:
         """Find what cannot be replicated soon after it was stored, and not first at the next snapshot."""
@@ -115,21 +116,3 @@ class Mistakes:
             # Whatever it is, it is in the author's data, and the session goes on.
             self.report(type(replica.root).__qualname__, getattr(error, "path", "state"), error)
         self._check_after_s = now_s + max(CHECK_S, (time.monotonic() - now_s) / CHECK_SHARE)
-
-
-def show_log() -> None:
-    """Print what is logged about sessions, in notebooks under the running cell."""
-    logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
-    if not any(isinstance(handler, logging.StreamHandler) for handler in logger.handlers):
-        handler = logging.StreamHandler()
-        handler.set_name(_SHOWN_LOG)
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(handler)
-
-
-def hide_log() -> None:
-    """Print it no more."""
-    logger.setLevel(logging.NOTSET)
-    for handler in list(logger.handlers):
-        if handler.get_name() == _SHOWN_LOG:
-            logger.removeHandler(handler)

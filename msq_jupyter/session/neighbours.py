@@ -171,7 +171,7 @@ class Neighbours:
                 f'{label} runs {which} code of this model: session.explain_code("{label}") says what differs'
             )
             self._announcement = (view_id, self._mistakes.notice)
-            logger.info("%s", self._mistakes.notice)
+            self._mistakes.story.info("%s", self._mistakes.notice)
 
 
 def _told(record: Record) -> tuple[str, str, str]:

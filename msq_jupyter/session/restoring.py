@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 from collections.abc import Awaitable, Callable
 
@@ -19,7 +18,6 @@ from msq_jupyter.errors import (
     VersionMissing,
 )
 from msq_jupyter.json_path import parse_path
-from msq_jupyter.persistence.records import size_text
 from msq_jupyter.runtime.happenings import RestoreFailed, RootReplaced
 from msq_jupyter.runtime.model import has_method
 from msq_jupyter.runtime.replica import Replica
@@ -28,10 +26,9 @@ from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.session.dry_run import content_now
 from msq_jupyter.session.follower import Blueprint
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.story import Story, compact_size
 from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.stable import content_bytes, content_value
-
-logger = logging.getLogger("msq_jupyter")
 
 
 class Restorer:
@@ -46,6 +43,7 @@ class Restorer:
         replica: the newest one.
         executed: waits until all events sent here are executed here.
         stored: waits until all saves that are kept are stored.
+        story: what is restored is told there.
     """
 
     def __init__(
@@ -58,7 +56,9 @@ class Restorer:
         replica: Callable[[], Replica],
         executed: Callable[[], Awaitable[None]],
         stored: Callable[[], Awaitable[None]],
+        story: Story,
     ) -> None:
+        self._story = story
         self._view_id = view_id
         self._blueprint = blueprint
         self._questions = questions
@@ -75,7 +75,7 @@ class Restorer:
         if isinstance(happening, RootReplaced | RestoreFailed) and happening.view_id == self._view_id:
             self._outcomes[happening.restore_id] = happening
         if isinstance(happening, RootReplaced):
-            logger.info("[Multisynq] Version %d of persistent data restored", happening.number)
+            self._story.info("[Multisynq] Version %d of persistent data restored, for everybody", happening.number)
 
     async def restore(self, number: int, path: str | None, timeout_s: float) -> None:
         """Restore a version, or what it has at a path; see `SessionCore.restore`."""
@@ -107,7 +107,7 @@ class Restorer:
                 raise VersionMissing(f"there is no version {number} of the persisted data: versions() shows which are")
             content = self._sealer.open_content(answer.version, answer.base)
             self._try_out(content if path is None else self._with_path(content, path, number), number)
-            logger.info("[Multisynq] Restoring %s of persistent data", size_text(len(content)).replace(" ", ""))
+            self._story.info("[Multisynq] Restoring %s of persistent data", compact_size(len(content)))
             restore_id = os.urandom(12).hex()
             for payload in encode_restore(restore_id, number, content, path or ""):
                 self._send(payload)

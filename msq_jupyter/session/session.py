@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
 import os
 import threading
 import time
@@ -24,17 +23,11 @@ from msq_jupyter.errors import (
     OutsideModelError,
     SessionClosed,
 )
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.persistence.retention import EVERYTHING
+from msq_jupyter.runtime import happenings
+from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
-from msq_jupyter.runtime.happenings import (
-    HandlerFailed,
-    RestoreFailed,
-    RootReplaced,
-    SaveCollected,
-    SaveDiffers,
-    SaveStored,
-)
 from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.runtime.model import Model, running_replica
 from msq_jupyter.runtime.pubsub import check_topic
@@ -44,15 +37,7 @@ from msq_jupyter.runtime.view import View, ViewEvents
 from msq_jupyter.session import cells, farewell
 from msq_jupyter.session import client as client_module
 from msq_jupyter.session import follower as follower_module
-from msq_jupyter.session.arguments import (
-    JoinArguments,
-    OnCodeEdit,
-    Participant,
-    Status,
-    checked,
-    participants_of,
-    status_of,
-)
+from msq_jupyter.session.arguments import JoinArguments, OnCodeEdit, Status, checked
 from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.code_edits import CodeEdit, CodeEdits
@@ -64,13 +49,16 @@ from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.keeping import Keeping
 from msq_jupyter.session.listening import Listening
-from msq_jupyter.session.mistakes import Mistakes, show_log
+from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.showing import Showing
 from msq_jupyter.session.stepping import Stepper
+from msq_jupyter.session.story import Story, migrated_text, show_log
+from msq_jupyter.session.tending import Tender
 from msq_jupyter.session.uploads import Uploads
 from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.session.waiting import Waiting
@@ -78,13 +66,11 @@ from msq_jupyter.session.waiting import Waiting
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-logger = logging.getLogger("msq_jupyter")
-
 #: How long leaving waits for what is still to be saved, in seconds.
 LEAVE_S = 5.0
 
 
-class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
+class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
     """A session as one participant has it; made by `join`.
 
     Attributes:
@@ -109,7 +95,8 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         self.loop = asyncio.get_running_loop()
         self._root_key = root_key
         self._place = place
-        self._mistakes = Mistakes(always_check="state" in arguments.debug)
+        self._story = Story()
+        self._mistakes = Mistakes(self._story, always_check="state" in arguments.debug)
         self._changed = asyncio.Event()
         self._send_lock = threading.Lock()
         self._sent_counter = 0
@@ -135,20 +122,23 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         hello = arguments.message(self.id, self.view_id, self._keys.password_check, card)
         self._client = Client(self._keys, hello)
         self._blueprint = Blueprint(self.id, self.persistent_id, code, arguments.options)
-        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events)
+        story = self._story
+        self._follower = Follower(self._client, self._keys, self._blueprint, self.view_events, story)
         interrupted = partial(self._begin_anew, self._follower.discard)
         self._stepper = Stepper(self._follower, self._handle, self._after_step, self._fail, interrupted)
         self._connection = connection = Connection(self._client, self._place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
-        self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored)
-        self._curator = Curator(self._keys, self._questions.ask, arguments.label, self.name)
-        self._asked_saves: dict[str, SaveCollected] = {}
+        self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
+        self._curator = Curator(self._keys, self._questions.ask, arguments.label, story)
+        self._asked_saves: dict[str, happenings.SaveCollected] = {}
+        keeps_all = arguments.retention == EVERYTHING
+        tend = partial(self._curator.prune, arguments.retention, dry_run=False, as_of_newest=True)
+        self._tender = Tender(None if keeps_all else tend, story)
         saver = Saver(self.view_id, arguments.persist_interval_ms / 1000)
-        self._uploads = Uploads(
-            connection, self._client, self._keys, self._sealer, saver, self._questions, self._mistakes
-        )
+        means_to_save = (self._sealer, saver, self._questions, self._mistakes, story)
+        self._uploads = Uploads(connection, self._client, self._keys, *means_to_save)
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         heal = partial(self._begin_anew, self._follower.abandon)
         self._peers = Peers(*links, lambda: self.participants, heal, arguments.edited_s)
@@ -208,6 +198,7 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         persisted: str | int = "latest",
         on_code_edit: OnCodeEdit = "ask",
         code_hash: str | None = None,
+        retention: str = EVERYTHING,
     ) -> Self:
         """Take part in a session; the first one to come starts it.
 
@@ -224,7 +215,8 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
                 environment variable MSQ_SYNCHRONIZER says, else a local one of this user, which starts by itself.
             view_data: JSON data about this participant, told to the models with "view-join"; its "name" is shown.
             tick_rate: how often time moves while nothing happens, 1/30 to 60 a second; the first participant's counts.
-            debug: "session" logs joining, loading and saving; "state" checks the models after every event.
+            debug: "session" prints what happens to the session and to what is saved, which `log` keeps in any case;
+                "state" checks the models after every event.
             join_timeout_s: joining fails after so many seconds.
             rejoin_limit_ms: how long a lost connection may take to come back without the models noticing, 0 to 60000.
             persist_interval_ms: saves that follow each other faster become versions this far apart, the last one wins.
@@ -232,6 +224,8 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
             on_code_edit: what happens when a cell edits the model's code: "ask" tries the new code out and waits for a
                 click or `follow()`; "follow" goes on with it at once if it can load the data; "stay" never does.
             code_hash: used instead of the hash of the model's code; you vouch that the code is the same.
+            retention: which versions are kept, in the words of `prune`; the others are dropped, at most hourly, after
+                a save of this participant, and `log` says which.
 
         Raises:
             ArgumentError: names the argument.
@@ -312,12 +306,6 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         return self.link_state == "live"
 
     @property
-    def participants(self) -> list[Participant]:
-        """Everybody in the session, in the order of joining."""
-        replica = self._replica_or_none
-        return [] if replica is None else participants_of(dict(replica.views), self.view_id)
-
-    @property
     def notice(self) -> str:
         """The last thing the user should know, one line, or ""."""
         return self._mistakes.notice
@@ -333,7 +321,9 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         waiting_ms = self._stepper.waiting_ms
         # While a cell keeps us from following, the client knows better.
         link_state = self._client.state if waiting_ms and self.error is None else self.link_state
-        return status_of(link_state, waiting_ms, self._uploads.saver, self._replica_or_none)
+        replica = self._replica_or_none
+        on_branch = replica is not None and self._branch_notice.is_left_behind(replica.last_save)
+        return self._uploads.status(link_state, waiting_ms, replica, on_branch=on_branch)
 
     @property
     def executed_counter(self) -> int:
@@ -376,24 +366,24 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         elif not heard_here:
             nearest = replica.nearest_topic(scope, event)
             hint = f"; did you mean {nearest}?" if nearest else ""
-            logger.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
+            self._story.warning("nothing subscribes to %s:%s, so it was not sent%s", scope, event, hint)
 
-    def assign(self, attribute: str, value: Any) -> int:
-        """Set an attribute of the root model, on every replica; from any thread.
+    def assign(self, path: str, value: Any) -> int:
+        """Set what a path from the root model leads to, on every replica; from any thread.
 
         Returns:
             The number of the event, to compare with `executed_counter`.
 
         Raises:
-            AuthorError: not a public attribute the model has.
+            AuthorError: not a path that may be set; see `check_assignable`.
             StateError: the value cannot be sent.
             EventTooLarge: with its size and the limit.
         """
         self.require_open()
         replica = self._replica
-        check_assignable(self.model, attribute)
-        payload = replica.encode_assignment(replica.root.id, attribute, value)
-        return self._send(payload, f"{type(replica.root).__name__}.{attribute}")
+        check_assignable(self.model, path)
+        payload = replica.encode_assignment(replica.root.id, path, value)
+        return self._send(payload, f"{type(replica.root).__name__}.{path}")
 
     def call_later(self, delay_s: float, function: Callable[[], None]) -> None:
         """Call something on the socket thread, later; it works while a cell runs."""
@@ -409,6 +399,10 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
             else:
                 self._held.append(payload)
             return self._sent_counter
+
+    def _send_request(self, payload: bytes, topic: str) -> int:
+        self.require_open()
+        return self._send(payload, topic)
 
     def _tell_views(self, scope: str, event: str, data: Any) -> None:
         self.view_events.publish(scope, event, data)
@@ -435,6 +429,7 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         if replica is not None and self.error is None:
             if not self._joined.done() and self.view_id in replica.views:
                 self._joined.set_result(None)
+                self._uploads.is_quiet = False
             self._upload_if_due()
             self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
@@ -468,7 +463,8 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         self._restorer.see(happening)
         _HANDLERS[type(happening)](self, happening)
 
-    def _on_replica(self, _: follower_module.ReplicaMade | RootReplaced) -> None:
+    def _on_replica(self, _: follower_module.ReplicaMade | happenings.RootReplaced) -> None:
+        self._replica.outside.send = self._send_request
         self._make_view()
 
     def _make_view(self) -> None:
@@ -485,10 +481,10 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
             self._peers.disputes.on_welcome(happening.welcome, self._replica)
 
     def _on_state(self, happening: client_module.StateChanged) -> None:
-        logger.info("[Multisynq] Session %s is %s", self.name, happening.state)
+        self._story.info("[Multisynq] Session %s is %s", self.name, happening.state)
         self.link_state = happening.state
 
-    def _on_handler_failed(self, happening: HandlerFailed) -> None:
+    def _on_handler_failed(self, happening: happenings.HandlerFailed) -> None:
         of_another = happening.view_id not in ("", self.view_id)
         self._mistakes.report(happening.model, happening.method, happening.error, of_another=of_another)
 
@@ -499,9 +495,10 @@ class SessionCore(Listening, Waiting, Keeping, CodeEdits, Company):
         self._connection.call(self._client.fail, error)
         if not self._joined.done():
             self._joined.set_exception(error)
+            self._story.info("[Multisynq] Session %s was not joined: %s", self.name, error)
         self._questions.give_up()
         if self._joined.done() and self._joined.exception() is None:
-            logger.error("the session %s ended: %s", self.name, error)
+            self._story.error("the session %s ended: %s", self.name, error)
         self._look_again()
 
     # --- inside --------------------------------------------------------------------------------------------------
@@ -561,12 +558,14 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),
     client_module.Answered: lambda session, answered: session._questions.on_answer(answered),
     Audited: lambda session, audited: session._peers.disputes.on_audited(audited, session._replica),
-    SaveCollected: lambda session, collected: session._on_save_collected(collected),
+    happenings.SaveCollected: lambda session, collected: session._on_save_collected(collected),
     client_module.VersionsChanged: lambda session, changed: session._on_versions_changed(changed),
-    SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
+    happenings.SaveDiffers: lambda session, differs: session._uploads.differs(differs.number),
     client_module.SaveRefused: lambda session, refused: session._uploads.refused(refused),
-    SaveStored: lambda session, stored: session._uploads.stored(stored),
-    HandlerFailed: SessionCore._on_handler_failed,
-    RestoreFailed: SessionCore._on_handler_failed,
-    RootReplaced: SessionCore._on_replica,
+    happenings.SaveStored: SessionCore._on_stored,
+    happenings.SaveSkipped: lambda session, skipped: session._uploads.skipped(skipped),
+    happenings.Migrated: lambda session, migrated: session._story.info("%s", migrated_text(migrated)),
+    happenings.HandlerFailed: SessionCore._on_handler_failed,
+    happenings.RestoreFailed: SessionCore._on_handler_failed,
+    happenings.RootReplaced: SessionCore._on_replica,
 }

@@ -3,14 +3,20 @@
 What is sealed is bound to its place: the persistent id, the save's id, its parent, and the version it is a patch of. So
 whoever stores it can neither change it nor put it elsewhere. A content is what its own description names, whatever it
 was patched from.
+
+Not sealed are what the synchronizer decides by: times, which version is the head, whether a save takes it, and which
+annotation is the newest of its kind. A hostile one can put the head on another version, or show a label or a pin as it
+once was; both are of this name, and were made by somebody with the password. It can invent neither.
 """
 
 from __future__ import annotations
 
 import datetime
+import functools
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
@@ -25,6 +31,23 @@ from msq_jupyter.stable import bytes_digest
 
 #: How long a save waits for the content that it can be a patch of.
 KEYFRAME_WAIT_S = 1.0
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _one_at_a_time(
+    method: Callable[Concatenate[VersionSealer, P], T],
+) -> Callable[Concatenate[VersionSealer, P], T]:
+    """Let only one such method of a sealer run: drafts are sealed on the socket thread, saves on the main loop."""
+
+    @functools.wraps(method)
+    def alone(sealer: VersionSealer, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        with sealer._turn:
+            return method(sealer, *args, **kwargs)
+
+    return alone
+
 
 # --- up ----------------------------------------------------------------------------------------------------------
 
@@ -55,12 +78,14 @@ class VersionSealer:
         self._source_id = keys.source_id(code_hash, source)
         self._author = author
         self._packer = Packer()
+        self._turn = threading.Lock()
         # What we uploaded last, as a whole and with the source; and until when a keyframe is waited for.
         self._whole: tuple[str, bytes] | None = None
         self._source_sent_with = ""
         self._has_stored_source = False
         self._wait_until_s: float | None = None
 
+    @_one_at_a_time
     def seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
         """What to upload for pending content that grew from version `parent`, 0 for none."""
         base, packed = self._packer.pack(pending.content, parent)
@@ -83,6 +108,7 @@ class VersionSealer:
         kind: dict[str, Any] = {"said": said, "draft": draft, "takes_head": pending.takes_head}
         return sealed_save(self._keys, pending.save_id, parent, base, meta, packed, source, **kind)
 
+    @_one_at_a_time
     def stored(self, entry: protocol.Saved, content: bytes | None, *, is_ours: bool) -> None:
         """A version of this run is stored.
 
@@ -102,6 +128,7 @@ class VersionSealer:
         else:
             self._packer.use(entry.number, content)
 
+    @_one_at_a_time
     def refused(self, missing: str) -> bool:
         """A save was not stored; whether it is worth to send it again at once, as a whole or with its source.
 
@@ -117,6 +144,7 @@ class VersionSealer:
             mended, self._has_stored_source = self._has_stored_source, False
         return mended
 
+    @_one_at_a_time
     def welcomed(self, welcome: protocol.Welcome) -> None:
         """We are in; a run that begins with a version goes on with patches of it."""
         if welcome.resumed:
@@ -140,6 +168,7 @@ class VersionSealer:
             fetch(parent)
         return now_s >= self._wait_until_s
 
+    @_one_at_a_time
     def fetched(self, answer: protocol.VersionContent) -> None:
         """A version came that `is_ready` had fetched; with one that cannot be opened we do without."""
         if self._packer.keyframe == 0 and answer.version is not None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 
 from msq_jupyter.errors import MsqError
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import Connection
+from msq_jupyter.session.story import Story
 from msq_jupyter.session.versions import VersionSealer
-
-logger = logging.getLogger("msq_jupyter")
 
 
 class Waiting:
@@ -26,6 +24,7 @@ class Waiting:
     _changed: asyncio.Event
     _sealer: VersionSealer
     _sent_counter: int
+    _story: Story
 
     def require_open(self) -> None:
         """Go on only with a session that is neither left nor ended; raises SessionClosed."""
@@ -102,7 +101,7 @@ class Waiting:
             lost = self._sent_counter - self.executed_counter if self._replica_or_none else 0
             if lost or self._has_pending_save:
                 saving = " and a save" if self._has_pending_save else ""
-                logger.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
+                self._story.warning("%s: %d events%s may be lost: no answer in time", self.name, lost, saving)
 
     @property
     def _has_pending_save(self) -> bool:

@@ -90,6 +90,9 @@ async def _append(save: Save, shelf: Shelf, journal: Journal) -> Stored | SaveFa
     if reason:
         return SaveFailed(save.save_id, reason, shelf.versions.missing(save))
     try:
-        return Stored(save.save_id, await journal.append(shelf, save))
+        number = await journal.append(shelf, save)
     except StorageUnreadable as error:
         return SaveFailed(save.save_id, str(error))
+    for room in shelf.rooms.values():
+        room.tell_of_versions([number])
+    return Stored(save.save_id, number)

@@ -9,6 +9,9 @@ The participants keep versions some seconds apart. What waits meanwhile is held 
 | a save as late, or later       | falls: its content, or what came after it, is a version  |
 | an earlier save                | stays                                                    |
 
+A save that comes after a later one of its run is dropped: two participants uploaded at once, and everybody wants the
+later content by now. As the newest version it would be what the next session begins with.
+
 The order is that in which the run wanted to save: the number at the end of `save_id`, which every replica gives alike.
 """
 
@@ -45,10 +48,14 @@ class Drafts:
             return ""
         return f"expected a draft of this run, {self._prefix}1 or a later number, got {save_id[:80]!r}"
 
+    def is_overtaken(self, save_id: str) -> bool:
+        """Whether a later save of this run is a version already, so that this one must not become the newest."""
+        return 0 < self._order(save_id) <= self._newest_stored
+
     def offer(self, draft: Draft) -> bool:
         """A draft comes in; whether it is held from now on."""
-        order = self._order(draft.save.save_id)
-        if order <= self._newest_stored or (self.held and order < self._order(self.held.save.save_id)):
+        save_id = draft.save.save_id
+        if self.is_overtaken(save_id) or (self.held and self._order(save_id) < self._order(self.held.save.save_id)):
             return False
         self.held = draft
         return True

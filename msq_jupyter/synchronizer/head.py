@@ -46,6 +46,10 @@ class Head:
         """The last one has left a run."""
         self._occupied.discard(run)
 
+    def held_from(self, run: str) -> int:
+        """Number of the head, if another run saved it and somebody is in that one; else 0: a save of `run` takes it."""
+        return self.number if self.run != run and self.run in self._occupied else 0
+
     def offer(self, number: int, save: Save, run: str, seen: int | None = None) -> bool:
         """A version is being stored; whether the head moves to it.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import sqlite3
 import time
 from asyncio import Future
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from msq_jupyter.errors import StorageUnreadable
 from msq_jupyter.protocol import Save
 from msq_jupyter.synchronizer.records import Append
+from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.synchronizer.storage import Storage
 
 if TYPE_CHECKING:
@@ -34,6 +36,12 @@ logger = logging.getLogger("msq_jupyter.synchronizer")
 def now_ms() -> float:
     """The driver's clock: monotonic, of no particular origin."""
     return time.monotonic() * 1_000
+
+
+def reason_of(error: Exception) -> str:
+    """What those whose save was not stored are told: what the disk says, and nothing of our inside."""
+    what = str(error) if isinstance(error, (sqlite3.Error, OSError)) else "an error that its log shows"
+    return f"the synchronizer could not store it: {what}"
 
 
 class Journal:
@@ -117,23 +125,28 @@ class Journal:
             rooms = [room for room in self._touched if not room.failed]
             self._touched.clear()
             appended, self._appended = self._appended, []
+            turns: list[Turn] = []
+            reason = ""
             try:
-                await self._write_turn(rooms, [append for shelf, append, _ in appended if not shelf.failed])
-            except Exception:
+                await self._write_turn(rooms, turns, [append for shelf, append, _ in appended if not shelf.failed])
+            except Exception as error:
                 logger.exception("a turn of %d sessions could not be stored and sent; they start again", len(rooms))
+                reason = reason_of(error)
+                for room, turn in zip(rooms, turns, strict=False):
+                    room.refuse_saves(turn, reason)
                 self._on_failure([*(room.shelf for room in rooms), *(shelf for shelf, _, _ in appended)])
             for shelf, _, stored in appended:
                 if stored.done():  # whoever waited is gone
                     continue
                 if shelf.failed:
-                    stored.set_exception(StorageUnreadable("the version could not be stored"))
+                    stored.set_exception(StorageUnreadable(reason or "the version could not be stored"))
                 else:
                     stored.set_result(None)
 
-    async def _write_turn(self, rooms: list[Room], appends: list[Append]) -> None:
+    async def _write_turn(self, rooms: list[Room], turns: list[Turn], appends: list[Append]) -> None:
         now = now_ms()
         try:
-            turns = [room.sequencer.end_turn(now) for room in rooms]
+            turns.extend(room.sequencer.end_turn(now) for room in rooms)
             batch = [turn.writes for turn in turns if turn.writes]
             written = self.call(Storage.commit, batch, appends) if batch or appends else None
         finally:

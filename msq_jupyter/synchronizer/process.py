@@ -8,8 +8,9 @@ import gc
 import os
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from msq_jupyter.local_registry import ListeningNote, remove_note, write_note
 from msq_jupyter.protocol import PROTOCOL_VERSION
@@ -17,6 +18,16 @@ from msq_jupyter.synchronizer.server import Synchronizer
 
 #: How long the local synchronizer of a user stays when nobody is connected.
 LOCAL_IDLE_EXIT_S = 600.0
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine to its end, on uvloop where it is installed: it takes about a third off the time of an event."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
 
 
 async def serve(

@@ -148,3 +148,9 @@ class Writes(msgspec.Struct):
         """Whether there is anything to write."""
         has_rows = self.opened or self.entries or self.views or self.snapshot or self.versions
         return bool(has_rows) or self.time_ms is not None or self.draft is not msgspec.UNSET
+
+    @property
+    def saves_to_store(self) -> list[Save]:
+        """Everything that somebody uploaded to be kept: versions, and the draft."""
+        draft = [self.draft.save] if isinstance(self.draft, Draft) else []
+        return [save for _, _, save in self.versions] + draft

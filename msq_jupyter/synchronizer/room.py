@@ -204,6 +204,14 @@ class Room:
             self._journal.touch(self)
         return promoted
 
+    def tell_of_versions(self, numbers: list[int]) -> None:
+        """Tell everybody who is here that versions changed, and whether another session holds the head."""
+        self.announce(self._versions_changed(numbers))
+
+    def _versions_changed(self, numbers: list[int]) -> protocol.VersionsChanged:
+        head = self.shelf.versions.branching.held_from(self.sequencer.record.run)
+        return protocol.VersionsChanged(numbers, head)
+
     def announce(self, message: protocol.Down) -> None:
         """Tell everybody who is here something outside of the log."""
         self._broadcast([frame_of(message)])
@@ -241,7 +249,17 @@ class Room:
             member = self._members.get(number)
             if member:
                 member.send(reply)
+        if turn.writes.versions:
+            numbers = [number for number, _, _ in turn.writes.versions]
+            for room in self.shelf.rooms.values():
+                if room is not self:  # those who are here hear it in the log
+                    room.tell_of_versions(numbers)
         self._start_timer()
+
+    def refuse_saves(self, turn: Turn, reason: str) -> None:
+        """A turn was not stored: everybody learns what that means for what is to be saved."""
+        for save in turn.writes.saves_to_store:
+            self._broadcast([frame_of(protocol.SaveFailed(save.save_id, reason))])
 
     def _broadcast(self, frames: list[bytes]) -> None:
         # Framed once for all, and one write for each: a fifth of the cost of a `send` per entry and member.
@@ -267,6 +285,9 @@ class Room:
             if self._members.get(member.number) is member:
                 self._listeners[member.number] = member
                 member.listen()
+                changed = self._versions_changed([])
+                if changed.head:
+                    member.send(changed)
         except ConnectionClosed:
             pass
         except VersionDamaged as error:

@@ -14,7 +14,7 @@ from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, VersionDamaged
-from msq_jupyter.protocol import Annotate, Done, Join, Open, Prune, Refused, VersionsChanged
+from msq_jupyter.protocol import Annotate, Done, Join, Open, Prune, Refused
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
@@ -117,7 +117,7 @@ class Rooms:
         changed = sorted(set(numbers) - refused.keys())
         if changed:
             for room in shelf.rooms.values():
-                room.announce(VersionsChanged(changed))
+                room.tell_of_versions(changed)
         return Done(message.request_id, sorted(refused.items()))
 
     async def _prune(self, shelf: Shelf, message: Prune) -> dict[int, str]:

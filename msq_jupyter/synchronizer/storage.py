@@ -52,18 +52,23 @@ class Storage:
     """
 
     def __init__(self, directory: Path) -> None:
-        make_data_directory(directory)
-        # Opened by one thread, used and closed by another: the lock must not be bound to a thread.
-        self._lock = filelock.FileLock(directory / "synchronizer.lock", timeout=0, mode=0o600, thread_local=False)
         try:
+            make_data_directory(directory)
+            # Opened by one thread, used and closed by another: the lock must not be bound to a thread.
+            self._lock = filelock.FileLock(directory / "synchronizer.lock", timeout=0, mode=0o600, thread_local=False)
             self._lock.acquire()
         except filelock.Timeout:
             raise StorageInUse(
                 f"expected the data directory {directory} to be free, but another synchronizer has it open: "
                 "use that one, end it, or name another directory with --data"
             ) from None
+        except OSError as error:
+            raise _unwritable(directory, error) from error
         try:
             self._database = open_file(directory / "synchronizer.sqlite")
+        except OSError as error:
+            self._lock.release()
+            raise _unwritable(directory, error) from error
         except BaseException:
             self._lock.release()
             raise
@@ -410,6 +415,13 @@ class Storage:
 
     def _value(self, query: str, *arguments: object) -> int:
         return self._database.execute(query, arguments).fetchone()[0] or 0
+
+
+def _unwritable(directory: Path, error: OSError) -> StorageUnreadable:
+    return StorageUnreadable(
+        f"expected {directory} to be a directory that can be written, got {error.strerror or error}: "
+        "make room, change its permissions, or name another directory with --data"
+    )
 
 
 @contextmanager

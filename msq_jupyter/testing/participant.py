@@ -11,7 +11,7 @@ from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import EventTooLarge, MsqError, SessionClosed, VersionMissing
-from msq_jupyter.runtime.assignable import check_assignable
+from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.happenings import HandlerFailed, RootReplaced, SaveDiffers, SaveStored
 from msq_jupyter.runtime.pubsub import check_topic
@@ -25,8 +25,10 @@ from msq_jupyter.session.agreement import Agreement
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.connection import RETRY_ASKED_S, RETRY_FIRST_S, RETRY_LONGEST_S, WATCH_S
 from msq_jupyter.session.crypto import Keys, derive_root_key
+from msq_jupyter.session.drafts import DraftSender, WaitingDraft
 from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.saving import Saver
+from msq_jupyter.session.story import Story
 from msq_jupyter.session.talk import Talk
 from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.testing.faults import HandlerRaised, InvariantBroken, NotConverged
@@ -64,9 +66,11 @@ class Participant:
         self.client = Client(self._keys, arguments.message(self.session_id, name, self._keys.password_check, card))
         blueprint = Blueprint(self.session_id, arguments.persistent_id, code, arguments.options)
         self.view_events = ViewEvents()
-        self.follower = Follower(self.client, self._keys, blueprint, self.view_events)
+        self.follower = Follower(self.client, self._keys, blueprint, self.view_events, Story())
         self._sealer = VersionSealer(self._keys, self.session_id, identity.code_hash, identity.source, name)
         self._saver = Saver(name, arguments.persist_interval_ms / 1_000)
+        seal_draft = partial(self._sealer.seal, draft=True)
+        self._drafts = DraftSender(self.client, seal_draft, lambda: self._now_s, self._later, self._draft_sent)
         self._agreement = Agreement(self._keys, name)
         self.talk = Talk(self._keys, name, self._tell)
         self.talk.hears["diverged"] = self._on_diverged
@@ -85,6 +89,7 @@ class Participant:
         self._busy_until_ms = 0.0
         self._paused = False
         self._interrupted = False
+        self._collected = ""
         self._answers: dict[int, Callable[[Any], None]] = {}
         self._connect()
 
@@ -108,8 +113,10 @@ class Participant:
 
     @property
     def model(self) -> Any:
-        """The root model, to read."""
-        return self.replica.outside.root
+        """The root model, to read and to call operations of."""
+        outside = self.replica.outside
+        outside.send = self._send_operation
+        return outside.root
 
     @property
     def is_live(self) -> bool:
@@ -164,6 +171,10 @@ class Participant:
         root = self._open_replica().root
         check_assignable(self.model, attribute)
         self._send(self.replica.encode_assignment(root.id, attribute, value), f"{type(root).__name__}.{attribute}")
+
+    def _send_operation(self, payload: bytes, what: str) -> None:
+        self._open_replica()
+        self._send(payload, what)
 
     def ask(self, question: Callable[[int], protocol.Message], answer: Callable[[Any], None]) -> None:
         """Ask the synchronizer for versions; asked again after every reconnect until it is answered.
@@ -242,12 +253,12 @@ class Participant:
         self._pump()
         self._end()
 
-    def kill(self) -> None:
-        """Die without a word."""
+    def kill(self, *, delivered: bool = False) -> None:
+        """Die without a word; what it sent before is lost, unless it is `delivered`."""
         if not self.is_gone:
             self._world.ledger.counters["kills"] += 1
             if self._link is not None:
-                self._link.cut()
+                (self._link.close_up if delivered else self._link.cut)()
             self._end()
 
     def _end(self) -> None:
@@ -345,9 +356,10 @@ class Participant:
             self._pump()
             self._end()
             raise
-        while self.follower.happenings:
+        while self.follower.happenings and not self.is_gone:
             self._handle(self.follower.happenings.popleft())
-        self._after_step()
+        if not self.is_gone:
+            self._after_step()
         if not done:
             self.wake()
 
@@ -400,7 +412,8 @@ class Participant:
             else:
                 self._saver.refused(happening.reason, self._now_s)
         elif isinstance(happening, SaveStored):
-            self._saver.stored()
+            self._reach("acknowledged")
+            self._saver.stored(self._now_s, is_history=happening.is_history)
             self._sealer.stored(happening.entry, happening.content, is_ours=happening.entry.view_id == self.view_id)
         elif isinstance(happening, HandlerFailed):
             self._on_error(happening)
@@ -439,14 +452,42 @@ class Participant:
         pending = replica.pending_save
         if pending is None:
             return
+        if pending.save_id != self._collected:
+            self._collected = pending.save_id
+            self._reach("collected")
+            if self.is_gone:
+                return
         self._watch()
         parent = replica.last_save.number if replica.last_save else 0
-        is_ready = partial(self._sealer.is_ready, parent, self._now_s, self._fetch)
+        in_flight, now_s = self._saver.in_flight, self._now_s
+        is_ready = partial(self._sealer.is_ready, parent, now_s, self._fetch)
         views = list(replica.views)
-        upload = self._saver.begin(pending, parent, views, self._now_s, at_once=at_once, is_ready=is_ready)
-        if upload != "nothing":
-            self.client.tell(self._sealer.seal(pending, parent, draft=upload == "draft"))
+        upload = self._saver.begin(pending, parent, views, now_s, at_once=at_once, is_ready=is_ready)
+        if upload == "save":
+            self._drafts.drop()
+            self.client.tell(self._sealer.seal(pending, parent))
             self._pump()
+            self._reach("uploaded")
+        elif upload == "draft":
+            self._drafts.put(WaitingDraft(replica.run, pending, parent, in_flight, self._saver.draft_at_s))
+            self._pump()
+
+    def _draft_sent(self, _: WaitingDraft) -> None:
+        self._pump()
+        self._reach("draft uploaded")
+
+    def _reach(self, step: str) -> None:
+        self._world.synchronizer.reach(step, self.name)
+
+    def _later(self, delay_s: float, call: Callable[[], None]) -> None:
+        """The socket thread's timer: it goes off also while a cell runs."""
+
+        def on_time() -> None:
+            if not self.is_gone:
+                call()
+                self._pump()
+
+        self._world.timeline.after(delay_s * 1_000, on_time)
 
     def _fetch(self, number: int) -> None:
         self._world.ledger.counters["fetched keyframes"] += 1

@@ -298,9 +298,9 @@ class Room:
         participant.leave()
         self.participants.remove(participant)
 
-    def kill(self, participant: Participant) -> None:
-        """Let a participant's kernel die."""
-        participant.kill()
+    def kill(self, participant: Participant, *, delivered: bool = False) -> None:
+        """Let a participant's kernel die; what it sent before is lost, unless it is `delivered`."""
+        participant.kill(delivered=delivered)
         self.participants.remove(participant)
 
     # --- checking ------------------------------------------------------------------------------------------------

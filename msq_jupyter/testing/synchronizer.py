@@ -14,10 +14,23 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import Annotate, FetchSource, Join, Leave, ListVersions, Open, Prune, Query, Refused, Tell
+from msq_jupyter.protocol import (
+    Annotate,
+    FetchSource,
+    Join,
+    Leave,
+    ListVersions,
+    Open,
+    Prune,
+    Query,
+    Refused,
+    Save,
+    Tell,
+)
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
+from msq_jupyter.testing.crash_points import CrashPoints, kind_of
 from msq_jupyter.testing.ledger import Ledger
 from msq_jupyter.testing.memory import (
     EPOCH_S,
@@ -52,6 +65,7 @@ class SimulatedSynchronizer:
         storage: what survives a crash.
         is_up: whether anybody can connect.
         disk_fails: whether the next write is refused.
+        crash_points: says at which step of a save something dies.
     """
 
     def __init__(self, timeline: Timeline, dice: Dice, ledger: Ledger, limits: Limits) -> None:
@@ -62,6 +76,7 @@ class SimulatedSynchronizer:
         self.storage = MemoryStorage()
         self.is_up = True
         self.disk_fails = False
+        self.crash_points = CrashPoints()
         self._runs_opened = 0
         self._life = 0
         self._wake_up()
@@ -96,6 +111,19 @@ class SimulatedSynchronizer:
             self._ledger.counters["lost turns"] += 1
         self._go_down(Link.cut)
 
+    def reach(self, step: str, who: str = "") -> bool:
+        """Somebody comes to a step of a save; whether this synchronizer dies at it."""
+        dies = self.crash_points.reach(step, who)
+        if dies and self.is_up:
+            self._ledger.counters["crashes"] += 1
+            self._go_down(Link.cut)
+            self._timeline.after(self._dice.between(self.crash_points.down_ms), self.start)
+        return dies
+
+    def _reach_turn(self, turns: list[tuple[LiveRun, Turn]], what: str) -> bool:
+        kind = kind_of(turn.writes for _, turn in turns)
+        return self.reach(f"{kind} {what}") if kind else False
+
     def stop(self) -> None:
         """End properly: the exact time is written, everybody is told when to connect again."""
         self._ledger.counters["restarts"] += 1
@@ -112,8 +140,9 @@ class SimulatedSynchronizer:
 
     def start(self) -> None:
         """Be there again, with what is stored."""
-        self._wake_up()
-        self.is_up = True
+        if not self.is_up:
+            self._wake_up()
+            self.is_up = True
 
     def _go_down(self, drop: Callable[[Link], None]) -> None:
         self.is_up = False
@@ -121,6 +150,7 @@ class SimulatedSynchronizer:
         for link in list(self._visitors):
             drop(link)
         for run in self.runs():
+            run.closed = True
             if run.timer:
                 run.timer.cancel()
         self._wake_up()
@@ -170,6 +200,8 @@ class SimulatedSynchronizer:
                 member.questions.append(message)
             return
         if run.closed:
+            return
+        if isinstance(message, Save) and self.reach("draft arrived" if message.draft else "arrived"):
             return
         now_ms = self._timeline.now_ms
         if isinstance(message, Tell):
@@ -338,14 +370,20 @@ class SimulatedSynchronizer:
 
     def _written(self, turns: list[tuple[LiveRun, Turn]]) -> None:
         self._writing = None
+        if self._reach_turn(turns, "to write"):
+            return
         if self.disk_fails and any(turn.writes for _, turn in turns):
             self.disk_fails = False
             self._fail(turns)
         else:
             self._commit(turns)
+            if self._reach_turn(turns, "written"):
+                return
             for run, turn in turns:
                 if not run.shelf.failed:
                     self._perform(run, turn)
+            if any(turn.writes.versions for _, turn in turns) and self.reach("told"):
+                return
         if self._touched and not self._turn_due:
             self._turn_due = True
             self._later(0.0, self._begin_write)
@@ -361,6 +399,10 @@ class SimulatedSynchronizer:
     def _fail(self, turns: list[tuple[LiveRun, Turn]]) -> None:
         """Nothing of these turns is stored: everybody out, and whoever returns finds what is stored."""
         self._ledger.counters["disk failures"] += 1
+        for run, turn in turns:
+            for save in turn.writes.saves_to_store:
+                for member in run.listeners.values():
+                    member.write(protocol.encode(protocol.SaveFailed(save.save_id, "the disk failed")))
         for shelf in {run.shelf.persistent_id: run.shelf for run, _ in turns}.values():
             shelf.failed = True
             if self._shelves.get(shelf.persistent_id) is shelf:

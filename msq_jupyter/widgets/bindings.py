@@ -1,159 +1,144 @@
-"""Two-way links between a trait of a widget and an attribute of the model.
+"""What follows a session in one kernel: links, observers and live cells, and how they move to another session.
 
-A change of the widget becomes an event that sets the attribute on every replica; a change of the attribute, whoever
-made it, sets the trait. Widget callbacks come on any thread, in the middle of a cell or not, so that side only reads
-the replica and sends; traits are set on the main loop only.
+All of them look at the model on the main loop, after each step of the session.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import traitlets
-
-from msq_jupyter.errors import ArgumentError, AuthorError, MsqError
-from msq_jupyter.runtime.assignable import check_assignable
-from msq_jupyter.runtime.outside import changeable
-from msq_jupyter.session import cells
+from msq_jupyter.errors import AuthorError
+from msq_jupyter.runtime.paths import MISSING, look_up, split
+from msq_jupyter.widgets import cell_runs
 
 if TYPE_CHECKING:
-    from msq_jupyter.session.session import SessionCore
+    from msq_jupyter.widgets.session import Session
 
 logger = logging.getLogger("msq_jupyter")
 
-#: At most this many events a second for each link; while a slider is dragged the last value always goes out.
-RATE_PER_S = 30.0
+
+class Binding(ABC):
+    """Something that follows a session. It belongs to the cell that made it; see `cell_runs`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._ended = False
+        self._runs = cell_runs.running()
+
+    def begin(self) -> None:
+        """Follow the session from now on; a binding of the same things ends."""
+        self.attach(self._session)
+        for other in list(self._session.bindings):
+            if other is not self and other.things and other.things == self.things:
+                other.end()
+        self._session.bindings.add(self)
+        if self._runs is not None:
+            self._runs.note(self)
+
+    def end(self) -> None:
+        """Follow it no longer; a second time does nothing."""
+        if not self._ended:
+            self._ended = True
+            self._session.bindings.remove(self)
+            if self._runs is not None:
+                self._runs.drop(self)
+            self.detach()
+
+    @property
+    def things(self) -> tuple[Any, ...]:
+        """What is bound: no two bindings of one session have the same; () where that is no matter."""
+        return ()
+
+    @abstractmethod
+    def attach(self, session: Session) -> None:
+        """Follow this session from now on, which may be another one than before.
+
+        Raises:
+            AuthorError: the model does not have what is bound.
+        """
+
+    @abstractmethod
+    def look(self) -> None:
+        """The session may have moved; on the main loop."""
+
+    def detach(self) -> None:  # noqa: B027  # most have nothing to do
+        """Give back what was taken outside of the session."""
+
+    def value_at(self, path: str) -> Any:
+        """What a path from the root model leads to, or `MISSING`."""
+        return look_up(self._session.model, split(path))
 
 
-class Link:
-    """One link; made by `Session.link`.
+class Bindings:
+    """All bindings of one session.
 
-    While values of ours are on their way, the model's older ones are not written back: the slider does not jump under
-    the hand.
+    Args:
+        session: the session.
     """
 
-    def __init__(self, session: SessionCore, widget: traitlets.HasTraits, trait: str, attribute: str) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
-        self._widget = widget
-        self._trait = trait
-        self._attribute = attribute
-        self._lock = threading.Lock()
-        self._unsent: list[Any] = []  # the newest value that waits for its turn, or nothing
-        self._sent_s = float("-inf")
-        self._last_counter = 0
-        self._timer_set = False
-        self._setting_thread: int | None = None
-        self._shown: Any = _NOTHING
-        self._refresh()
-        widget.observe(self._on_widget, trait)
-        session.frame_hooks.append(self._refresh)
+        self._bindings: list[Binding] = []
+        session.frame_hooks.append(self.look)
 
-    def unlink(self) -> None:
-        """End the link; both sides keep what they have."""
-        if self._refresh in self._session.frame_hooks:
-            self._widget.unobserve(self._on_widget, self._trait)
-            self._session.frame_hooks.remove(self._refresh)
+    def __iter__(self) -> Iterator[Binding]:
+        return iter(self._bindings)
 
-    def reattach(self) -> str:
-        """The model is another one: go on with it, or end; a sentence that says why, "" when it goes on."""
-        try:
-            check_assignable(self._session.model, self._attribute)
-        except AuthorError as error:
-            self.unlink()
-            return f"{self!r} has ended: {error}"
-        self._refresh()
-        return ""
+    def __len__(self) -> int:
+        return len(self._bindings)
 
-    def __repr__(self) -> str:
-        return f"<Link {type(self._widget).__name__}.{self._trait} and model.{self._attribute}>"
+    def add(self, binding: Binding) -> None:
+        """Let a binding follow the session."""
+        self._bindings.append(binding)
 
-    # --- from the widget, on any thread --------------------------------------------------------------------------
+    def remove(self, binding: Binding) -> None:
+        """Let it follow no longer."""
+        if binding in self._bindings:
+            self._bindings.remove(binding)
 
-    def _on_widget(self, change: Any) -> None:
-        if threading.get_ident() == self._setting_thread:
-            return  # our own writing
-        with self._lock:
-            self._unsent = [change["new"]]
-            self._shown = _NOTHING  # the widget shows something else now than what the model last said
-            if self._timer_set:
-                return
-            wait_s = self._sent_s + 1 / RATE_PER_S - time.monotonic()
-            if wait_s > 0:
-                self._timer_set = True
-                self._session.call_later(wait_s, self._on_timer)
-                return
-            self._send()
+    def look(self) -> None:
+        """Let every binding look; on the main loop."""
+        for binding in list(self._bindings):
+            self._session.guard(binding.look)
 
-    def _on_timer(self) -> None:
-        with self._lock:
-            self._timer_set = False
-            self._send()
+    def move_to(self, session: Session) -> list[str]:
+        """Let everything follow another session from now on.
 
-    def _send(self) -> None:
-        if not self._unsent:
-            return
-        value = self._unsent.pop()
-        self._sent_s = time.monotonic()
-        try:
-            self._last_counter = self._session.assign(self._attribute, value)
-        except MsqError as error:
-            # A callback has nobody to raise to; the next refresh shows the model's value again.
-            logger.warning("%s.%s was not shared: %s", type(self._widget).__name__, self._trait, error)
-            self._shown = _NOTHING
+        Args:
+            session: where the model has been edited, or was joined again.
 
-    # --- from the model, on the main loop ------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        with self._lock:
-            if self._unsent or self._session.executed_counter < self._last_counter:
-                return
-        value = getattr(self._session.model, self._attribute, None)
-        if isinstance(value, _CONTAINERS):
-            value = changeable(value)
-        if type(value) is type(self._shown) and value == self._shown:
-            return
-        self._shown = value
-        self._setting_thread = threading.get_ident()
-        try:
-            setattr(self._widget, self._trait, value)
-        except traitlets.TraitError as error:
-            logger.warning(
-                "%s.%s cannot show model.%s: %s", type(self._widget).__name__, self._trait, self._attribute, error
-            )
-        finally:
-            self._setting_thread = None
+        Returns:
+            A sentence for each binding that has ended, because the other model does not have what was bound.
+        """
+        lost = []
+        for binding in list(self._bindings):
+            self._bindings.remove(binding)
+            try:
+                binding.attach(session)
+            except AuthorError as error:
+                lost.append(f"{binding!r} has ended: {error}")
+                logger.warning("%s", lost[-1])
+                binding.end()
+            else:
+                session.bindings.add(binding)
+        return lost
 
 
-class _Nothing:
-    """Equal to no value."""
+def require_path(session: Session, path: str) -> None:
+    """Let a path pass that leads to something.
 
-
-_NOTHING = _Nothing()
-
-#: What a widget gets a copy of that it may change.
-_CONTAINERS = (list, dict, set)
-
-
-def link(session: SessionCore, source: tuple[traitlets.HasTraits, str], attribute: str) -> Link:
-    """Make a `Link`; see `Session.link`."""
-    try:
-        widget, trait = source
-    except (TypeError, ValueError):
-        raise ArgumentError(f'link: expected a pair such as (slider, "value"), got {source!r}') from None
-    if not isinstance(widget, traitlets.HasTraits):
-        raise ArgumentError(f"link: expected a widget or another object with traits, got {type(widget).__name__}")
-    if not widget.has_trait(trait):
-        raise ArgumentError(f"link: {type(widget).__name__} has no trait {trait!r}")
-    check_assignable(session.model, attribute)
-
-    def make() -> Callable[[], None]:
-        made.append(Link(session, widget, trait, attribute))
-        return made[0].unlink
-
-    made: list[Link] = []
-    cells.make(make)
-    return made[0]
+    Raises:
+        ArgumentError: not a path.
+        AuthorError: it leads to nothing; names what is there.
+    """
+    steps = split(path)
+    for count in range(1, len(steps) + 1):
+        if look_up(session.model, steps[:count]) is MISSING:
+            kind = type(session.model).__name__
+            before = ".".join([kind, *steps[: count - 1]])
+            holder = look_up(session.model, steps[: count - 1])
+            shown = ", ".join(map(str, holder if isinstance(holder, dict) else getattr(holder, "__dict__", ())))
+            raise AuthorError(f"{path}: {before} has no {steps[count - 1]!r}; it has {shown or 'nothing'}")

@@ -5,13 +5,31 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
+from msq_jupyter.errors import ArgumentError
+from msq_jupyter.ready import SharedDict
+from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.persistent_model import PersistentModel
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.widgets.badge_requests import BadgeRequests, details_of
-from msq_jupyter.widgets.bindings import Link, link
+from msq_jupyter.widgets.bindings import Bindings
+from msq_jupyter.widgets.links import (
+    DirectedLink,
+    Link,
+    Scope,
+    Transform,
+    checked_pair,
+    checked_transform,
+    shared_pairs,
+)
+from msq_jupyter.widgets.observers import Change, Observer
 from msq_jupyter.widgets.presence import Badge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import traitlets
+
+    from msq_jupyter.widgets.panel import Panel
 
 
 class Session(SessionCore):
@@ -21,6 +39,8 @@ class Session(SessionCore):
     """
 
     _badge: Badge | None = None
+    _panel: Panel | None = None
+    _bindings: Bindings | None = None
 
     def __dir__(self) -> list[str]:
         # What Tab shows: the words of the documentation, and not what the inside needs.
@@ -37,25 +57,177 @@ class Session(SessionCore):
             writer.write()
         return self._badge
 
-    def link(self, source: tuple[traitlets.HasTraits, str], attribute: str) -> Link:
-        """Bind a trait of a widget to an attribute of the root model, both ways, for everybody.
+    def panel(self) -> Panel:
+        """The persistence panel: the live model, its versions, what differs, restoring. The same one each time."""
+        if self._panel is None:
+            from msq_jupyter.widgets.panel import Panel, PanelWriter  # most sessions have none
 
-        The trait takes the model's value first: others may have been there before.
+            self._panel = Panel(
+                name=self.name,
+                app_id=self.app_id,
+                model_name=self.model_class.__name__,
+                code=self.code_hash[:8],
+                has_hook=self._has_hook,
+            )
+            writer = PanelWriter(self, self._panel, self._presence)
+            self.frame_hooks.append(writer.write)
+            self.watch_hooks.append(writer.write_if_waiting)
+            writer.write()
+        return self._panel
+
+    @property
+    def model_class(self) -> type[Model]:
+        """The root model's class, as given to `join`."""
+        return self._arguments.model
+
+    @property
+    def _has_hook(self) -> bool:
+        """Whether the model's code saves anything at all."""
+        return issubclass(self.model_class, PersistentModel) or "persist_session" in self._sealer.source
+
+    @classmethod
+    async def share(
+        cls, widgets: traitlets.HasTraits | Mapping[str, traitlets.HasTraits], *, name: str, **join: Any
+    ) -> Session:
+        """Share widgets with everybody who shares under the same name: no model needed.
+
+        Who is first gives the values they begin with. Each widget's `value` is shared; what is shared is saved, too.
 
         Args:
-            source: the widget and the name of its trait, such as `(slider, "value")`.
-            attribute: a public attribute that the model's `init` has set.
+            widgets: one widget, or several by names that all participants use: `{"speed": slider, "title": text}`.
+            name: names the session.
+            join: whatever else `join` takes; `app_id` is "msq-jupyter.share" unless given.
 
         Returns:
-            The link; `unlink()` ends it.
+            The session. Its model is a `msq_jupyter.ready.SharedDict`: `session.model.data["speed"]`.
 
         Raises:
-            ArgumentError: not a widget, or no such trait.
+            ArgumentError: not a widget with a value, or a name with a "." in it.
+            MsqError: whatever `join` raises.
+        """
+        pairs = shared_pairs(widgets)
+        session = await cls.join(**{"app_id": "msq-jupyter.share", "name": name, "model": SharedDict, **join})
+        try:
+            for key, (widget, trait) in pairs.items():
+                session.model.offer(key, getattr(widget, trait))
+            await session.synced()
+            for key, pair in pairs.items():
+                session.link(pair, f"data.{key}")
+        except BaseException:
+            await session.leave()
+            raise
+        return session
+
+    @property
+    def bindings(self) -> Bindings:
+        """Links, observers and live cells of this session."""
+        if self._bindings is None:
+            self._bindings = Bindings(self)
+        return self._bindings
+
+    def link(
+        self,
+        source: tuple[traitlets.HasTraits, str],
+        path: str,
+        transform: tuple[Transform, Transform] | None = None,
+        *,
+        scope: Scope = "shared",
+    ) -> Link:
+        """Bind a trait of a widget to a part of the root model, both ways, for everybody.
+
+        The trait takes the model's value first: others may have been there before. Of two who change it at the same
+        moment the later one in the order of events counts, for all. While a slider is dragged at most 30 events a
+        second are sent, and always the last value.
+
+        Args:
+            source: the widget, or any other object with traits, and the name of its trait, such as
+                `(slider, "value")`. A trait that holds a list or a dict must be given a new one: what changes inside
+                the old one is not seen.
+            path: a public attribute that the model's `init` has set, or a way into one, such as "settings.speed":
+                keys of dicts, fields of dataclasses, attributes of child models. The model's `link_changed(path)` is
+                called after each change.
+            transform: two functions, `(to_widget, to_model)`.
+            scope: "shared" is one value for all; "user" gives each participant one of their own. What the path leads to
+                is a `msq_jupyter.ready.PerUser` then, and holds the values of all, for all to see.
+
+        Returns:
+            The link; `unlink()` ends it, running its cell again replaces it.
+
+        Raises:
+            ArgumentError: not a widget, or no such trait, path, transform or scope.
             AuthorError: the model has no such attribute; names the nearest.
             SessionClosed: the session has been left.
         """
         self.require_open()
-        return link(self, source, attribute)
+        if scope not in ("shared", "user"):
+            raise ArgumentError(f'link: expected scope="shared" or scope="user", got {scope!r}')
+        return Link(self, checked_pair("link", source), path, checked_transform(transform), scope)
+
+    def dlink(
+        self, path: str, target: tuple[traitlets.HasTraits, str], transform: Transform | None = None
+    ) -> DirectedLink:
+        """Have a trait of a widget follow a part of the root model: from the model to the trait, never back.
+
+        The source comes first, as in `traitlets.dlink`: `session.dlink("votes.yes", (label, "value"), str)`.
+
+        Args:
+            path: an attribute of the root model, or a way into one, such as "votes.yes" or "queue.0". If it leads to
+                nothing later, the trait keeps what it has.
+            target: the widget and the name of its trait.
+            transform: a function from the model's value to the trait's.
+
+        Returns:
+            The link; `unlink()` ends it, running its cell again replaces it.
+
+        Raises:
+            ArgumentError: not a widget, or no such trait.
+            AuthorError: the path leads to nothing; names what is there.
+            SessionClosed: the session has been left.
+        """
+        self.require_open()
+        if not isinstance(path, str):
+            raise ArgumentError(f'dlink: the source comes first, as in dlink("speed", (label, "value")), got {path!r}')
+        if transform is not None and not callable(transform):
+            raise ArgumentError(f"dlink: expected a function as transform, got {transform!r}")
+        return DirectedLink(self, path, checked_pair("dlink", target), transform)
+
+    def observe(self, path: str, callback: Callable[[Change], Any], *, initial: bool = False) -> Observer:
+        """Have a function called when a part of the root model has changed, on the main loop, between events.
+
+        Args:
+            path: an attribute of the root model, or a way into one: "votes", "votes.yes", "documents.d1.title". With
+                "*" as its last step, "votes.*", there is a call for each key that has changed.
+            callback: called with a `Change`: `change.path`, `change.old`, `change.new`, `change.kind`. What it raises
+                is told, and ends nothing. It may publish.
+            initial: whether it is called at once, too, with what is there now: old is None then, kind "added".
+
+        Returns:
+            The observer; `unobserve()` ends it, running its cell again replaces it.
+
+        Raises:
+            ArgumentError: not a path, or nothing to call.
+            AuthorError: the model has no such attribute.
+            SessionClosed: the session has been left.
+        """
+        self.require_open()
+        return Observer(self, path, callback, initial)
+
+    def _presence(self) -> dict[str, Any]:
+        """The values of the traits that badge and panel share."""
+        status = self.status
+        people = [] if status.link_state in ("closed", "failed") else self.participants
+        return {
+            "people": [{"view_id": one.view_id, "label": one.label, "is_me": one.is_me} for one in people],
+            "link_state": status.link_state,
+            "saved_state": status.saved_state,
+            "saved_number": status.saved_number,
+            "saved_at_s": status.saved_at_s,
+            "saved_by": status.saved_by,
+            "saved_error": status.save_error,
+            "next_save_s": status.next_save_s,
+            "waiting_ms": 0,
+            "notice": self.notice,
+        }
 
     async def leave(self) -> None:
         """Leave: what waits to be saved is saved, others are told. The model stays readable, and stands still."""
@@ -64,18 +236,23 @@ class Session(SessionCore):
             hook()
 
     def _reattach(self) -> list[str]:
-        owners = [getattr(hook, "__self__", None) for hook in self.frame_hooks]
-        return [lost for owner in owners if isinstance(owner, Link) and (lost := owner.reattach())]
+        lost = [] if self._bindings is None else self._bindings.move_to(self)
+        if self._panel is not None:
+            self._panel.model_name = self.model_class.__name__
+            self._panel.code = self.code_hash[:8]
+            self._panel.has_hook = self._has_hook
+        return lost
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.badge()._repr_mimebundle_(**kwargs)
 
 
 _FOR_USERS = {
-    *("app_id", "badge", "check", "code_hash", "debug", "diff", "edit", "explain_code", "follow", "id", "invite"),
-    *("is_live", "join", "latency_ms", "leave", "link", "model", "name", "others", "participants", "persistent_id"),
-    *("publish", "restore", "saved", "source_diff", "status", "step", "subscribe", "synced", "synchronizer"),
-    *("unsubscribe", "versions", "view", "view_id"),
+    *("app_id", "badge", "check", "code_hash", "debug", "diff", "dlink", "edit", "explain_code", "follow", "id"),
+    *("invite", "is_live", "join", "label", "latency_ms", "leave", "link", "log", "model", "name", "observe", "others"),
+    *("panel", "participants", "persistent_id", "pin", "prune", "publish", "restore", "save", "saved", "share"),
+    *("source_diff", "source_of", "status", "step", "subscribe", "synced", "synchronizer", "unsubscribe", "versions"),
+    *("view", "view_id"),
 }
 
 
@@ -91,31 +268,15 @@ class _BadgeWriter:
         self._lock = threading.Lock()
 
     def write(self) -> None:
-        status = self._session.status
-        people = [
-            {"view_id": person.view_id, "label": person.label, "is_me": person.is_me}
-            for person in ([] if status.link_state in ("closed", "failed") else self._session.participants)
-        ]
-        self._set(
-            people=people,
-            link_state=status.link_state,
-            saved_state=status.saved_state,
-            saved_number=status.saved_number,
-            saved_at_s=status.saved_at_s,
-            saved_by=status.saved_by,
-            saved_error=status.save_error,
-            waiting_ms=0,
-            notice=self._session.notice,
-            details=details_of(self._session),
-        )
+        self._set({**self._session._presence(), "details": details_of(self._session)})
 
     def write_if_waiting(self) -> None:
         status = self._session.status
         if status.waiting_ms:
             # Rounded, so that the line changes once a second and not four times.
-            self._set(link_state=status.link_state, waiting_ms=max(status.waiting_ms // 1000 * 1000, 1))
+            self._set({"link_state": status.link_state, "waiting_ms": max(status.waiting_ms // 1000 * 1000, 1)})
 
-    def _set(self, **values: Any) -> None:
+    def _set(self, values: dict[str, Any]) -> None:
         with self._lock:
             for name, value in values.items():
                 if getattr(self._badge, name) != value:

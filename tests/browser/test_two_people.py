@@ -161,7 +161,8 @@ def test_4_data_outlives_an_edit_of_the_code_in_both_kernels(people, artifacts):
     assert ada.notebook.evaluate("session.model.additions") == "1"
     table = ada.notebook.run_cell("versions").locator("table")
     expect(table.locator("tbody tr").first).to_contain_text("v")
-    schemas = table.locator("tbody tr td:nth-child(5)").all_inner_texts()
+    heads = table.locator("th").all_inner_texts()
+    schemas = table.locator(f"tbody tr td:nth-child({heads.index('schema') + 1})").all_inner_texts()
     assert schemas[0] == "2"
     assert schemas[-1] == "1"
     codes = table.locator("tbody tr td:nth-child(7)").all_inner_texts()

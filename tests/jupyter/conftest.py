@@ -76,3 +76,25 @@ async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110  # what is waited for happens on other threads
             await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A shell with the extension loaded, whose names are `__main__`."""
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    interactive = pytest.importorskip("IPython.core.interactiveshell")
+    from traitlets.config import Config
+
+    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
+    config = Config()
+    config.HistoryManager.enabled = False
+    interactive.InteractiveShell.clear_instance()
+    shell = interactive.InteractiveShell.instance(config=config)
+    sys.modules["__main__"] = shell.user_module
+    msq_jupyter.load_ipython_extension(shell)
+    yield shell
+    msq_jupyter.unload_ipython_extension(shell)
+    interactive.InteractiveShell.clear_instance()
+    shell.restore_sys_module_state()
+    sys.modules["__main__"] = main
+    linecache.checkcache, sys.displayhook = check, hook

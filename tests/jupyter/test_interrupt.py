@@ -81,3 +81,29 @@ def test_6_1_the_interrupt_of_a_kernel_ends_an_endless_model_between_cells(kerne
     error = run(client, "", "session.error")
     assert "EventNeverEnds" in error
     assert "Spinner.spin was interrupted twice in the same event" in error
+
+
+LIVE = """
+%%live session
+while session.model.value > 0:
+    pass
+"""
+
+
+def test_the_interrupt_of_a_kernel_ends_a_live_cell_that_never_ends(kernel, synchronizer: SynchronizerThread):
+    manager, client = kernel
+    join = "session = await Session.join(app_id='t', name='l', model=SharedCounter, synchronizer={url!r})"
+    begin = (
+        f"%load_ext msq_jupyter\nfrom msq_jupyter import Session\nfrom msq_jupyter.ready import SharedCounter\n{join}"
+    )
+    run(client, begin.format(url=synchronizer.url))
+    assert run(client, LIVE.lstrip(), "len(session.bindings)") == "1"
+    run(client, "session.model.add(1)")
+    waiting = client.execute("import asyncio\nwhile len(session.bindings):\n    await asyncio.sleep(0.05)")
+    deadline_s = time.monotonic() + LIMIT_S
+    while (content := answer(client, waiting, 0.3)) is None or content["status"] != "ok":
+        assert time.monotonic() < deadline_s
+        if content is not None:  # the interrupt came before the live cell ran, and was the cell's
+            waiting = client.execute("import asyncio\nwhile len(session.bindings):\n    await asyncio.sleep(0.05)")
+        manager.interrupt_kernel()
+    assert run(client, "", "(len(session.bindings), session.is_live, session.model.value)") == "(0, True, 1)"

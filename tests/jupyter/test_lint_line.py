@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import linecache
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import msq_jupyter
 from msq_jupyter.jupyter import lint_line
 
 POLL = """\
@@ -27,26 +22,6 @@ LINE = (
     "Poll: MSQ101 line 6: time.time asks for the time of day, and a model only has the session's time; "
     "MSQ201 line 7: id() is an address in the memory of one process  (msq lint --explain MSQ101)\n"
 )
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A shell with the extension loaded, whose names are `__main__`."""
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    interactive = pytest.importorskip("IPython.core.interactiveshell")
-    from traitlets.config import Config
-
-    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = interactive.InteractiveShell(config=config)
-    sys.modules["__main__"] = shell.user_module
-    msq_jupyter.load_ipython_extension(shell)
-    yield shell
-    msq_jupyter.unload_ipython_extension(shell)
-    shell.restore_sys_module_state()
-    sys.modules["__main__"] = main
-    linecache.checkcache, sys.displayhook = check, hook
 
 
 def said(shell: Any, capsys: pytest.CaptureFixture[str], cell: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msq_jupyter import protocol
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
+from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
@@ -79,7 +80,9 @@ def simulate(count: int, every: int, after: int | None = None) -> Iterator[tuple
         assert replica.apply(entry)
         # The text of an exception differs between versions of Python, its class does not.
         told = " ".join(
-            f"{failed.model}.{failed.method} {type(failed.error).__name__}" for failed in replica.happenings
+            f"{happening.model}.{happening.method} {type(happening.error).__name__}"
+            for happening in replica.happenings
+            if isinstance(happening, HandlerFailed)
         )
         replica.happenings.clear()
         chain.update(told.encode())

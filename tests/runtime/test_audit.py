@@ -219,7 +219,9 @@ def test_5_5_what_was_stored_as_wanted_is_saved(bench: Bench):
     bench.publish("grid", "save", {"a": 1})
     save_pending(bench, bench.replica)
     assert bench.replica.pending_save is None
-    assert bench.replica.happenings == [SaveStored(1)]
+    (stored,) = bench.replica.happenings
+    assert isinstance(stored, SaveStored)
+    assert (stored.number, stored.author, stored.size_bytes) == (1, "", 4)
 
 
 def test_5_5_what_was_stored_otherwise_is_saved_again_under_another_id(bench: Bench):
@@ -231,9 +233,21 @@ def test_5_5_what_was_stored_otherwise_is_saved_again_under_another_id(bench: Be
     assert (after.content, after.content_id, after.view_id) == (before.content, before.content_id, before.view_id)
     assert (before.save_id, after.save_id) == ("run.1", "run.2")
     assert bench.replica.last_save.number == 1  # what it grows from
-    assert bench.replica.happenings == [SaveDiffers(1), SaveStored(1)]
+    differs, stored = bench.replica.happenings
+    assert differs == SaveDiffers(1)
+    assert stored.number == 1
     assert twin.apply(bench.log[-1])
     assert twin.snapshot() == bench.replica.snapshot()
+
+
+def test_5_5_what_waits_behind_it_stays_behind_it_also_by_its_id(bench: Bench):
+    bench.publish("grid", "save", {"a": 1})
+    bench.replica.saves.keep()
+    bench.publish("grid", "save", {"a": 2})
+    contents = [save.content for save in bench.replica.saves]
+    save_pending(bench, bench.replica, "of another content")
+    assert [save.save_id for save in bench.replica.saves] == ["run.3", "run.4"]
+    assert [save.content for save in bench.replica.saves] == contents
 
 
 # --- where two differ --------------------------------------------------------------------------------------------

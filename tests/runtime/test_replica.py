@@ -15,7 +15,7 @@ from msq_jupyter.errors import (
     SealBroken,
     SubscriptionError,
 )
-from msq_jupyter.runtime.happenings import SaveStored
+from msq_jupyter.runtime.happenings import SaveSkipped, SaveStored
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from tests.runtime.bench import Bench
@@ -104,9 +104,13 @@ def test_5_3_equal_content_is_skipped_and_saved_means_acknowledged(bench):
     bench.saved(pending.save_id, 1)
     assert bench.replica.pending_save is None
     assert bench.replica.last_save.number == 1
-    assert SaveStored(1) in bench.replica.happenings
+    skipped, stored = bench.replica.happenings[-2:]
+    assert skipped == SaveSkipped(is_pending=True)
+    assert isinstance(stored, SaveStored)
+    assert (stored.number, stored.author, stored.size_bytes, stored.is_history) == (1, "ada", 4, False)
     do(bench, ["save", {"n": 1}])
     assert bench.replica.pending_save is None
+    assert bench.replica.happenings[-1] == SaveSkipped(is_pending=False)
 
 
 def test_5_3_content_equal_to_what_was_loaded_is_skipped():
@@ -141,12 +145,26 @@ def test_5_5_an_older_acknowledgement_leaves_newer_content_pending(bench):
     assert bench.replica.pending_save is None
 
 
-def test_5_5_persisted_tells_the_views(bench):
+def test_5_5_persisted_tells_the_views_number_author_time_and_size(bench):
     got = []
     bench.replica.view_events.subscribe("view", "session", "persisted", got.append)
+    bench.members(joins={"ada": None})
     bench.saved("other", 3)
+    do(bench, ["save", {"n": 1}])
+    bench.saved(bench.replica.pending_save.save_id, 4)
     bench.replica.view_events.run_frame()
-    assert got == [{"version": 3, "time_s": 1.5}]
+    assert got == [
+        {"number": 3, "author": "ada", "time_s": 1.5, "size_bytes": 0},
+        {"number": 4, "author": "ada", "time_s": 1.5, "size_bytes": 4},
+    ]
+
+
+def test_5_5_the_size_is_known_of_what_was_replaced_while_it_was_on_its_way(bench):
+    do(bench, ["save", {"text": "long"}])
+    first = bench.replica.pending_save
+    do(bench, ["save", {"n": 1}])
+    bench.saved(first.save_id, 1)
+    assert bench.replica.happenings[-1].size_bytes == len(first.content) > 4
 
 
 # --- 7 Snapshots -------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import io
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -25,10 +26,11 @@ from msq_jupyter.errors import (
     VersionMissing,
     WrongPassword,
 )
-from msq_jupyter.persistence.export import ExportReader
+from msq_jupyter.persistence.export import ExportedVersion, ExportReader, Manifest, write_export
 from msq_jupyter.persistence.patches import pack
 from msq_jupyter.persistence.records import VersionMeta
 from msq_jupyter.session import archive as archive_module
+from msq_jupyter.session import curating
 from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.session.versions import sealed_save
@@ -36,6 +38,7 @@ from msq_jupyter.stable import bytes_digest, content_bytes
 from msq_jupyter.synchronizer.schema import version_digest
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
+from tests.session.test_session import until
 
 Join = Callable[..., Any]
 
@@ -227,6 +230,97 @@ async def test_a_repeated_import_stores_nothing_twice_and_goes_on_where_the_file
     await save_versions(ben, 1)
     assert ben.model.count == 2
     assert [version.parent for version in await ben.versions()] == [0, 0, 2, 3, 1]
+
+
+async def test_a_repeated_import_brings_later_labels_and_leaves_those_given_here(join, synchronizer):
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 4)
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        await target.import_(io.BytesIO(await exported(synchronizer)))
+        await target.label(2, "mine")
+        await target.label(3, "")  # taken away on purpose, which is said, too
+        for number in (1, 2, 3):
+            await ada.label(number, f"theirs {number}")
+        await ada.pin(4)
+        report = await target.import_(io.BytesIO(await exported(synchronizer)))
+        assert (report.stored, report.said) == (0, 2)
+        labels = [(v.label, v.pinned) for v in await target.versions()]
+        assert labels == [("theirs 1", False), ("mine", False), ("", False), ("", True)]
+        await ada.label(1, "theirs again")
+        await ada.label(2, "")
+        report = await target.import_(io.BytesIO(await exported(synchronizer)))
+        assert report.said == 1
+        assert [v.label for v in await target.versions()] == ["theirs again", "mine", "", ""]
+
+
+async def test_a_version_whose_source_alone_is_damaged_is_exported_without_it(join, synchronizer, tmp_path):
+    await save_versions(await join(persist_interval_ms=0), 2)
+    tamper(tmp_path, "UPDATE sources SET source = zeroblob(length(source))")
+    async with archive(synchronizer) as opened:
+        with pytest.raises(VersionMissing, match="the source of version 1"):
+            await opened.export(io.BytesIO())
+        file = io.BytesIO()
+        report = await opened.export(file, skip_damaged=True)
+        assert (report.versions, dict(report.left_out), list(report.without_source)) == (2, {}, [1, 2])
+    async with archive(synchronizer, name="dev", password="dev", create=True) as target:
+        file.seek(0)
+        assert (await target.import_(file)).stored == 2
+        copies = await target.versions()
+        assert [await target.source_of(version) for version in copies] == ["", ""]
+        assert not any(one.damage for one in await target.verify())
+    assert (await join(name="dev", password="dev")).model.count == 2
+
+
+def old_versions(count: int) -> io.BytesIO:
+    """A file of versions of the years from 2001 on; the second one has a label."""
+    versions = [
+        ExportedVersion(
+            number=number,
+            parent=number - 1,
+            time=datetime.datetime(2000 + number, 1, 1, tzinfo=datetime.timezone.utc),
+            author="Ada",
+            label="kept" if number == 2 else "",
+            pinned=False,
+            session_id="s",
+            code_hash="c",
+            schema_version=1,
+            source="",
+            content={"version": 1, "count": number},
+        )
+        for number in range(1, count + 1)
+    ]
+    return io.BytesIO(b"".join(write_export(Manifest(app_id="test", name="old"), versions)))
+
+
+async def test_5_6_a_session_with_retention_drops_old_versions_after_its_saves_and_says_so(join, synchronizer):
+    async with archive(synchronizer, create=True) as opened:
+        await opened.import_(old_versions(4))
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 1)
+    assert [v.number for v in await ada.versions()] == [1, 2, 3, 4, 5]  # without the argument nothing ever goes
+    await ada.leave()
+    ben = await join(persist_interval_ms=0, retention="everything for a day")
+    await ben.synced()
+    assert len(await ben.versions()) == 5  # joining drops nothing
+    await save_versions(ben, 1)
+    await until(lambda: any("Dropped" in line.text for line in ben.log))
+    assert [v.number for v in await ben.versions()] == [2, 5, 6]
+    told = [line.text for line in ben.log if "Dropped" in line.text]
+    assert told == ["[Multisynq] Dropped 3 versions, keeping everything for a day: 1, 3, 4"]
+
+
+async def test_5_6_retention_is_not_fooled_by_a_clock_that_is_years_ahead(join, synchronizer, monkeypatch):
+    later = curating._now() + datetime.timedelta(days=1000)
+    monkeypatch.setattr(curating, "_now", lambda: later)
+    ada = await join(persist_interval_ms=0)
+    await save_versions(ada, 3)
+    await ada.leave()
+    ben = await join(persist_interval_ms=0, retention="everything for a day")
+    await save_versions(ben, 1)
+    await ben._tender._pruning
+    assert len(await ben.versions()) == 4
+    with pytest.raises(ArgumentError, match="retention: cannot read 'never'"):
+        await join(retention="never")
 
 
 async def test_a_hostile_file_stores_nothing(join, synchronizer):

@@ -60,6 +60,14 @@ def test_5_6_a_notice_says_who_moved_the_head_since_when_and_what_to_do(head: Ve
     )
 
 
+def test_5_6_a_notice_before_anything_is_saved_beside_the_head_says_what_will_be():
+    versions = some(version(3, 1), version(4, 3, code_hash="old"), version(5, 4), head=5)
+    assert notice_of(versions, 4, "old") == (
+        "Ada's code has moved the head since v4, to v5: what is saved here from now on is kept as a branch. "
+        "await session.restore(5) brings it here"
+    )
+
+
 def test_5_6_the_table_marks_the_head_and_tells_branches_from_the_main_line():
     versions = some(version(1, 0), version(2, 1), version(3, 1), version(4, 3), version(5, 2), version(6, 0), head=5)
     assert versions.lines() == {
@@ -103,10 +111,14 @@ async def test_5_6_a_colleague_who_stays_in_the_old_session_is_on_a_branch_and_t
         await add(ben, 1)
         ada = await join(EditedCounter, persist_interval_ms=0, view_data={"name": "Ada"})
         await add(ada, 10)
-        assert (ada.status.on_branch, ben.status.on_branch) == (False, False)
+        # He hears of it before he saves anything, and so does who comes to his session later.
+        await until(lambda: "to v2: what is saved here from now on is kept as a branch" in ben.notice)
+        assert (ada.status.on_branch, ben.status.on_branch) == (False, True)
+        late = await join(Counter, persist_interval_ms=0, view_data={"name": "Late"})
+        await until(lambda: late.status.on_branch)
+        await late.leave()
         await add(ben, 100)
         assert (ada.status.on_branch, ben.status.on_branch) == (False, True)
-        await until(lambda: "Ada's code has moved the head since v1, to v2" in ben.notice)
         await add(ben, 1_000)
         versions = await ada.versions()
         assert [(v.number, v.parent, v.is_head) for v in versions] == [
@@ -116,7 +128,9 @@ async def test_5_6_a_colleague_who_stays_in_the_old_session_is_on_a_branch_and_t
             (4, 3, False),
         ]
         assert versions.head == 2
-        assert len([record for record in caplog.records if "kept as a branch" in record.message]) == 1
+        told = [record.message for record in caplog.records if "kept as a branch" in record.message]
+        assert len(told) == 2  # once to each of the two who are left behind
+        assert all(text.endswith("await session.restore(2) brings it here") for text in told)
         # Looking works on both lines.
         assert "count: 11 → 1101" in str(await ada.diff(2, 4))
         report = await ada.check()
@@ -165,6 +179,9 @@ async def test_5_6_when_the_edited_code_s_sessions_ended_the_old_ones_take_the_h
     assert ben.status.on_branch
     await ada.leave()
     await add(ben, 1_000)
+    assert not ben.status.on_branch
+    await ben.label(1, "first")  # whatever is told next says that nobody else holds the head
+    await ben.synced()
     assert not ben.status.on_branch
     versions = await ben.versions()
     assert [(v.number, v.parent, v.is_head) for v in versions][2:] == [(3, 1, False), (4, 3, True)]
@@ -235,6 +252,7 @@ async def test_5_6_what_is_imported_takes_the_head_and_a_live_session_takes_it_b
     file = await exported(synchronizer, "source")
     await asyncio.gather(*(imported_into(synchronizer, "room", file) for _ in range(2)))  # two at once store it once
     assert [(v.number, v.parent, v.is_head) for v in await live.versions()] == [(1, 0, False), (2, 0, True)]
+    assert not live.status.on_branch
     third = await join(EditedCounter)
     assert third.model.count == 5
     await add(live, 1)

@@ -35,6 +35,24 @@ async def main():
 asyncio.run(main())
 """
 
+#: Saves twice, and from then on a cell keeps the main loop: the first save is on its way when the second one is made.
+BUSY_KERNEL = """
+import asyncio, sys, time
+from msq_jupyter.session.session import SessionCore
+from tests.session.models import Counter
+async def main():
+    session = await SessionCore.join(app_id="test", name="room", password="pw", model=Counter,
+        synchronizer=sys.argv[1], rejoin_limit_ms=float(sys.argv[2]), persist_interval_ms=600_000)
+    session.publish("counter", "add", 1)
+    await session.synced()
+    session.publish("counter", "add", 2)
+    while session.model.count < 3:
+        time.sleep(0.001)
+        session.step()
+    time.sleep(600)
+asyncio.run(main())
+"""
+
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
@@ -50,9 +68,11 @@ def stored(directory: Path, table: str) -> int:
     return int(count)
 
 
-async def run_a_kernel_and_kill_it(server: Server, directory: Path, rejoin_limit_ms: float) -> None:
+async def run_a_kernel_and_kill_it(
+    server: Server, directory: Path, rejoin_limit_ms: float, kernel_code: str = KERNEL
+) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    arguments = ("-c", KERNEL, server.url, str(rejoin_limit_ms))
+    arguments = ("-c", kernel_code, server.url, str(rejoin_limit_ms))
     kernel = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, env=environment)
     try:
         while not stored(directory, "drafts"):  # what is waited for happens in other processes
@@ -86,6 +106,13 @@ async def test_5_4_edited_code_finds_what_the_only_kernel_had_saved_when_it_was_
             assert (resumed.model.count, resumed.status.saved_state) == (3, "saved")
             assert resumed.status.saved_number == 2
         assert len(await edited.versions()) == 2
+
+
+async def test_5_4_what_a_cell_keeps_the_main_loop_from_saving_is_uploaded_all_the_same(server: Server, tmp_path: Path):
+    await run_a_kernel_and_kill_it(server, tmp_path, 0, BUSY_KERNEL)
+    async with await join(server, EditedCounter) as edited:
+        assert edited.model.count == 3
+        assert [(version.number, version.parent) for version in await edited.versions()] == [(1, 0), (2, 1)]
 
 
 async def test_5_4_the_same_code_finds_it_in_the_log_and_saves_it_once(server: Server, tmp_path: Path):

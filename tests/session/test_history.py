@@ -262,6 +262,34 @@ async def test_a_report_is_escaped_in_a_notebook(join):
     assert "loads 0 of 2 versions" in html
 
 
+class LoadsLater(Model):
+    def init(self, options, persisted=None):
+        self.future(0).load(persisted)
+
+    def load(self, data):
+        self.titles = [note.upper() for note in data["notes"]]
+        self.persist_session({"version": 9, "titles": self.titles})
+
+
+class NeverDone(Model):
+    def init(self, options, persisted=None):
+        self.future(0).load()
+
+    def load(self):
+        while True:
+            pass
+
+
+def test_5_8_what_init_schedules_for_the_same_moment_belongs_to_loading():
+    plan = dry_run.plan_for(LoadsLater, {})
+    good = dry_run.load(plan, 1, content_bytes({"version": 1, "notes": ["x"]}))
+    assert (good.ok, good.saved_schema_version, good.note) == (True, 9, "")
+    bad = dry_run.load(plan, 2, content_bytes({"version": 1, "notes": [1]}))
+    assert bad.note == "LoadsLater.load failed with AttributeError: 'int' object has no attribute 'upper'"
+    endless = dry_run.load(dry_run.plan_for(NeverDone, {}), 1, content_bytes({"version": 1}), limit_s=0.2)
+    assert (endless.ok, endless.error_type) == (False, "DryRunEnded")
+
+
 def test_a_hundred_versions_are_loaded_by_one_plan():
     plan = dry_run.plan_for(Notes, {})
     rows = [dry_run.load(plan, n, content_bytes({"version": 1, "notes": ["x"] * n})) for n in range(1, 101)]

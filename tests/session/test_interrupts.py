@@ -17,6 +17,7 @@ from msq_jupyter.runtime.link_classes import ClassMaker
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.session.interrupts import ModelRun
 from msq_jupyter.session.mistakes import ENDLESS_S, Mistakes
+from msq_jupyter.session.story import Story
 from tests.session.test_session import join, until  # noqa: F401  # a fixture
 
 
@@ -147,7 +148,7 @@ async def test_2_6_an_init_that_exits_fails_the_join_and_not_the_kernel(join):
 
 
 def test_6_1_a_model_that_runs_long_is_told_of_once_with_its_method(caplog):
-    mistakes = Mistakes(always_check=False)
+    mistakes = Mistakes(Story(), always_check=False)
     for running_s in (0.1, ENDLESS_S + 1, ENDLESS_S + 2, 0.0, ENDLESS_S + 1):
         mistakes.tell_if_endless(running_s, lambda: "Board.spin")
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
@@ -192,7 +193,7 @@ def test_3_3_a_recursion_ends_at_the_same_depth_whatever_the_notebook_does():
 
 @pytest.mark.parametrize(("error", "why"), [(RecursionError, "how deep it got"), (MemoryError, "with more memory")])
 def test_3_3_an_error_that_depends_on_the_kernel_says_so(error, why):
-    mistakes = Mistakes(always_check=False)
+    mistakes = Mistakes(Story(), always_check=False)
     mistakes.report("Board", "dive", error("too much"))
     assert mistakes.notice.startswith(f"Board.dive: {error.__name__}: too much; ")
     assert why in mistakes.notice

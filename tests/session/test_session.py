@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -33,6 +32,7 @@ from msq_jupyter.errors import (
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.persistent_model import PersistentModel
 from msq_jupyter.runtime.view import View
+from msq_jupyter.session.client import Client
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
@@ -164,12 +164,42 @@ async def test_5_4_rapid_saves_are_few_versions_and_the_last_content_is_saved(jo
         ada.publish("counter", "add", 1)
         await ada.synced()
     await until(lambda: ada.status.saved_number == 1)
-    assert ada.status.saved_state == "saving"
+    assert ada.status.saved_state == "dirty"
+    assert 590 < ada.status.next_save_s - time.time() < 600
     await ada.leave()
     again = await join()
     versions = await again.versions()
     assert len(versions) == 2
     assert ada.status.saved_state == "saved"
+
+
+async def test_5_4_the_status_says_what_waits_what_is_uploaded_and_what_is_saved_to_everybody(join, monkeypatch):
+    ada = await join(persist_interval_ms=600_000, view_data={"name": "Ada"})
+    ben = await join(persist_interval_ms=600_000)
+    assert (ada.status.saved_state, ada.status.next_save_s) == ("none", 0)
+    told: list[Any] = []
+    ben.subscribe(ben.id, "persisted", told.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(Client, "tell", lambda *_: None)  # uploads and answers to audits get lost
+        ada.publish("counter", "add", 1)
+        await until(lambda: ada.status.saved_state == ben.status.saved_state == "saving")
+        assert ada.status.next_save_s == 0
+    ada._uploads.saver.reconnected()
+    await until(lambda: ada.status.saved_state == "dirty")  # it waits for its turn again, because it was not stored
+    await ada.saved()
+    await until(lambda: ben.status.saved_number == 1)
+    for session in (ada, ben):
+        status = session.status
+        assert (status.saved_state, status.saved_by, status.save_error) == ("saved", "Ada", "")
+        assert abs(status.saved_at_s - time.time()) < 60
+    await until(lambda: told)
+    size_bytes = (await ben.versions())[0].size_bytes
+    saved = ada.status
+    assert told == [{"number": 1, "author": "Ada", "time_s": saved.saved_at_s, "size_bytes": size_bytes}]
+    ada.publish("counter", "add", 1)
+    await until(lambda: ada.status.saved_state == ben.status.saved_state == "dirty")
+    assert ada.status.next_save_s > time.time() + 500
+    assert ben.status.next_save_s > time.time() + 500
 
 
 async def test_5_5_when_the_one_who_should_save_vanishes_another_one_does(join, monkeypatch):
@@ -207,19 +237,6 @@ async def test_5_7_persisted_ignore_and_a_number_start_from_what_they_say(join):
     assert empty.model.count == 0
     with pytest.raises(VersionMissing):
         await join(EditedCounter, persisted=99, options={"from": "nowhere"})
-
-
-async def test_5_11_debug_session_logs_loading_and_saving(join, caplog):
-    caplog.set_level(logging.INFO, "msq_jupyter")
-    ada = await join(debug="session")
-    ada.publish("counter", "add", 3)
-    await ada.synced()
-    await ada.saved()
-    await join(EditedCounter)
-    text = caplog.text
-    assert "[Multisynq] Persistent data saved (" in text
-    assert f"[Multisynq] Session loaded from persistent data (persistentId: {ada.persistent_id})" in text
-    assert "[Multisynq] Restoring " in text
 
 
 async def test_1_2_options_are_part_of_the_identity_they_should_be(join):

@@ -29,7 +29,7 @@ class Book(Model):
         self.text, self.count = data["text"], data["count"]
         self.pages = [Page.create(n) for n in range(self.count % 4)]
         self.subscribe("book", "write", self.write)
-        if self.count % 7 == 6 and persisted and self.view_count:
+        if self.count % 4 == 3 and persisted and self.view_count:
             raise ValueError("a chapter is missing")
 
     def write(self, length):

@@ -114,7 +114,7 @@ async def test_what_cannot_be_written_is_not_acknowledged(synchronizer: Synchron
         with monkeypatch.context() as patch:
             patch.setattr(Storage, "commit", full)
             answer = await asked(socket, Save("a", 0, b"m", b"c"))
-        assert answer == SaveFailed("a", "the version could not be stored")
+        assert answer == SaveFailed("a", "the synchronizer could not store it: database or disk is full")
     async with opened(synchronizer.url) as (socket, answer):
         assert answer == Opened(0)
         assert await asked(socket, Save("a", 0, b"m", b"c")) == Stored("a", 1)

@@ -65,6 +65,21 @@ def test_a_draft_that_a_version_has_overtaken_is_not_held_even_after_a_restart()
     assert drafts.offer(Draft("ada", TIME_S, a_draft(13), 0))
 
 
+def test_5_5_a_save_that_comes_after_a_later_one_of_its_run_is_not_the_newest_version(play: Play) -> None:
+    ada, bob = play.join("ada"), play.join("bob")
+    play.say(bob, a_save(2))
+    play.say(ada, a_save(1))
+    turn = play.turn()
+    assert [(number, save.save_id) for number, _, save in turn.writes.versions] == [(1, "run-1.2")]
+    assert turn.replies == []
+    play.crash()
+    ada = play.join("ada")
+    play.say(ada, a_save(1))
+    play.say(ada, a_save(2))  # asked again, it is there
+    play.say(ada, a_save(3, 1))
+    assert [save.save_id for _, _, save in play.turn().writes.versions] == ["run-1.3"]
+
+
 # --- when it becomes a version -----------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -225,6 +226,9 @@ async def test_the_badge_tells_who_is_there_and_what_is_saved(join):
     await until(lambda: len(badge.people) == 2 and badge.saved_state == "saved")
     assert badge.saved_number == 1
     assert [person["is_me"] for person in badge.people] == [True, False]
+    ben.publish("counter", "add", 1)
+    await until(lambda: badge.saved_state == "dirty")
+    assert badge.next_save_s == ada.status.next_save_s > time.time()
     await ada.leave()
     assert badge.link_state == "closed"
 

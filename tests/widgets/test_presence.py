@@ -8,7 +8,7 @@ import traitlets
 from ipywidgets import DOMWidget
 
 from msq_jupyter.errors import InternalError
-from msq_jupyter.widgets import presence
+from msq_jupyter.widgets import one_way, presence
 from msq_jupyter.widgets.presence import Badge
 
 PEOPLE = [
@@ -26,7 +26,8 @@ def badge():
 
 
 def own_traits() -> set[str]:
-    return {name for name in Badge.class_own_traits(sync=True) if not name.startswith("_")}
+    traits = {**presence.Presence.class_own_traits(sync=True), **presence.Badge.class_own_traits(sync=True)}
+    return {name for name in traits if not name.startswith("_")}
 
 
 def bundle(badge):
@@ -46,6 +47,7 @@ def test_every_trait_is_synced_and_starts_empty(badge):
         "saved_at_s": 0.0,
         "saved_by": "",
         "saved_error": "",
+        "next_save_s": 0.0,
         "waiting_ms": 0,
         "notice": "",
         "details": presence.NO_DETAILS,
@@ -75,6 +77,7 @@ def test_the_browser_knows_the_same_traits_and_states():
         ("saved_state", "unsaved"),
         ("saved_number", -1),
         ("saved_at_s", -1.0),
+        ("next_save_s", -1.0),
         ("people", ["Ada"]),
     ],
 )
@@ -122,9 +125,12 @@ def test_the_live_view_comes_with_a_snapshot_in_text_and_html(badge):
     ("state", "number", "words"),
     [
         ("none", 0, "nothing saved yet"),
+        ("dirty", 0, "not saved yet"),
+        ("dirty", 2, "not saved yet, last was saved by Ben · v2"),
         ("saving", 0, "saving"),
-        ("failed", 0, "save failed"),
-        ("failed", 2, "save failed, last was saved by Ben · v2"),
+        ("saving", 2, "saving, last was saved by Ben · v2"),
+        ("failed", 0, "save failed, trying again"),
+        ("failed", 2, "save failed, trying again, last was saved by Ben · v2"),
         ("saved", 2, "saved by Ben · v2"),
     ],
 )
@@ -148,5 +154,5 @@ def test_the_html_snapshot_holds_no_markup_of_others(badge):
 
 
 def test_a_missing_bundle_says_how_to_build_it():
-    with pytest.raises(InternalError, match=r"no widgets/static/panel\.js.*npm ci.*npm run build"):
-        presence._built("panel.js")
+    with pytest.raises(InternalError, match=r"no widgets/static/absent\.js.*npm ci.*npm run build"):
+        one_way.built("absent.js")

@@ -1,0 +1,138 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+import type { Asker } from "./asker.ts";
+import { counted } from "./format.ts";
+import { AskError, type CheckedAnswer, type CheckedRow, type PanelTraits } from "./messages.ts";
+import { Button, Empty, Failure, Loading, More, Note, Sign } from "./parts.tsx";
+import { PAGE_ROWS } from "./rowStore.ts";
+import { NothingSaved } from "./states.tsx";
+import { useRows } from "./useRows.ts";
+
+/** So many of the newest versions are checked at a click. */
+const FEW = 20;
+const NOTHING = {};
+
+export interface CheckProps {
+  readonly asker: Asker;
+  readonly panel: PanelTraits;
+}
+
+/** The dry run: which versions the code as it is now in the notebook can load. */
+export function Check({ asker, panel }: CheckProps): JSX.Element {
+  const [shown, setShown] = useState(PAGE_ROWS);
+  const [failure, setFailure] = useState<AskError>();
+  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "checked", NOTHING, panel.check_stamp);
+  useEffect(() => {
+    want(0, shown - 1);
+  }, [want, shown]);
+  if (panel.saved_number === 0 && panel.saved_state === "none") {
+    return <NothingSaved panel={panel} />;
+  }
+  const act = async (action: Promise<unknown>): Promise<void> => {
+    try {
+      await action;
+      setFailure(undefined);
+    } catch (problem) {
+      setFailure(problem instanceof AskError ? problem : new AskError("Error", String(problem)));
+    }
+  };
+  const isRunning = answer?.running ?? false;
+  return (
+    <div class="msq-panel-tab">
+      <div class="msq-panel-tools">
+        {isRunning ? (
+          <Button testId="msq-panel-stop-check" onClick={() => void act(asker.ask("stop check", {}))}>
+            Stop
+          </Button>
+        ) : (
+          <>
+            <Button
+              isMain
+              testId="msq-panel-check"
+              onClick={() => void act(asker.ask("check", { newest: FEW }))}
+            >{`Check the newest ${FEW}`}</Button>
+            <Button onClick={() => void act(asker.ask("check", { newest: 1_000_000 }))}>Check all</Button>
+          </>
+        )}
+        <span class="msq-panel-quiet" role="status" data-testid="msq-panel-checked">
+          {answer === undefined ? "" : progressText(answer)}
+        </span>
+      </div>
+      {failure !== undefined && <Failure error={failure} />}
+      {error !== undefined && <Failure error={error} />}
+      {answer === undefined && error === undefined && <Loading isSlow={isSlow} />}
+      {answer !== undefined && answer.error !== "" && <Note tone="bad">{answer.error}</Note>}
+      {answer !== undefined && answer.begun && !answer.same_code && (
+        <Note>{`Checked is ${panel.model_name} as it is in the notebook now, which is not what this session runs.`}</Note>
+      )}
+      {answer !== undefined && !answer.begun && (
+        <Empty title={`Can ${panel.model_name} load what was saved?`} testId="msq-panel-unchecked">
+          <p>
+            Each version is loaded with the code as it is now in the notebook, in a copy that nobody else sees. Nothing is
+            changed and nothing is saved, so try it before you join with edited code.
+          </p>
+        </Empty>
+      )}
+      {total > 0 && (
+        <section
+          class="msq-panel-scroll"
+          aria-label="Checked versions"
+          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
+          tabIndex={0}
+        >
+          <table class="msq-panel-table">
+            <thead>
+              <tr>
+                <th scope="col">Version</th>
+                <th scope="col">Loads</th>
+                <th scope="col">Schema</th>
+                <th scope="col">What happened</th>
+              </tr>
+            </thead>
+            <tbody>
+              {Array.from({ length: Math.min(shown, total) }, (_, index) => {
+                const row = rowAt(index);
+                return row === undefined ? null : <CheckedLine key={row.number} row={row} />;
+              })}
+            </tbody>
+          </table>
+          <More
+            total={total}
+            shown={Math.min(shown, total)}
+            onMore={() => {
+              setShown((last) => last + PAGE_ROWS);
+            }}
+          />
+        </section>
+      )}
+    </div>
+  );
+}
+
+/** "loads 12 of 20 so far", "Poll loads all 20 versions". */
+export function progressText({ begun, running, of, total, title, failed }: CheckedAnswer): string {
+  if (running) {
+    const bad = failed > 0 ? `, ${failed} failed` : "";
+    return `${total} of ${counted(of, "version")}${bad}…`;
+  }
+  return begun ? title : "";
+}
+
+function CheckedLine({ row }: { readonly row: CheckedRow }): JSX.Element {
+  const { number, ok, schema, saved_schema, error_type, error, place, note } = row;
+  return (
+    <tr>
+      <th scope="row">{`v${number}`}</th>
+      <td class="msq-panel-verdict">
+        <Sign tone={ok ? (note === "" ? "good" : "warn") : "bad"} />
+        {ok ? "yes" : "no"}
+      </td>
+      <td>{saved_schema === "" || saved_schema === schema ? schema : `${schema === "" ? "none" : schema} → ${saved_schema}`}</td>
+      <td>
+        <bdi>{error_type === "" ? note : `${error_type}: ${error}`}</bdi>
+        {place !== "" && <div class="msq-panel-quiet">{place}</div>}
+      </td>
+    </tr>
+  );
+}

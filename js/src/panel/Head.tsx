@@ -1,0 +1,186 @@
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+
+import { useAgo, useSoon } from "../ago.ts";
+import { colourNumber, countInWords, initials, namesInWords } from "../people.ts";
+import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "../wording.ts";
+import { StateSign } from "../StateSign.tsx";
+import type { Asker } from "./asker.ts";
+import { AskError, type OtherCode, type PanelTraits } from "./messages.ts";
+import { Button, Note, Sign, type Tone } from "./parts.tsx";
+
+const FACES_SHOWN = 5;
+const OTHERS_NAMED = 3;
+
+export interface HeadProps {
+  readonly asker: Asker;
+  readonly panel: PanelTraits;
+  readonly state: ShownState;
+  readonly onDone: (what: string) => void;
+}
+
+/** The session's name, how it is doing, who is there and with which code; below it, what is saved. */
+export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
+  const isHeld = isHeldByCell(state, panel.waiting_ms);
+  return (
+    <div class="msq-panel-head">
+      <div class="msq-panel-head-line">
+        <h2 class="msq-panel-name" title={panel.app_id === "" ? panel.name : `${panel.name}\n${panel.app_id}`}>
+          <StateSign state={isHeld ? "catching up" : state} prefix="msq-panel-state" />
+          <span class="msq-panel-name-text">{panel.name}</span>
+        </h2>
+        <span class="msq-panel-quiet" data-testid="msq-panel-state">
+          {stateInWords(state, panel.waiting_ms)}
+        </span>
+        <People panel={panel} />
+        <span class="msq-panel-grow" />
+        <Code panel={panel} asker={asker} />
+      </div>
+      <SaveStrip asker={asker} panel={panel} state={state} onDone={onDone} />
+    </div>
+  );
+}
+
+function People({ panel: { people } }: { readonly panel: PanelTraits }): JSX.Element | null {
+  if (people.length === 0) {
+    return null;
+  }
+  const names = namesInWords(people);
+  return (
+    <span class="msq-panel-people" role="group" aria-label={`${countInWords(people.length)}: ${names}`} title={names}>
+      <span class="msq-panel-faces" aria-hidden="true">
+        {people.slice(0, FACES_SHOWN).map(({ view_id, label, is_me }) => (
+          <span
+            key={view_id}
+            class={`msq-panel-face msq-panel-face-${colourNumber(view_id)}${is_me ? " msq-panel-face-me" : ""}`}
+            data-initials={initials(label)}
+          />
+        ))}
+      </span>
+      {countInWords(people.length)}
+    </span>
+  );
+}
+
+/** Whose code agrees, and on a click what the others' differs in. */
+function Code({ panel, asker }: { readonly panel: PanelTraits; readonly asker: Asker }): JSX.Element {
+  const { others, code, people } = panel;
+  const [isOpen, setOpen] = useState(false);
+  if (others.length === 0) {
+    const all = people.length > 1 ? "all run the same code" : "";
+    return (
+      <span class="msq-panel-quiet msq-panel-code-state" data-testid="msq-panel-code" title={`${panel.model_name}, code ${code}`}>
+        {all === "" ? `code ${code}` : all}
+      </span>
+    );
+  }
+  return (
+    <span class="msq-panel-code-state" data-testid="msq-panel-code">
+      <Sign tone="warn" />
+      <button
+        type="button"
+        class="msq-panel-link"
+        aria-expanded={isOpen}
+        onClick={() => {
+          setOpen(!isOpen);
+        }}
+      >
+        {othersText(others)}
+      </button>
+      {isOpen && <Explained asker={asker} others={others} />}
+    </span>
+  );
+}
+
+/** "Ben runs other code", "5 people run other code". */
+export function othersText(others: readonly OtherCode[]): string {
+  const [first] = others;
+  return others.length === 1 && first !== undefined ? `${first.label} runs other code` : `${others.length} people run other code`;
+}
+
+function Explained({ asker, others }: { readonly asker: Asker; readonly others: readonly OtherCode[] }): JSX.Element {
+  return (
+    <div class="msq-panel-explained">
+      {others.slice(0, OTHERS_NAMED).map((other) => (
+        <ExplainedOne key={other.view_id} asker={asker} other={other} />
+      ))}
+      <p class="msq-panel-quiet">
+        Whoever runs the other’s cell joins there. The saved data is the same for both; nothing runs by itself.
+      </p>
+    </div>
+  );
+}
+
+function ExplainedOne({ asker, other }: { readonly asker: Asker; readonly other: OtherCode }): JSX.Element {
+  const [sentences, setSentences] = useState<readonly string[]>();
+  const [error, setError] = useState("");
+  useEffect(() => {
+    let isWanted = true;
+    const explain = async (): Promise<void> => {
+      try {
+        const answer = await asker.ask("explain", { view_id: other.view_id });
+        if (isWanted) {
+          setSentences(answer.sentences);
+        }
+      } catch (failure) {
+        if (isWanted) {
+          setError(failure instanceof Error ? failure.message : String(failure));
+        }
+      }
+    };
+    void explain();
+    return () => {
+      isWanted = false;
+    };
+  }, [asker, other.view_id]);
+  return (
+    <div>
+      <strong>{other.label}</strong>
+      {error !== "" && <span>{` ${error}`}</span>}
+      {error === "" && sentences === undefined && <span class="msq-panel-quiet"> asking…</span>}
+      <ul>
+        {sentences?.map((sentence) => (
+          <li key={sentence}>{sentence}</li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** What is saved, by whom, and when the next one is due. */
+function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
+  const ago = useAgo(panel.saved_at_s);
+  const isLive = state === "live" || state === "catching up";
+  // Whoever has left, or lost the kernel, saves nothing any more.
+  const soon = useSoon(isLive || state === "away" ? panel.next_save_s : 0);
+  const { what, author, version } = savedInWords(panel, ago, soon);
+  const [error, setError] = useState("");
+  const save = async (): Promise<void> => {
+    try {
+      await asker.ask("save", { label: "" });
+      setError("");
+      onDone("Saved");
+    } catch (failure) {
+      setError(failure instanceof AskError ? failure.message : String(failure));
+    }
+  };
+  return (
+    <div class="msq-panel-saved" data-testid="msq-panel-saved" data-state={panel.saved_state}>
+      <Sign tone={SAVED_TONES[panel.saved_state] ?? "plain"} />
+      <span class="msq-panel-grow">
+        {`${what}${author}${version}`}
+      </span>
+      {panel.has_hook && isLive && (
+        <Button testId="msq-panel-save" onClick={() => void save()}>
+          Save now
+        </Button>
+      )}
+      {panel.saved_state === "failed" && panel.saved_error !== "" && (
+        <Note tone="bad">{panel.saved_error}</Note>
+      )}
+      {error !== "" && <Note tone="bad">{error}</Note>}
+    </div>
+  );
+}
+
+const SAVED_TONES: Readonly<Record<string, Tone>> = { saved: "good", failed: "bad" };

@@ -1,0 +1,267 @@
+import type { JSX } from "preact";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import type { Asker } from "./asker.ts";
+import { SidePicker } from "./Compare.tsx";
+import { counted, momentText, planText } from "./format.ts";
+import { AskError, type PanelTraits, type PlanAnswer } from "./messages.ts";
+import { Button, ChangeList, Empty, Failure, Loading, Note } from "./parts.tsx";
+import { PAGE_ROWS } from "./rowStore.ts";
+import { NothingSaved } from "./states.tsx";
+import { useRows, useSlow } from "./useRows.ts";
+
+export interface RestoreProps {
+  readonly asker: Asker;
+  readonly panel: PanelTraits;
+  /** The version that is to be restored; 0 for none yet. */
+  readonly number: number;
+  readonly onNumber: (number: number) => void;
+  readonly onDone: (what: string) => void;
+}
+
+type Stage = "plan" | "confirm" | "going on";
+
+/** Says what restoring a version would change, and for how many people; then does it. */
+export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps): JSX.Element {
+  const chosen = number > 0 ? number : panel.saved_number;
+  const [place, setPlace] = useState("");
+  const [stage, setStage] = useState<Stage>("plan");
+  const [error, setError] = useState<AskError>();
+  const [turn, setTurn] = useState(0);
+  const { plan, planError } = usePlan(asker, chosen, place, turn + panel.saved_number);
+  const isSlow = useSlow(plan === undefined && planError === undefined);
+  useEffect(() => {
+    setStage("plan");
+    setError(undefined);
+  }, [chosen, place]);
+  useEffect(() => {
+    setPlace("");
+  }, [chosen]);
+  if (chosen === 0) {
+    return <NothingSaved panel={panel} />;
+  }
+  const restore = async (): Promise<void> => {
+    setStage("going on");
+    try {
+      await asker.ask("restore", { number: chosen, place });
+      setError(undefined);
+      onDone(place === "" ? `v${chosen} is restored` : `${place} is restored from v${chosen}`);
+    } catch (failure) {
+      setError(failure instanceof AskError ? failure : new AskError("Error", String(failure)));
+    }
+    setStage("plan");
+    setTurn((last) => last + 1);
+  };
+  return (
+    <div class="msq-panel-tab">
+      <div class="msq-panel-tools">
+        <SidePicker
+          name="Version"
+          testId="msq-panel-restore-number"
+          side={chosen}
+          newest={panel.saved_number}
+          onSide={(side) => {
+            onNumber(side === "now" ? panel.saved_number : side);
+          }}
+        />
+        {plan !== undefined && <PlacePicker plan={plan} place={place} onPlace={setPlace} />}
+        {plan !== undefined && (
+          <span class="msq-panel-quiet">
+            <bdi>{plan.version.label === "" ? plan.version.author : plan.version.label}</bdi>
+            {`, ${momentText(plan.version.time_s)}`}
+          </span>
+        )}
+      </div>
+      {planError !== undefined && <Failure error={planError} />}
+      {plan === undefined && planError === undefined && <Loading isSlow={isSlow} />}
+      {error !== undefined && <Failure error={error} />}
+      {plan !== undefined && (
+        <Plan
+          plan={plan}
+          place={place}
+          stage={stage}
+          people={panel.people.length}
+          onAsk={() => {
+            setStage("confirm");
+          }}
+          onCancel={() => {
+            setStage("plan");
+          }}
+          onRestore={() => void restore()}
+        />
+      )}
+      {plan !== undefined && plan.changes > 0 && <WhatChanges asker={asker} number={chosen} place={place} turn={turn} />}
+    </div>
+  );
+}
+
+function usePlan(
+  asker: Asker,
+  number: number,
+  place: string,
+  turn: number,
+): { plan: PlanAnswer | undefined; planError: AskError | undefined } {
+  const [plan, setPlan] = useState<PlanAnswer>();
+  const [planError, setError] = useState<AskError>();
+  const askedRef = useRef(0);
+  useEffect(() => {
+    if (number === 0) {
+      return;
+    }
+    askedRef.current += 1;
+    const asked = askedRef.current;
+    const isNewest = (): boolean => asked === askedRef.current;
+    const ask = async (): Promise<void> => {
+      try {
+        const answer = await asker.ask("plan", { number, place });
+        if (isNewest()) {
+          setPlan(answer);
+          setError(undefined);
+        }
+      } catch (failure) {
+        if (isNewest() && failure instanceof AskError) {
+          setPlan(undefined);
+          setError(failure);
+        }
+      }
+    };
+    void ask();
+  }, [asker, number, place, turn]);
+  return { plan: plan?.version.number === number ? plan : undefined, planError };
+}
+
+interface PlacePickerProps {
+  readonly plan: PlanAnswer;
+  readonly place: string;
+  readonly onPlace: (place: string) => void;
+}
+
+function PlacePicker({ plan, place, onPlace }: PlacePickerProps): JSX.Element {
+  const isListed = place === "" || plan.places.some(({ path }) => path === place);
+  return (
+    <label class="msq-panel-side">
+      What
+      <select
+        class="msq-panel-input msq-panel-place"
+        data-testid="msq-panel-place"
+        value={place}
+        onChange={(event) => {
+          onPlace(event.currentTarget.value);
+        }}
+      >
+        <option value="">everything</option>
+        {!isListed && <option value={place}>{place}</option>}
+        {plan.places.map(({ path, count }) => (
+          <option key={path} value={path}>{`only ${path} (${counted(count, "change")})`}</option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+interface PlanProps {
+  readonly plan: PlanAnswer;
+  readonly place: string;
+  readonly stage: Stage;
+  readonly people: number;
+  readonly onAsk: () => void;
+  readonly onCancel: () => void;
+  readonly onRestore: () => void;
+}
+
+function Plan({ plan, place, stage, people, onAsk, onCancel, onRestore }: PlanProps): JSX.Element {
+  const { number } = plan.version;
+  const what = place === "" ? `v${number}` : `${place} from v${number}`;
+  const [wasAsked, setWasAsked] = useState(false);
+  return (
+    <div class="msq-panel-plan" data-testid="msq-panel-plan">
+      <p>
+        <strong data-testid="msq-panel-plan-text">
+          {plan.changes < 0 ? "What will change cannot be told." : planText(plan.changes, people)}
+        </strong>{" "}
+        {plan.changes !== 0 && "What is there now is saved first, so this can be undone."}
+        {plan.changes < 0 && <span class="msq-panel-quiet">{` ${plan.reason}`}</span>}
+      </p>
+      {stage === "confirm" ? (
+        // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- Escape on any of its buttons
+        <div
+          class="msq-panel-confirm"
+          role="group"
+          aria-label={`Restore ${what}?`}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") {
+              onCancel();
+            }
+          }}
+        >
+          <span>{`Restore ${what} for everybody here?`}</span>
+          <Button isMain hasFocus testId="msq-panel-confirm" onClick={onRestore}>
+            {people > 1 ? `Yes, for ${people} people` : "Yes, restore"}
+          </Button>
+          <Button testId="msq-panel-cancel" onClick={onCancel}>
+            No
+          </Button>
+        </div>
+      ) : (
+        <Button
+          isMain
+          testId="msq-panel-restore"
+          isDisabled={plan.changes === 0 || stage === "going on"}
+          hasFocus={wasAsked && stage === "plan"}
+          onClick={() => {
+            setWasAsked(true);
+            onAsk();
+          }}
+        >
+          {stage === "going on" ? "Restoring…" : `Restore ${what}…`}
+        </Button>
+      )}
+    </div>
+  );
+}
+
+interface WhatChangesProps {
+  readonly asker: Asker;
+  readonly number: number;
+  readonly place: string;
+  readonly turn: number;
+}
+
+function WhatChanges({ asker, number, place, turn }: WhatChangesProps): JSX.Element {
+  const [shown, setShown] = useState(PAGE_ROWS);
+  const question = useMemo(() => ({ a: "now" as const, b: number, part: "data" as const, place }), [number, place]);
+  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "changes", question, turn);
+  useEffect(() => {
+    want(0, shown - 1);
+  }, [want, shown]);
+  if (error !== undefined) {
+    return <Failure error={error} />;
+  }
+  if (answer === undefined) {
+    return <Loading isSlow={isSlow} />;
+  }
+  if (answer.code_lines > 0 && total === 0) {
+    return <Empty title="The data is the same" />;
+  }
+  return (
+    <section
+      class="msq-panel-scroll"
+      aria-label="What will change"
+      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
+      tabIndex={0}
+    >
+      {answer.code_lines > 0 && (
+        <Note>{`v${number} was saved by other code. Check tells whether the code as it is now can load it.`}</Note>
+      )}
+      <ChangeList
+        label={`What restoring v${number} changes`}
+        rowAt={rowAt}
+        total={total}
+        shown={shown}
+        onMore={() => {
+          setShown((last) => last + PAGE_ROWS);
+        }}
+      />
+    </section>
+  );
+}

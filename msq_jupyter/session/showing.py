@@ -1,0 +1,41 @@
+"""What whoever shows a session builds on: the models to read, the people, and a guard for mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msq_jupyter.runtime.outside import Outside
+from msq_jupyter.runtime.replica import Replica
+from msq_jupyter.session.arguments import Participant, participants_of
+from msq_jupyter.session.mistakes import Mistakes
+
+
+class Showing:
+    """The part of `SessionCore` that badges, links and live cells look at."""
+
+    view_id: str
+    _mistakes: Mistakes
+
+    @property
+    def _replica(self) -> Replica:
+        raise NotImplementedError
+
+    @property
+    def _replica_or_none(self) -> Replica | None:
+        raise NotImplementedError
+
+    @property
+    def outside(self) -> Outside:
+        """The models for everybody who is not model code; another one after the replica was made anew."""
+        return self._replica.outside
+
+    @property
+    def participants(self) -> list[Participant]:
+        """Everybody in the session, in the order of joining."""
+        replica = self._replica_or_none
+        return [] if replica is None else participants_of(replica.outside.cards, self.view_id)
+
+    def guard(self, function: Callable[..., Any], *args: Any) -> None:
+        """Call what shows the model, on the main loop: its mistakes are told, and end nothing."""
+        self._mistakes.guard(function, *args)
