@@ -115,7 +115,8 @@ async def test_5_6_a_colleague_who_stays_in_the_old_session_is_on_a_branch_and_t
         await until(lambda: "to v2: what is saved here from now on is kept as a branch" in ben.notice)
         assert (ada.status.on_branch, ben.status.on_branch) == (False, True)
         late = await join(Counter, persist_interval_ms=0, view_data={"name": "Late"})
-        await until(lambda: late.status.on_branch)
+        await until(lambda: "what is saved here from now on is kept as a branch" in late.notice)
+        assert late.status.on_branch
         await late.leave()
         await add(ben, 100)
         assert (ada.status.on_branch, ben.status.on_branch) == (False, True)
