@@ -19,7 +19,7 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
-test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) chromium check
+test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) $(PEERS) chromium check
 	$(BIN)/python -m pytest
 
 # From seeds drawn by lot: simulated sessions in bad weather and with something dying at every step of a save, real
@@ -40,7 +40,6 @@ check: $(VENV)/.installed js/node_modules/.installed
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
 benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[benchmark]"
 	$(BIN)/python benchmarks/replica.py
 	$(BIN)/python benchmarks/persistence.py
 	$(BIN)/python benchmarks/synchronizer.py
@@ -70,7 +69,7 @@ $(PEERS): benchmarks/fan_out/package.json benchmarks/fan_out/package-lock.json |
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev,benchmark]"
 	@touch $@
 
 tools:
