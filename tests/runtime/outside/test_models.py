@@ -11,24 +11,11 @@ from msq_jupyter.errors import ModelWriteError, OutsideModelError, StateError
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View, make_view
 from tests.runtime.bench import Bench
-from tests.runtime.outside_bench import (  # noqa: F401  # fixtures among them
-    VALUE_TYPES,
+from tests.runtime.outside.poll import (
     Base,
-    Bench,
-    BenchWithTypes,
-    Box,
-    Cell,
-    Colour,
-    Part,
-    Point,
     Poll,
-    Rights,
-    bench,
-    kinds_of,
     message_of,
-    model,
     state_of,
-    stored,
 )
 
 # --- writing -----------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ import pytest
 
 from msq_jupyter.errors import ModelWriteError
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.replica import Replica
 from tests.runtime.bench import Bench
 
 
@@ -44,7 +43,7 @@ class Cell:
 
 Point = namedtuple("Point", "x y")
 
-VALUE_TYPES = {kind.__name__: kind for kind in (Colour, Rights, Box, Cell, Point)}
+VALUE_TYPES = (Colour, Rights, Box, Cell, Point)
 
 
 class Part(Model):
@@ -146,19 +145,9 @@ class Poll(Base):
         self.speed = value / 2
 
 
-@pytest.fixture
-def bench():
-    return BenchWithTypes(Poll, Part)
-
-
-class BenchWithTypes(Bench):
-    def new_replica(self):
-        return Replica("session", "run", {model.__qualname__: model for model in self.models}, value_types=VALUE_TYPES)
-
-
-@pytest.fixture
-def model(bench):
-    return bench.replica.outside.root
+def poll_bench():
+    """A replica with a poll as its root, at time 0."""
+    return Bench(Poll, Part, value_types=VALUE_TYPES)
 
 
 def stored(bench, value):

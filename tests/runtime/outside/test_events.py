@@ -19,24 +19,14 @@ from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from tests.runtime.bench import Bench
-from tests.runtime.outside_bench import (  # noqa: F401  # fixtures among them
-    VALUE_TYPES,
-    Base,
-    Bench,
-    BenchWithTypes,
+from tests.runtime.outside.poll import (
     Box,
     Cell,
     Colour,
     Part,
-    Point,
     Poll,
-    Rights,
-    bench,
     kinds_of,
     message_of,
-    model,
-    state_of,
-    stored,
 )
 
 # --- when --------------------------------------------------------------------------------------------------------

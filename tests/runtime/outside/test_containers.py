@@ -15,23 +15,14 @@ import pytest
 from msq_jupyter.errors import ModelWriteError, OutsideModelError
 from msq_jupyter.runtime import copies
 from msq_jupyter.stable import DEPTH_MAX
-from tests.runtime.outside_bench import (  # noqa: F401  # fixtures among them
-    VALUE_TYPES,
-    Base,
-    Bench,
-    BenchWithTypes,
+from tests.runtime.outside.poll import (
     Box,
     Cell,
     Colour,
-    Part,
     Point,
-    Poll,
     Rights,
-    bench,
     kinds_of,
-    message_of,
-    model,
-    state_of,
+    poll_bench,
     stored,
 )
 
@@ -236,7 +227,7 @@ def test_6_2_sets_with_an_order_keep_it(bench, monkeypatch):
 
     monkeypatch.setitem(copies.ORDERED_SETS, Ordered, False)
     monkeypatch.setitem(copies.ORDERED_SETS, OrderedFixed, True)
-    bench = BenchWithTypes(Poll, Part)
+    bench = poll_bench()
     order = [f"n{number}" for number in range(40, 0, -1)]
     seen, fixed = stored(bench, [Ordered.fromkeys(order), OrderedFixed(order)])
     assert list(seen) == list(fixed) == order
