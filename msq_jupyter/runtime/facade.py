@@ -17,6 +17,8 @@ from msq_jupyter.runtime.model import ID_SLOT, REPLICA_SLOT, Model
 _MISSING = object()
 #: Slots of a facade: the model, and the model's `__dict__`.
 _MODEL, _OWN = "_msq_model", "_msq_own"
+#: What a class of facades keeps: how it reads when nobody notes it.
+_READER = "_msq_reader"
 _HIDDEN = frozenset((REPLICA_SLOT, ID_SLOT))
 
 
@@ -106,7 +108,8 @@ def facade_kind(kind: type[Model], claimed: type, keeper: Keeper) -> type:
     if kind.__repr__ is Model.__repr__:
         body["__repr__"] = lambda self: Model.__repr__(model_of(self))
     made = new_class(kind.__name__, (Facade, kind), exec_body=lambda namespace: namespace.update(body))
-    type.__setattr__(made, "__getattribute__", _reader(made, keeper))
+    type.__setattr__(made, _READER, _reader(made, keeper))
+    note_reads(made, None)
     return made
 
 
@@ -143,8 +146,7 @@ def note_reads(kind: type, note: Callable[[Model, str], None] | None) -> None:
         kind: a class that `facade_kind` made.
         note: called with the model and the attribute's name, "__dict__" when all of them are read.
     """
-    noted = vars(kind)["__getattribute__"]
-    plain = getattr(noted, "_msq_plain", noted)
+    plain = vars(kind)[_READER]
     if note is None:
         type.__setattr__(kind, "__getattribute__", plain)
         return
@@ -155,7 +157,6 @@ def note_reads(kind: type, note: Callable[[Model, str], None] | None) -> None:
             note(model_of(self), name)
         return plain(self, name)
 
-    read._msq_plain = plain  # type: ignore[attr-defined]  # so that it can be ended
     type.__setattr__(kind, "__getattribute__", read)
 
 

@@ -21,7 +21,7 @@ from msq_jupyter.runtime.copies import Rules, Start, Walk, member_start, named_t
 from msq_jupyter.runtime.facade import Facade, facade_kind, is_facade, make_facade, model_of, note_reads
 from msq_jupyter.runtime.model import ID_SLOT, ROOT_NAME, FutureHandle, Model, get_id
 from msq_jupyter.runtime.paths import MISSING
-from msq_jupyter.runtime.reads import Read, Reads, What
+from msq_jupyter.runtime.reads import Read, What
 from msq_jupyter.runtime.refusals import path_to, refusal
 from msq_jupyter.runtime.snapshot import Writer, pack, read_value
 from msq_jupyter.runtime.value_types import EnumShape, NamedTupleShape, RecordShape, shape_like
@@ -48,7 +48,7 @@ class Outside:
         self._rules = Rules(read_only=True, learn=self._learn)
         self.scalars = self._rules.scalars
         self._memory = _Memory(-1)
-        self._reads: Reads | None = None
+        self._reads: dict[Read, None] | None = None
         #: Sends the payload of an event; told what it is of. None for a replica that nobody can send to.
         self.send: Callable[[bytes, str], Any] | None = None
 
@@ -69,7 +69,7 @@ class Outside:
             if made is None:
                 made = self._kinds.setdefault(kind, facade_kind(kind, self._originals.get(kind, kind), self))
                 if self._reads is not None:
-                    note_reads(made, self._reads.note)
+                    note_reads(made, self._note_attribute)
             # The facade keeps the model, so its id stays its own.
             facade = self._facades.setdefault(id(model), make_facade(made, model))
         return facade
@@ -90,17 +90,24 @@ class Outside:
         return copy
 
     @contextmanager
-    def recording(self) -> Iterator[Reads]:
-        """Note what is read through facades meanwhile. Who reads what is not told apart by thread."""
-        self._reads = reads = Reads()
+    def recording(self) -> Iterator[Mapping[Read, None]]:
+        """Note what is read through facades meanwhile, in the order of reading, each once.
+
+        Who reads what is not told apart by thread. What is read in a recording inside another is noted there only.
+        """
+        before, self._reads = self._reads, {}
         try:
-            for kind in list(self._kinds.values()):
-                note_reads(kind, reads.note)
-            yield reads
+            if before is None:
+                self._note_reads(self._note_attribute)
+            yield self._reads
         finally:
-            self._reads = None
-            for kind in list(self._kinds.values()):
-                note_reads(kind, None)
+            self._reads = before
+            if before is None:
+                self._note_reads(None)
+
+    def _note_reads(self, note: Callable[[Model, str], None] | None) -> None:
+        for kind in list(self._kinds.values()):
+            note_reads(kind, note)
 
     def value_of(self, read: Read) -> Any:
         """What somebody would read now who has read it before."""
@@ -114,9 +121,13 @@ class Outside:
             return getattr(facade, read.attribute, MISSING) if read.attribute else facade
         return self._replica.time_ms if read.what == "time" else dict(self._replica.views)
 
-    def _note(self, what: What, key: str = "") -> None:
-        if self._reads is not None:
-            self._reads.add(Read(what, key))
+    def _note(self, what: What, key: str = "", attribute: str = "") -> None:
+        reads = self._reads
+        if reads is not None:
+            reads[Read(what, key, attribute)] = None
+
+    def _note_attribute(self, model: Model, attribute: str) -> None:
+        self._note("attribute", get_id(model), attribute)
 
     def attributes(self, model: Model) -> Any:
         """What `vars` shows of a model."""

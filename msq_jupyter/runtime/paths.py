@@ -72,7 +72,17 @@ def field_names(holder: Any) -> tuple[str, ...]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two values read at different times are the same, `1`, `1.0` and `True` being different ones."""
+    """Whether two values read at different times are the same, `1`, `1.0` and `True` being different ones.
+
+    What cannot be compared is not the same, so that whoever shows it shows the newer one.
+    """
+    try:
+        return _same(one, other)
+    except RecursionError:
+        return False  # both hold themselves
+
+
+def _same(one: Any, other: Any) -> bool:
     if one is other:
         return True
     if type(one) is not type(other):
@@ -82,12 +92,14 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, dict):
         # The order of keys is state, too.
         return len(one) == len(other) and all(
-            same(key, other_key) and same(item, other_item)
+            _same(key, other_key) and _same(item, other_item)
             for (key, item), (other_key, other_item) in zip(one.items(), other.items(), strict=True)
         )
     if isinstance(one, (list, tuple)):
-        return len(one) == len(other) and all(map(same, one, other))
+        return len(one) == len(other) and all(map(_same, one, other))
+    if dataclasses.is_dataclass(one):
+        return all(_same(getattr(one, name, MISSING), getattr(other, name, MISSING)) for name in field_names(one))
     try:
         return bool(one == other) or (one != one and other != other)  # nan
     except Exception:
-        return False  # nothing compares them, so whoever shows them shows the newer one
+        return False  # the author's classes compare themselves, and may raise anything

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from msq_jupyter.runtime.model import Model, get_id
-
 #: An attribute of a model, a model by the name it is well known by, a model by id, session time, or who is there.
 What = Literal["attribute", "name", "model", "time", "views"]
 
@@ -22,15 +20,3 @@ class Read(NamedTuple):
     what: What
     key: str = ""
     attribute: str = ""
-
-
-class Reads(dict[Read, None]):
-    """Everything that was read, in the order of reading, each once."""
-
-    def add(self, read: Read) -> None:
-        """Note one thing."""
-        self[read] = None
-
-    def note(self, model: Model, attribute: str) -> None:
-        """Note an attribute of a model."""
-        self.add(Read("attribute", get_id(model), attribute))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
+import numpy as np
+
 from msq_jupyter import Model
 from msq_jupyter.runtime.paths import MISSING, same
 from msq_jupyter.runtime.reads import Read
@@ -79,15 +84,28 @@ def test_what_is_missing_and_what_has_a_default_is_noted():
     assert replica.outside.value_of(Read("attribute", "M9", "gone")) is MISSING
 
 
-def test_nothing_is_noted_after_recording():
+def test_nothing_is_noted_after_recording_and_reading_is_as_fast_as_before():
     replica = tree()
-    with replica.outside.recording() as reads:
-        replica.outside.root.names  # noqa: B018
-    before = list(reads)
-    replica.outside.root.other  # noqa: B018
-    assert list(reads) == before
     kind = type(replica.outside.root)
-    assert not hasattr(vars(kind)["__getattribute__"], "_msq_plain")
+    plain = vars(kind)["__getattribute__"]
+    with replica.outside.recording() as reads:
+        assert replica.outside.root.names == {"a": [1]}
+        assert vars(kind)["__getattribute__"] is not plain
+    before = list(reads)
+    assert replica.outside.root.other == 2
+    assert list(reads) == before
+    assert vars(kind)["__getattribute__"] is plain
+
+
+def test_a_recording_inside_another_notes_its_own_and_lets_the_outer_one_go_on():
+    outside = tree().outside
+    with outside.recording() as outer:
+        outside.root.names["a"]
+        with outside.recording() as inner:
+            assert outside.root.leaf.size == 1
+        assert outside.root.other == 2
+    assert [read.attribute for read in outer if read.attribute] == ["names", "other"]
+    assert [read.attribute for read in inner if read.attribute] == ["leaf", "size"]
 
 
 def test_values_are_what_would_be_read_now():
@@ -105,3 +123,22 @@ def test_same_tells_numbers_of_different_types_apart_and_knows_nan():
     assert same({"a": [1, nan]}, {"a": [1, float("nan")]})
     for one, other in ((1, True), (1, 1.0), ({"a": 1}, {"a": True}), ([1], [2]), ({"a": 1, "b": 2}, {"b": 2, "a": 1})):
         assert not same(one, other)
+
+
+@dataclasses.dataclass
+class Box:
+    things: Any
+
+
+def test_same_looks_into_dataclasses():
+    assert same(Box(np.zeros(2)), Box(np.zeros(2)))
+    for one, other in ((1, True), (np.zeros(2), np.ones(2)), ([1], [1.0])):
+        assert not same(Box(one), Box(other))
+
+
+def test_what_holds_itself_is_not_the_same_when_read_again():
+    one, other = [1], [1]
+    one.append(one)
+    other.append(other)
+    assert same(one, one)
+    assert not same(one, other)
