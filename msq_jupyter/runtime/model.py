@@ -10,9 +10,10 @@ import inspect
 import threading
 from collections.abc import Callable, MutableSequence, Sequence
 from datetime import timedelta
-from functools import lru_cache, partial
+from functools import partial
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 from msgspec.structs import astuple
@@ -406,16 +407,22 @@ set_attributes: Callable[[Model, dict[str, Any]], None] = vars(Model)["__dict__"
 def call_init(model: Model, options: Any, persisted: Any) -> None:
     """Call `init` with as many of (options, persisted) as it takes."""
     init = model.init
-    count = _taken(init.__func__) - 1 if type(init) is MethodType else _taken.__wrapped__(init)
+    function = getattr(init, "__func__", None)
+    count = _taken_by.get(function) if type(function) is FunctionType else _taken(init)
+    if count is None:
+        count = _taken_by[function] = _taken(init)
     init(*(options, persisted)[:count])
 
 
-@lru_cache(maxsize=256)
-def _taken(function: Callable[..., Any]) -> int:
-    """How many arguments a function takes by position; 3, for itself and two, is as good as any number."""
-    parameters = inspect.signature(function).parameters.values()
+#: What `_taken` says of each `init`. They are kept elsewhere: a session that has ended takes its code with it.
+_taken_by: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+
+def _taken(init: Callable[..., Any]) -> int:
+    """How many arguments it takes by position, of the two there are."""
+    parameters = inspect.signature(init).parameters.values()
     if any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters):
-        return 3
+        return 2
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return sum(parameter.kind in positional for parameter in parameters)
 

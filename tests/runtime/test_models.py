@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from msq_jupyter.errors import (
@@ -68,6 +71,27 @@ class Fragile(Model):
 
     def heard(self, data):
         self.data = data
+
+
+def test_init_may_be_a_static_method():
+    seen = []
+    kind = type("Kind", (Model,), {"init": staticmethod(lambda *given: seen.append(given))})
+    Bench(kind, options="o", persisted="p")
+    assert seen == [("o", "p")]
+
+
+def test_the_code_of_a_session_goes_with_it():
+    def run_a_session():
+        class Kind(Model):
+            def init(self, options):
+                self.options = options
+
+        Bench(Kind, options=1)
+        return weakref.ref(Kind.init)
+
+    init = run_a_session()
+    gc.collect()
+    assert init() is None
 
 
 def test_2_1_the_root_has_its_id_and_its_name_before_init():
