@@ -11,7 +11,6 @@ import difflib
 from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.errors import AuthorError
-from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.paths import MISSING, field_names, key_of, split, step_into
 from msq_jupyter.runtime.snapshot import read_value
@@ -47,11 +46,9 @@ def run_assignment(replica: Replica, fields: list[Any]) -> None:
             holder[key_of(holder, step)] = value
         else:
             setattr(holder, step, value)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
         # A property's setter is the author's code; and others may have removed what the way leads through.
-        replica.happenings.append(HandlerFailed(type(model).__qualname__, path, error, replica.event_view_id))
+        replica.failed(model, path, error)
     else:
         replica.call(owner, "link_changed", path)
 

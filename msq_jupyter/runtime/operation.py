@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msq_jupyter.errors import ArgumentError, ProtocolError
 from msq_jupyter.runtime.facade import is_facade, model_of
-from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.snapshot import read_value
 
 if TYPE_CHECKING:
@@ -65,7 +64,5 @@ def run_operation(replica: Replica, fields: list[Any]) -> None:
             raise ProtocolError(f"expected an operation of {kind.__qualname__}, got {name!r}")
         args, keywords = read_value(document, replica)
         getattr(model, name)(*args, **keywords)
-    except KeyboardInterrupt:
-        raise  # the user's, and on this replica only
     except BaseException as error:
-        replica.happenings.append(HandlerFailed(kind.__qualname__, name, error, replica.event_view_id))
+        replica.failed(model, name, error)

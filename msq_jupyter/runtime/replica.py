@@ -532,7 +532,7 @@ class Replica:
                 try:
                     getattr(model, hearer.handler)(data)
                 except BaseException as error:
-                    self._failed(model, hearer.handler, error)
+                    self.failed(model, hearer.handler, error)
 
     def tell_views(self, scope: str, event: str, data: Any) -> None:
         """Give this kernel's views a copy, so that nothing they do to it reaches the model."""
@@ -552,19 +552,22 @@ class Replica:
             setcontext(decimals)
             model_module.set_running_replica(previous)
 
-    def call(self, model: Model, method: str, *args: Any) -> None:
-        """Call a method of a model; what it raises is reported."""
+    def call(self, model: Model, method: str, *args: Any) -> BaseException | None:
+        """Call a method of a model; what it raises is reported, and returned."""
         try:
             getattr(model, method)(*args)
         except BaseException as error:
-            self._failed(model, method, error)
+            self.failed(model, method, error)
+            return error
         finally:
             self.moves += 1
+        return None
 
-    def _failed(self, model: Model, method: str, error: BaseException) -> None:
+    def failed(self, model: Model, what: str, error: BaseException) -> None:
+        """Report what came of a method of a model, or of setting something in it; called where it is caught."""
         if isinstance(error, KeyboardInterrupt):
             raise error  # the user's, and on this replica only
-        self.happenings.append(HandlerFailed(type(model).__qualname__, method, error, self.event_view_id))
+        self.happenings.append(HandlerFailed(type(model).__qualname__, what, error, self.event_view_id))
 
     def view_label(self, view_id: str) -> str:
         """The name of a participant for people, or ""."""

@@ -16,7 +16,7 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import NothingCollected, ProtocolError, SaveMethodMissing
-from msq_jupyter.runtime.happenings import HandlerFailed, SaveCollected, SaveDiffers, SaveStored
+from msq_jupyter.runtime.happenings import SaveCollected, SaveDiffers, SaveStored
 from msq_jupyter.runtime.model import has_method
 from msq_jupyter.runtime.saves import LastSave
 from msq_jupyter.runtime.snapshot import pack
@@ -77,12 +77,10 @@ def collected(replica: Replica) -> bytes:
     if not has_method(root, "save"):
         raise SaveMethodMissing(kind)
     replica.collected = b""
-    told = len(replica.happenings)
-    replica.call(root, "save")
+    error = replica.call(root, "save")
     content, replica.collected = replica.collected, b""
-    for happening in replica.happenings[told:]:
-        if isinstance(happening, HandlerFailed) and (happening.model, happening.method) == (kind, "save"):
-            raise happening.error
+    if error is not None:
+        raise error
     if not content:
         raise NothingCollected(kind)
     return content
