@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from msq_jupyter.ready.sequence import Edit, after, checked, difference, length_before, replacement, transform
+from msq_jupyter.ready.sequence import Edit, after, checked, difference, replacement, transform
 from msq_jupyter.ready.shared import Ready
 from msq_jupyter.runtime.operation import operation
 
@@ -85,8 +85,6 @@ class SharedText(Ready):
             raise ValueError(f"expected an edit for one of the revisions up to {self.revision}, got {revision}")
         for _, earlier in self.recent[len(self.recent) - newer :]:
             edit = transform(earlier, edit)[1]
-        if length_before(edit) != len(self._text):
-            raise ValueError(f"expected an edit for {len(self._text)} characters, got one for {length_before(edit)}")
         self._text = after(self._text, edit)
         self.revision += 1
         self.recent.append([edit_id, edit])
