@@ -121,15 +121,15 @@ class Store:
         self.db = sqlite3.connect(self.path, isolation_level=None)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=NORMAL")
-        self.db.execute("CREATE TABLE v (number INTEGER PRIMARY KEY, base INTEGER, data BLOB)")
+        self.db.execute("CREATE TABLE v (number INTEGER PRIMARY KEY, data BLOB)")
 
-    def insert(self, number: int, base: int, data: bytes) -> None:
-        self.db.execute("INSERT INTO v VALUES (?, ?, ?)", (number, base, data))
+    def insert(self, number: int, data: bytes) -> None:
+        self.db.execute("INSERT INTO v VALUES (?, ?)", (number, data))
         self.bytes.append(len(data))
 
-    def row(self, number: int) -> tuple[int, bytes]:
-        found: tuple[int, bytes] = self.db.execute("SELECT base, data FROM v WHERE number = ?", (number,)).fetchone()
-        return found
+    def stored(self, number: int) -> bytes:
+        (data,) = self.db.execute("SELECT data FROM v WHERE number = ?", (number,)).fetchone()
+        return bytes(data)
 
     def disk_bytes(self) -> int:
         self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -200,10 +200,10 @@ class Whole(Store):
         super().__init__(directory, "whole, zstd-3")
 
     def save(self, number: int, content: bytes, _json: bytes) -> None:
-        self.insert(number, 0, zstandard.ZstdCompressor(level=3).compress(content))
+        self.insert(number, zstandard.ZstdCompressor(level=3).compress(content))
 
     def restore(self, number: int) -> bytes:
-        return zstandard.ZstdDecompressor().decompress(self.row(number)[1])
+        return zstandard.ZstdDecompressor().decompress(self.stored(number))
 
 
 class FullUpload(Store):
@@ -211,10 +211,10 @@ class FullUpload(Store):
         super().__init__(directory, "whole, gzip-1 of JSON")
 
     def save(self, number: int, _content: bytes, json: bytes) -> None:
-        self.insert(number, 0, gzip.compress(json, 1))
+        self.insert(number, gzip.compress(json, 1))
 
     def restore(self, number: int) -> bytes:
-        return gzip.decompress(self.row(number)[1])
+        return gzip.decompress(self.stored(number))
 
 
 class YStore:
