@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from msq_jupyter.errors import ArgumentError
 
-#: What identifies an object in a list, most telling first.
-IDENTITY_KEYS = ("id", "key", "name")
 #: Place of the identity in a pair.
 PAIR_KEY = 0
+#: Where elements of a list have their identity: the key of objects, the place in pairs; most telling first.
+IDENTITIES = ("id", "key", "name", PAIR_KEY)
 #: How many neighbours of what is missing are named.
 _SHOWN_MAX = 5
 _SHOWN_CHARACTERS = 60
@@ -204,7 +204,7 @@ def _find(data: Any, way: Way) -> _Found | None:
         return None
     if way.kind == "place":
         return _Found(way.value) if int(way.value) < len(data) else None
-    for field in (*IDENTITY_KEYS, PAIR_KEY):
+    for field in IDENTITIES:
         index = (places(data, field) or {}).get(way.value)
         if index is not None:
             return _Found(index, in_pair=field == PAIR_KEY)
@@ -220,18 +220,18 @@ def _missing(data: Any, ways: tuple[Way, ...], depth: int, name: str) -> str:
     """What is not there, and its nearest relative, or some of what is there instead."""
     before, wanted = "".join(way.text for way in ways[:depth]), ways[depth]
     siblings = _siblings(data)
-    texts = list(siblings.values())
+    names, texts = [str(value) for value in siblings], list(siblings.values())
     text = f"path: {name} has no {before}{wanted.text}"
-    close = difflib.get_close_matches(str(wanted.value), [str(value) for value in siblings], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(wanted.value), names, n=1, cutoff=0.5)
     if close:
-        nearest = texts[[str(value) for value in siblings].index(close[0])]
+        nearest = texts[names.index(close[0])]
         return f"{text}; did you mean {(before + nearest).removeprefix('.')}?"
     where = before or "the data"
     if not siblings:
         what = "empty" if type(data) is dict or type(data) in LISTS else "a single value"
         return f"{text}: {where} is {what}"
     more = f" and {len(texts) - _SHOWN_MAX:,} more" if len(texts) > _SHOWN_MAX else ""
-    return f"{text}; in {where} there are {', '.join(_cut(one.removeprefix('.')) for one in texts[:_SHOWN_MAX])}{more}"
+    return f"{text}; in {where} there are {', '.join(cut(one.removeprefix('.')) for one in texts[:_SHOWN_MAX])}{more}"
 
 
 def _siblings(data: Any) -> dict[Any, str]:
@@ -240,12 +240,13 @@ def _siblings(data: Any) -> dict[Any, str]:
         return {key: f".{key}" if key.isidentifier() else path_text([key]) for key in data}
     if type(data) not in LISTS:
         return {}
-    for field in (*IDENTITY_KEYS, PAIR_KEY):
+    for field in IDENTITIES:
         known = places(data, field)
         if known:
             return {value: path_text([Item(field, value)]) for value in known}
     return {index: f"[{index}]" for index in range(len(data))}
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+def cut(path: str) -> str:
+    """A path, or as much of it as a message bears."""
+    return path if len(path) <= _SHOWN_CHARACTERS else f"{path[:_SHOWN_CHARACTERS]}…"

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeAlias
 import msgspec
 
 from msq_jupyter.errors import ArgumentError
-from msq_jupyter.json_path import IDENTITY_KEYS, LISTS, PAIR_KEY, Item, places
+from msq_jupyter.json_path import IDENTITIES, LISTS, Item, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ def _compare_dicts(old: dict[str, Any], new: dict[str, Any]) -> DictEdit:
 
 
 def _compare_lists(old: Sequence[Any], new: Sequence[Any]) -> ListEdit:
-    for field in (*IDENTITY_KEYS, PAIR_KEY):
+    for field in IDENTITIES:
         old_places = places(old, field)
         if old_places is not None:
             new_places = places(new, field)

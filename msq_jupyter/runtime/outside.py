@@ -111,15 +111,16 @@ class Outside:
 
     def value_of(self, read: Read) -> Any:
         """What somebody would read now who has read it before."""
-        if read.what in ("attribute", "name", "model"):
-            model = (
-                self._replica.models.get(read.key) if read.what != "name" else self._replica.well_known.get(read.key)
-            )
-            if model is None:
-                return MISSING
-            facade = self.facade(model)
-            return getattr(facade, read.attribute, MISSING) if read.attribute else facade
-        return self._replica.time_ms if read.what == "time" else dict(self._replica.views)
+        replica = self._replica
+        if read.what == "time":
+            return replica.time_ms
+        if read.what == "views":
+            return dict(replica.views)
+        model = (replica.well_known if read.what == "name" else replica.models).get(read.key)
+        if model is None:
+            return MISSING
+        facade = self.facade(model)
+        return getattr(facade, read.attribute, MISSING) if read.attribute else facade
 
     def _note(self, what: What, key: str = "", attribute: str = "") -> None:
         reads = self._reads

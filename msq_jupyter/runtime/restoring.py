@@ -27,7 +27,7 @@ import msgspec
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentTooLarge, ProtocolError
-from msq_jupyter.json_path import transplanted
+from msq_jupyter.json_path import cut, transplanted
 from msq_jupyter.runtime.happenings import RestoreFailed, RootReplaced
 from msq_jupyter.runtime.model import has_method
 from msq_jupyter.runtime.pubsub import TopicTable
@@ -143,10 +143,6 @@ def with_path(now: Any, version: Any, path: str, number: int) -> Any:
     return transplanted(now, version, path, target_name="the data as it is now", source_name=f"version {number}")
 
 
-def _short(path: str) -> str:
-    return path if len(path) <= 60 else f"{path[:59]}…"
-
-
 def _replace_root(replica: Replica, partial: PartialRestore, content: bytes, value: Any) -> None:
     if len(replica.saves) > WAITING_SAVES_MAX:
         raise ProtocolError(
@@ -165,7 +161,7 @@ def _replace_root(replica: Replica, partial: PartialRestore, content: bytes, val
     random_state = replica.random.state
     replica.saves = SaveQueue(replica.saves)
     replica.saves.keep()
-    what = f"{_short(partial.path)} " if partial.path else ""
+    what = f"{cut(partial.path)} " if partial.path else ""
     label = f"{what}restored from version {partial.number}"
     replica.want_saved(content, bytes_digest(content), view_id, label=label, kept=True, takes_head=True)
     replica.models, replica.well_known, replica.topics = {}, {}, TopicTable()
