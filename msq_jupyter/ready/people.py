@@ -123,5 +123,5 @@ class Chat(Ready):
             }
         )
         self.next_number += 1
-        del self.messages[: -self.limit]
+        del self.messages[: max(len(self.messages) - self.limit, 0)]
         self.changed()

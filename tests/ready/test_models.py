@@ -184,6 +184,16 @@ def test_a_chat_names_the_author_and_keeps_what_it_may():
     assert messages[-1]["number"] == 4
 
 
+def test_a_chat_that_may_keep_nothing_keeps_nothing():
+    simulation = Simulation(1, CALM)
+    room = simulation.room(Chat, options={"limit": 0}, participants=1)
+    room.run(1000)
+    room.participants[0].model.post("gone")
+    room.settle()
+    chat = room.participants[0].model
+    assert (chat.messages, chat.next_number) == ([], 2)
+
+
 @pytest.mark.parametrize(
     ("model", "act", "read"),
     [
