@@ -77,7 +77,10 @@ class Member(asyncio.Protocol):
                 self._rest = data
                 return
             if b" 101 " not in data[:20]:
-                raise RuntimeError(f"expected a WebSocket, got {data[:end]!r}")
+                self.ready.set_exception(RuntimeError(f"expected a WebSocket, got {data[:end]!r}"))
+                self.is_done = True
+                self.transport.close()
+                return
             self._is_open = True
             data = data[end + 4 :]
             if self._greeting:
@@ -94,7 +97,9 @@ class Member(asyncio.Protocol):
             self.on_events()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.is_done:
+        if not self.ready.done():
+            self.ready.set_exception(RuntimeError(f"a server ended a connection before it stood: {error}"))
+        elif not self.is_done:
             print(f"a server ended a connection: {error}, after {self.count} events", file=sys.stderr)
 
 
