@@ -1,12 +1,10 @@
 import type { ComponentChildren, JSX } from "preact";
 
 import type { Spoken } from "./announce.ts";
-import { colourNumber, countInWords, initials, namesInWords } from "./people.ts";
+import { People } from "./Faces.tsx";
 import { StateSign } from "./StateSign.tsx";
-import type { BadgeTraits, Person } from "./traits.ts";
+import type { BadgeTraits } from "./traits.ts";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "./wording.ts";
-
-const FACES_SHOWN = 5;
 
 export interface BadgeViewProps {
   readonly badge: BadgeTraits;
@@ -33,7 +31,7 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
   const isHeld = isHeldByCell(state, waiting_ms);
   return (
     <div
-      class="msq-badge"
+      class="msq-presence msq-badge"
       role="group"
       aria-label={`Session ${name}`}
       data-testid="msq-badge"
@@ -45,7 +43,7 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
     >
       <div class="msq-badge-line">
         <span class="msq-badge-session">
-          <StateSign state={isHeld ? "catching up" : state} prefix="msq-badge" />
+          <StateSign state={isHeld ? "catching up" : state} />
           <span class="msq-badge-name" title={app_id === "" ? name : `${name}\n${app_id}`}>
             {name}
           </span>
@@ -57,7 +55,11 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
             {stateInWords(state, waiting_ms)}
           </span>
         </span>
-        <People people={people} />
+        {people.length === 0 ? (
+          <span class="msq-badge-people" data-testid="msq-people" />
+        ) : (
+          <People people={people} class="msq-badge-people" testId="msq-people" />
+        )}
         <Saved badge={badge} ago={ago} soon={soon} />
         <button
           type="button"
@@ -81,41 +83,13 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
       )}
       {badge.notice !== "" && <Message testId="msq-notice">{badge.notice}</Message>}
       {isOpen && details}
-      <span class="msq-badge-spoken" role="status" aria-live="polite">
+      <span class="msq-hidden" role="status" aria-live="polite">
         {spoken.polite}
       </span>
-      <span class="msq-badge-spoken" role="alert" aria-live="assertive">
+      <span class="msq-hidden" role="alert" aria-live="assertive">
         {spoken.urgent}
       </span>
     </div>
-  );
-}
-
-function People({ people }: { readonly people: readonly Person[] }): JSX.Element {
-  if (people.length === 0) {
-    return <span class="msq-badge-people" data-testid="msq-people" />;
-  }
-  const names = namesInWords(people);
-  const faces = people.slice(0, FACES_SHOWN);
-  return (
-    <span
-      class="msq-badge-people"
-      data-testid="msq-people"
-      role="group"
-      aria-label={`${countInWords(people.length)}: ${names}`}
-      title={names}
-    >
-      <span class="msq-badge-faces" aria-hidden="true">
-        {faces.map(({ view_id, label, is_me }) => (
-          <span
-            key={view_id}
-            class={`msq-badge-face msq-badge-face-${colourNumber(view_id)}${is_me ? " msq-badge-face-me" : ""}`}
-            data-initials={initials(label)}
-          />
-        ))}
-      </span>
-      {countInWords(people.length)}
-    </span>
   );
 }
 

@@ -121,7 +121,7 @@ async def test_every_style_rule_starts_with_the_root_class(join):
     selectors = [one.strip() for group in re.findall(r"([^{}@;]+)\{", css) for one in group.split(",")]
     rules = [one for one in selectors if not one.startswith(("container", "media", "("))]
     assert rules
-    assert [one for one in rules if not one.startswith(".msq-panel")] == []
+    assert [one for one in rules if not one.startswith((".msq-presence", ".msq-panel"))] == []
 
 
 # --- state -------------------------------------------------------------------------------------------------------

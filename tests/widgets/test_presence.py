@@ -106,7 +106,7 @@ def test_every_style_rule_starts_with_the_root_class(badge):
     selectors = [one.strip() for group in re.findall(r"([^{}@;]+)\{", css) for one in group.split(",")]
     rules = [one for one in selectors if not one.startswith(("container", "media", "("))]
     assert rules
-    assert [one for one in rules if not one.startswith(".msq-badge")] == []
+    assert [one for one in rules if not one.startswith((".msq-presence", ".msq-badge"))] == []
 
 
 def test_the_live_view_comes_with_a_snapshot_in_text_and_html(badge):

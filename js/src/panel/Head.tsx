@@ -2,14 +2,13 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "../ago.ts";
-import { colourNumber, countInWords, initials, namesInWords } from "../people.ts";
+import { People } from "../Faces.tsx";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "../wording.ts";
 import { StateSign } from "../StateSign.tsx";
 import type { Asker } from "./asker.ts";
 import { AskError, type OtherCode, type PanelTraits } from "./messages.ts";
 import { Button, Note, Sign, type Tone } from "./parts.tsx";
 
-const FACES_SHOWN = 5;
 const OTHERS_NAMED = 3;
 
 export interface HeadProps {
@@ -26,39 +25,18 @@ export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
     <div class="msq-panel-head">
       <div class="msq-panel-head-line">
         <h2 class="msq-panel-name" title={panel.app_id === "" ? panel.name : `${panel.name}\n${panel.app_id}`}>
-          <StateSign state={isHeld ? "catching up" : state} prefix="msq-panel-state" />
+          <StateSign state={isHeld ? "catching up" : state} />
           <span class="msq-panel-name-text">{panel.name}</span>
         </h2>
         <span class="msq-panel-quiet" data-testid="msq-panel-state">
           {stateInWords(state, panel.waiting_ms)}
         </span>
-        <People panel={panel} />
+        {panel.people.length > 0 && <People people={panel.people} class="msq-panel-people" />}
         <span class="msq-panel-grow" />
         <Code panel={panel} asker={asker} />
       </div>
       <SaveStrip asker={asker} panel={panel} state={state} onDone={onDone} />
     </div>
-  );
-}
-
-function People({ panel: { people } }: { readonly panel: PanelTraits }): JSX.Element | null {
-  if (people.length === 0) {
-    return null;
-  }
-  const names = namesInWords(people);
-  return (
-    <span class="msq-panel-people" role="group" aria-label={`${countInWords(people.length)}: ${names}`} title={names}>
-      <span class="msq-panel-faces" aria-hidden="true">
-        {people.slice(0, FACES_SHOWN).map(({ view_id, label, is_me }) => (
-          <span
-            key={view_id}
-            class={`msq-panel-face msq-panel-face-${colourNumber(view_id)}${is_me ? " msq-panel-face-me" : ""}`}
-            data-initials={initials(label)}
-          />
-        ))}
-      </span>
-      {countInWords(people.length)}
-    </span>
   );
 }
 

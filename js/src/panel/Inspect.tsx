@@ -125,7 +125,7 @@ function itemOf(row: TreeRow, isSearch: boolean, isFresh: boolean, rootSize: num
         <span class="msq-panel-field-size" style={{ "--msq-panel-share": shareOf(row.size_bytes, rootSize) }}>
           {size}
         </span>
-        {isFresh && <span class="msq-panel-hidden">just changed</span>}
+        {isFresh && <span class="msq-hidden">just changed</span>}
       </span>
     ),
   };

@@ -89,7 +89,7 @@ function LevelSign({ level }: { readonly level: string }): JSX.Element {
   return (
     <span class="msq-panel-level">
       {tone !== undefined && <Sign tone={tone} />}
-      <span class="msq-panel-hidden">{tone === undefined ? "" : `${level}: `}</span>
+      <span class="msq-hidden">{tone === undefined ? "" : `${level}: `}</span>
     </span>
   );
 }

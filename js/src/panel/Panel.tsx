@@ -90,7 +90,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- it only keeps keys in
     <div
-      class="msq-panel"
+      class="msq-presence msq-panel"
       role="region"
       aria-label={`Persistence of ${panel.name}`}
       data-testid="msq-panel"
@@ -119,10 +119,10 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
           {done}
         </div>
       </div>
-      <span class="msq-panel-hidden" role="status" aria-live="polite">
+      <span class="msq-hidden" role="status" aria-live="polite">
         {spoken.polite}
       </span>
-      <span class="msq-panel-hidden" role="alert" aria-live="assertive">
+      <span class="msq-hidden" role="alert" aria-live="assertive">
         {spoken.urgent}
       </span>
     </div>

@@ -1,7 +1,7 @@
 import type { JSX } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import { colourNumber, initials } from "../people.ts";
+import { Face } from "../Faces.tsx";
 import type { Asker } from "./asker.ts";
 import { clockText, counted, dayText, sizeText } from "./format.ts";
 import type { HistoryRow, PanelTraits, Side, VersionFilter, VersionRow } from "./messages.ts";
@@ -225,7 +225,7 @@ function itemOf(row: HistoryRow, now_s: number, current: number): TreeItem {
           <span class="msq-panel-grow">{dayText(row.time_s, now_s)}</span>
           <span class="msq-panel-quiet">
             {row.count.toLocaleString("en")}
-            <span class="msq-panel-hidden">{row.count === 1 ? " version" : " versions"}</span>
+            <span class="msq-hidden">{row.count === 1 ? " version" : " versions"}</span>
           </span>
         </span>
       ),
@@ -242,20 +242,15 @@ function VersionLine({ row, current }: { readonly row: VersionRow; readonly curr
   return (
     <span class="msq-panel-version">
       <span class="msq-panel-number">{`v${row.number}`}</span>
-      <span
-        class={`msq-panel-face msq-panel-face-${colourNumber(row.author)}`}
-        data-initials={initials(row.author)}
-        title={row.author}
-        aria-hidden="true"
-      />
+      <Face id={row.author} name={row.author} title={row.author} />
       <bdi class={`msq-panel-grow msq-panel-label${row.label === "" ? " msq-panel-quiet" : ""}`}>
         {row.label === "" ? row.author : row.label}
       </bdi>
-      {row.label !== "" && <span class="msq-panel-hidden">{`by ${row.author}`}</span>}
+      {row.label !== "" && <span class="msq-hidden">{`by ${row.author}`}</span>}
       {row.number === current && <span class="msq-panel-tag">current</span>}
       {row.line !== "" && row.number !== current && <span class="msq-panel-tag">{row.line}</span>}
       {row.pinned && <PinSign />}
-      {row.pinned && <span class="msq-panel-hidden">pinned</span>}
+      {row.pinned && <span class="msq-hidden">pinned</span>}
       {row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">{`schema ${row.schema}`}</span>}
       {row.is_new_code && !row.is_new_schema && <span class="msq-panel-tag msq-panel-tag-new">new code</span>}
       <span class="msq-panel-version-size">{sizeText(row.size_bytes)}</span>

@@ -156,7 +156,7 @@ export function Copy({ text, children, testId = "msq-panel-copy" }: CopyProps): 
       <Button testId={testId} onClick={() => void copy()}>
         {outcome === "" ? children : outcome}
       </Button>
-      <span class="msq-panel-hidden" role="status">
+      <span class="msq-hidden" role="status">
         {outcome}
       </span>
     </span>
@@ -226,7 +226,7 @@ function ChangeLine({ row }: { readonly row: ChangeRow }): JSX.Element {
       <span class="msq-panel-mark" aria-hidden="true">
         {mark}
       </span>
-      <span class="msq-panel-hidden">{MARK_WORDS[mark]} </span>
+      <span class="msq-hidden">{MARK_WORDS[mark]} </span>
       {path !== "" && <bdi class="msq-panel-path">{path}</bdi>}
       <span class="msq-panel-pieces">
         {pieces.map(([kind, text], index) => {
