@@ -1,13 +1,12 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import type { Asker } from "./asker.ts";
 import { counted } from "./format.ts";
 import { AskError, type CheckedAnswer, type CheckedRow, type PanelTraits } from "./messages.ts";
-import { Button, Empty, Failure, Loading, More, Note, Sign } from "./parts.tsx";
-import { PAGE_ROWS } from "./rowStore.ts";
+import { Button, Empty, Failure, Missing, More, Note, Scroll, Sign } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
-import { useRows } from "./useRows.ts";
+import { usePortion, useRows } from "./useRows.ts";
 
 /** So many of the newest versions are checked at a click. */
 const FEW = 20;
@@ -20,12 +19,10 @@ export interface CheckProps {
 
 /** The dry run: which versions the code as it is now in the notebook can load. */
 export function Check({ asker, panel }: CheckProps): JSX.Element {
-  const [shown, setShown] = useState(PAGE_ROWS);
   const [failure, setFailure] = useState<AskError>();
-  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "checked", NOTHING, panel.check_stamp);
-  useEffect(() => {
-    want(0, shown - 1);
-  }, [want, shown]);
+  const listing = useRows(asker, "checked", NOTHING, panel.check_stamp);
+  const { total, answer, error, isSlow } = listing;
+  const { rows, shown, onMore } = usePortion(listing);
   if (panel.saved_number === 0 && panel.saved_state === "none") {
     return <NothingSaved panel={panel} />;
   }
@@ -34,7 +31,7 @@ export function Check({ asker, panel }: CheckProps): JSX.Element {
       await action;
       setFailure(undefined);
     } catch (problem) {
-      setFailure(problem instanceof AskError ? problem : new AskError("Error", String(problem)));
+      setFailure(AskError.of(problem));
     }
   };
   const isRunning = answer?.running ?? false;
@@ -60,8 +57,7 @@ export function Check({ asker, panel }: CheckProps): JSX.Element {
         </span>
       </div>
       {failure !== undefined && <Failure error={failure} />}
-      {error !== undefined && <Failure error={error} />}
-      {answer === undefined && error === undefined && <Loading isSlow={isSlow} />}
+      <Missing answer={answer} error={error} isSlow={isSlow} />
       {answer !== undefined && answer.error !== "" && <Note tone="bad">{answer.error}</Note>}
       {answer !== undefined && answer.begun && !answer.same_code && (
         <Note>{`Checked is ${panel.model_name} as it is in the notebook now, which is not what this session runs.`}</Note>
@@ -75,12 +71,7 @@ export function Check({ asker, panel }: CheckProps): JSX.Element {
         </Empty>
       )}
       {total > 0 && (
-        <section
-          class="msq-panel-scroll"
-          aria-label="Checked versions"
-          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
-          tabIndex={0}
-        >
+        <Scroll label="Checked versions">
           <table class="msq-panel-table">
             <thead>
               <tr>
@@ -91,27 +82,20 @@ export function Check({ asker, panel }: CheckProps): JSX.Element {
               </tr>
             </thead>
             <tbody>
-              {Array.from({ length: Math.min(shown, total) }, (_, index) => {
-                const row = rowAt(index);
-                return row === undefined ? null : <CheckedLine key={row.number} row={row} />;
-              })}
+              {rows.map((row) => (
+                <CheckedLine key={row.number} row={row} />
+              ))}
             </tbody>
           </table>
-          <More
-            total={total}
-            shown={Math.min(shown, total)}
-            onMore={() => {
-              setShown((last) => last + PAGE_ROWS);
-            }}
-          />
-        </section>
+          <More total={total} shown={shown} onMore={onMore} />
+        </Scroll>
       )}
     </div>
   );
 }
 
 /** "loads 12 of 20 so far", "Poll loads all 20 versions". */
-export function progressText({ begun, running, of, total, title, failed }: CheckedAnswer): string {
+function progressText({ begun, running, of, total, title, failed }: CheckedAnswer): string {
   if (running) {
     const bad = failed > 0 ? `, ${failed} failed` : "";
     return `${total} of ${counted(of, "version")}${bad}…`;

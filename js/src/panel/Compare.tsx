@@ -4,10 +4,9 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Asker } from "./asker.ts";
 import { counted, countsText, sideOf, sideText } from "./format.ts";
 import type { PanelTraits, Side } from "./messages.ts";
-import { Button, ChangeList, Empty, Failure, Loading } from "./parts.tsx";
+import { Button, ChangeList, Empty, Missing, More, Scroll } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
-import { PAGE_ROWS } from "./rowStore.ts";
-import { useRows } from "./useRows.ts";
+import { usePortion, useRows } from "./useRows.ts";
 
 export interface CompareProps {
   readonly asker: Asker;
@@ -25,16 +24,11 @@ export interface Sides {
 export function Compare({ asker, panel, sides, onSides }: CompareProps): JSX.Element {
   const { a, b } = sides;
   const [part, setPart] = useState<"data" | "code">("data");
-  const [shown, setShown] = useState(PAGE_ROWS);
   const [turn, setTurn] = useState(0);
   const question = useMemo(() => ({ a, b, part, place: "" }), [a, b, part]);
-  const { rowAt, total, answer, error, isOld, isSlow, want } = useRows(asker, "changes", question, turn);
-  useEffect(() => {
-    setShown(PAGE_ROWS);
-  }, [question]);
-  useEffect(() => {
-    want(0, shown - 1);
-  }, [want, shown]);
+  const listing = useRows(asker, "changes", question, turn);
+  const { total, answer, error, isOld, isSlow } = listing;
+  const { rows, shown, onMore } = usePortion(listing, question);
   if (panel.saved_number === 0 && panel.saved_state === "none") {
     return <NothingSaved panel={panel} />;
   }
@@ -64,22 +58,22 @@ export function Compare({ asker, panel, sides, onSides }: CompareProps): JSX.Ele
       <div class="msq-panel-tools">
         <div class="msq-panel-choice" role="group" aria-label="What to compare">
           <Button
-          isPressed={part === "data"}
-          onClick={() => {
-            setPart("data");
-          }}
-        >
-          Data
-        </Button>
-        <Button
-          isPressed={part === "code"}
-          testId="msq-panel-code-part"
-          onClick={() => {
-            setPart("code");
-          }}
-        >
-          Code
-        </Button>
+            isPressed={part === "data"}
+            onClick={() => {
+              setPart("data");
+            }}
+          >
+            Data
+          </Button>
+          <Button
+            isPressed={part === "code"}
+            testId="msq-panel-code-part"
+            onClick={() => {
+              setPart("code");
+            }}
+          >
+            Code
+          </Button>
         </div>
         <span class="msq-panel-quiet" role="status" data-testid="msq-panel-summary">
           {answer === undefined
@@ -87,29 +81,16 @@ export function Compare({ asker, panel, sides, onSides }: CompareProps): JSX.Ele
             : `${countsText(answer.counts)}; ${answer.code_lines === 0 ? "the same code" : counted(answer.code_lines, "line of code", "lines of code")}`}
         </span>
       </div>
-      {error !== undefined && <Failure error={error} onAgain={again} />}
-      {answer === undefined && error === undefined && <Loading isSlow={isSlow} />}
+      <Missing answer={answer} error={error} isSlow={isSlow} onAgain={again} />
       {answer !== undefined && error === undefined && total === 0 && (
         <Empty title={`${sideText(a)} and ${sideText(b)} ${part === "data" ? "hold the same data" : "were saved by the same code"}`} />
       )}
       {total > 0 && error === undefined && (
-        <section
-          class={`msq-panel-scroll${isOld ? " msq-panel-old" : ""}`}
-          aria-label="Differences"
-          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
-          tabIndex={0}
-        >
-          <ChangeList
-            label={`From ${sideText(a)} to ${sideText(b)}`}
-            rowAt={rowAt}
-            total={total}
-            shown={shown}
-            isCode={part === "code"}
-            onMore={() => {
-              setShown((last) => last + PAGE_ROWS);
-            }}
-          />
-        </section>
+        <Scroll label="Differences" isOld={isOld}>
+          <ChangeList label={`From ${sideText(a)} to ${sideText(b)}`} rows={rows} isCode={part === "code"}>
+            <More total={total} shown={shown} onMore={onMore} isItem />
+          </ChangeList>
+        </Scroll>
       )}
     </div>
   );

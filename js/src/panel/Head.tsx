@@ -1,5 +1,5 @@
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "../ago.ts";
 import { People } from "../Faces.tsx";
@@ -8,6 +8,7 @@ import { StateSign } from "../StateSign.tsx";
 import type { Asker } from "./asker.ts";
 import { AskError, type OtherCode, type PanelTraits } from "./messages.ts";
 import { Button, Note, Sign, type Tone } from "./parts.tsx";
+import { useAnswer } from "./useAnswer.ts";
 
 const OTHERS_NAMED = 3;
 
@@ -71,7 +72,7 @@ function Code({ panel, asker }: { readonly panel: PanelTraits; readonly asker: A
 }
 
 /** "Ben runs other code", "5 people run other code". */
-export function othersText(others: readonly OtherCode[]): string {
+function othersText(others: readonly OtherCode[]): string {
   const [first] = others;
   return others.length === 1 && first !== undefined ? `${first.label} runs other code` : `${others.length} people run other code`;
 }
@@ -90,34 +91,14 @@ function Explained({ asker, others }: { readonly asker: Asker; readonly others: 
 }
 
 function ExplainedOne({ asker, other }: { readonly asker: Asker; readonly other: OtherCode }): JSX.Element {
-  const [sentences, setSentences] = useState<readonly string[]>();
-  const [error, setError] = useState("");
-  useEffect(() => {
-    let isWanted = true;
-    const explain = async (): Promise<void> => {
-      try {
-        const answer = await asker.ask("explain", { view_id: other.view_id });
-        if (isWanted) {
-          setSentences(answer.sentences);
-        }
-      } catch (failure) {
-        if (isWanted) {
-          setError(failure instanceof Error ? failure.message : String(failure));
-        }
-      }
-    };
-    void explain();
-    return () => {
-      isWanted = false;
-    };
-  }, [asker, other.view_id]);
+  const { answer, error } = useAnswer(asker, "explain", { view_id: other.view_id });
   return (
     <div>
       <strong>{other.label}</strong>
-      {error !== "" && <span>{` ${error}`}</span>}
-      {error === "" && sentences === undefined && <span class="msq-panel-quiet"> asking…</span>}
+      {error !== undefined && <span>{` ${error.message}`}</span>}
+      {error === undefined && answer === undefined && <span class="msq-panel-quiet"> asking…</span>}
       <ul>
-        {sentences?.map((sentence) => (
+        {answer?.sentences.map((sentence) => (
           <li key={sentence}>{sentence}</li>
         ))}
       </ul>
@@ -139,7 +120,7 @@ function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
       setError("");
       onDone("Saved");
     } catch (failure) {
-      setError(failure instanceof AskError ? failure.message : String(failure));
+      setError(AskError.of(failure).message);
     }
   };
   return (

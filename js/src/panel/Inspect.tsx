@@ -5,7 +5,7 @@ import type { Asker } from "./asker.ts";
 import { freshKeys, keyOf, toggled } from "./freshness.ts";
 import { counted, sizeText } from "./format.ts";
 import type { PanelTraits, TreeRow } from "./messages.ts";
-import { Copy, copyText, Empty, Failure, Loading } from "./parts.tsx";
+import { Copy, copyText, Empty, Missing, Search } from "./parts.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
 import { useRows } from "./useRows.ts";
 import { useKept, type Memory } from "./useKept.ts";
@@ -27,8 +27,7 @@ export function Inspect({ asker, panel, memory }: InspectProps): JSX.Element {
   const text = useSettled(typed.trim());
   const isSearch = text !== "";
   const question = useMemo(() => ({ opened: isSearch ? [] : opened, text }), [opened, text, isSearch]);
-  const listing = useRows(asker, "tree", question, panel.model_stamp);
-  const { rowAt, total, answer, error, isSlow, want } = listing;
+  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "tree", question, panel.model_stamp);
   const [active, setActive] = useKept(memory, "field", 0);
   const [rootSize, setRootSize] = useState(0);
   const fresh = useFresh(answer?.rows);
@@ -61,15 +60,13 @@ export function Inspect({ asker, panel, memory }: InspectProps): JSX.Element {
   return (
     <div class="msq-panel-tab">
       <div class="msq-panel-tools">
-        <input
-          class="msq-panel-input msq-panel-grow"
-          type="search"
+        <Search
+          label="Search the model"
           placeholder="Search names and values"
-          aria-label="Search the model"
-          data-testid="msq-panel-search"
+          testId="msq-panel-search"
           value={typed}
-          onInput={(event) => {
-            setTyped(event.currentTarget.value);
+          onValue={(value) => {
+            setTyped(value);
             setActive(0);
           }}
         />
@@ -77,8 +74,7 @@ export function Inspect({ asker, panel, memory }: InspectProps): JSX.Element {
           {isSearch ? hitsText(total, answer?.more ?? false) : first && `${panel.model_name} · ${sizeText(rootSize)}`}
         </span>
       </div>
-      {error !== undefined && <Failure error={error} />}
-      {answer === undefined && error === undefined && <Loading isSlow={isSlow} />}
+      <Missing answer={answer} error={error} isSlow={isSlow} />
       {isSearch && answer !== undefined && total === 0 ? (
         <Empty title={`Nothing in the model has “${text}” in its name or value`} />
       ) : (

@@ -1,12 +1,11 @@
 import type { JSX } from "preact";
-import { useEffect, useMemo, useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 
 import type { Asker } from "./asker.ts";
 import { clockText, counted, momentText } from "./format.ts";
 import type { LogRow, PanelTraits } from "./messages.ts";
-import { Copy, Empty, Failure, Loading, More, Sign, type Tone } from "./parts.tsx";
-import { PAGE_ROWS } from "./rowStore.ts";
-import { useRows } from "./useRows.ts";
+import { Copy, Empty, Missing, More, Scroll, Search, Sign, type Tone } from "./parts.tsx";
+import { usePortion, useRows } from "./useRows.ts";
 import { useSettled } from "./useSettled.ts";
 
 export interface LogProps {
@@ -17,47 +16,26 @@ export interface LogProps {
 /** What happened, the newest first. */
 export function Log({ asker, panel }: LogProps): JSX.Element {
   const [typed, setTyped] = useState("");
-  const [shown, setShown] = useState(PAGE_ROWS);
   const text = useSettled(typed.trim());
   const question = useMemo(() => ({ text }), [text]);
-  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "log", question, panel.log_stamp);
-  useEffect(() => {
-    want(0, shown - 1);
-  }, [want, shown]);
-  const lines = Array.from({ length: Math.min(shown, total) }, (_, index) => rowAt(index)).filter(
-    (row): row is LogRow => row !== undefined,
-  );
+  const listing = useRows(asker, "log", question, panel.log_stamp);
+  const { total, answer, error, isSlow } = listing;
+  const { rows: lines, shown, onMore } = usePortion(listing);
   return (
     <div class="msq-panel-tab">
       <div class="msq-panel-tools">
-        <input
-          class="msq-panel-input msq-panel-grow"
-          type="search"
-          placeholder="Filter"
-          aria-label="Filter the log"
-          data-testid="msq-panel-log-filter"
-          value={typed}
-          onInput={(event) => {
-            setTyped(event.currentTarget.value);
-          }}
-        />
+        <Search label="Filter the log" placeholder="Filter" testId="msq-panel-log-filter" value={typed} onValue={setTyped} />
         <span class="msq-panel-quiet" role="status">
           {answer === undefined ? "" : counted(total, "line")}
         </span>
         {lines.length > 0 && <Copy text={() => logText(lines)}>Copy</Copy>}
       </div>
-      {error !== undefined && <Failure error={error} />}
-      {answer === undefined && error === undefined && <Loading isSlow={isSlow} />}
+      <Missing answer={answer} error={error} isSlow={isSlow} />
       {answer !== undefined && total === 0 && (
         <Empty title={text === "" ? "Nothing has happened yet" : "No line has this text"} />
       )}
       {lines.length > 0 && (
-        <section
-          class="msq-panel-scroll"
-          aria-label="Log"
-          // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
-          tabIndex={0}
-        >
+        <Scroll label="Log">
           <div role="list" aria-label="What happened, newest first">
             {lines.map((line) => (
               <div key={`${line.time_s} ${line.text}`} class="msq-panel-log-line" role="listitem">
@@ -69,14 +47,8 @@ export function Log({ asker, panel }: LogProps): JSX.Element {
               </div>
             ))}
           </div>
-          <More
-            total={total}
-            shown={Math.min(shown, total)}
-            onMore={() => {
-              setShown((last) => last + PAGE_ROWS);
-            }}
-          />
-        </section>
+          <More total={total} shown={shown} onMore={onMore} />
+        </Scroll>
       )}
     </div>
   );
@@ -95,7 +67,7 @@ function LevelSign({ level }: { readonly level: string }): JSX.Element {
 }
 
 /** The lines as text, oldest first, to paste into a report. */
-export function logText(lines: readonly LogRow[]): string {
+function logText(lines: readonly LogRow[]): string {
   return lines
     .map(({ time_s, level, text }) => `${new Date(time_s * 1000).toISOString()} ${level.padEnd(7)} ${text}`)
     .reduce((text, line) => `${line}\n${text}`, "");

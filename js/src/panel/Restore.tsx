@@ -1,14 +1,14 @@
 import type { JSX } from "preact";
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { Asker } from "./asker.ts";
 import { SidePicker } from "./Compare.tsx";
 import { counted, momentText, planText } from "./format.ts";
 import { AskError, type PanelTraits, type PlanAnswer } from "./messages.ts";
-import { Button, ChangeList, Empty, Failure, Loading, Note } from "./parts.tsx";
-import { PAGE_ROWS } from "./rowStore.ts";
+import { Button, ChangeList, Empty, Failure, Missing, More, Note, Scroll } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
-import { useRows, useSlow } from "./useRows.ts";
+import { useAnswer } from "./useAnswer.ts";
+import { usePortion, useRows, useSlow } from "./useRows.ts";
 
 export interface RestoreProps {
   readonly asker: Asker;
@@ -28,7 +28,9 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
   const [stage, setStage] = useState<Stage>("plan");
   const [error, setError] = useState<AskError>();
   const [turn, setTurn] = useState(0);
-  const { plan, planError } = usePlan(asker, chosen, place, turn + panel.saved_number);
+  const question = chosen === 0 ? undefined : { number: chosen, place };
+  const { answer, error: planError } = useAnswer(asker, "plan", question, turn + panel.saved_number);
+  const plan = answer?.version.number === chosen ? answer : undefined;
   const isSlow = useSlow(plan === undefined && planError === undefined);
   useEffect(() => {
     setStage("plan");
@@ -47,7 +49,7 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
       setError(undefined);
       onDone(place === "" ? `v${chosen} is restored` : `${place} is restored from v${chosen}`);
     } catch (failure) {
-      setError(failure instanceof AskError ? failure : new AskError("Error", String(failure)));
+      setError(AskError.of(failure));
     }
     setStage("plan");
     setTurn((last) => last + 1);
@@ -72,8 +74,7 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
           </span>
         )}
       </div>
-      {planError !== undefined && <Failure error={planError} />}
-      {plan === undefined && planError === undefined && <Loading isSlow={isSlow} />}
+      <Missing answer={plan} error={planError} isSlow={isSlow} />
       {error !== undefined && <Failure error={error} />}
       {plan !== undefined && (
         <Plan
@@ -93,41 +94,6 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
       {plan !== undefined && plan.changes > 0 && <WhatChanges asker={asker} number={chosen} place={place} turn={turn} />}
     </div>
   );
-}
-
-function usePlan(
-  asker: Asker,
-  number: number,
-  place: string,
-  turn: number,
-): { plan: PlanAnswer | undefined; planError: AskError | undefined } {
-  const [plan, setPlan] = useState<PlanAnswer>();
-  const [planError, setError] = useState<AskError>();
-  const askedRef = useRef(0);
-  useEffect(() => {
-    if (number === 0) {
-      return;
-    }
-    askedRef.current += 1;
-    const asked = askedRef.current;
-    const isNewest = (): boolean => asked === askedRef.current;
-    const ask = async (): Promise<void> => {
-      try {
-        const answer = await asker.ask("plan", { number, place });
-        if (isNewest()) {
-          setPlan(answer);
-          setError(undefined);
-        }
-      } catch (failure) {
-        if (isNewest() && failure instanceof AskError) {
-          setPlan(undefined);
-          setError(failure);
-        }
-      }
-    };
-    void ask();
-  }, [asker, number, place, turn]);
-  return { plan: plan?.version.number === number ? plan : undefined, planError };
 }
 
 interface PlacePickerProps {
@@ -228,40 +194,24 @@ interface WhatChangesProps {
 }
 
 function WhatChanges({ asker, number, place, turn }: WhatChangesProps): JSX.Element {
-  const [shown, setShown] = useState(PAGE_ROWS);
   const question = useMemo(() => ({ a: "now" as const, b: number, part: "data" as const, place }), [number, place]);
-  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "changes", question, turn);
-  useEffect(() => {
-    want(0, shown - 1);
-  }, [want, shown]);
-  if (error !== undefined) {
-    return <Failure error={error} />;
-  }
-  if (answer === undefined) {
-    return <Loading isSlow={isSlow} />;
+  const listing = useRows(asker, "changes", question, turn);
+  const { total, answer, error, isSlow } = listing;
+  const { rows, shown, onMore } = usePortion(listing);
+  if (error !== undefined || answer === undefined) {
+    return <Missing answer={answer} error={error} isSlow={isSlow} />;
   }
   if (answer.code_lines > 0 && total === 0) {
     return <Empty title="The data is the same" />;
   }
   return (
-    <section
-      class="msq-panel-scroll"
-      aria-label="What will change"
-      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
-      tabIndex={0}
-    >
+    <Scroll label="What will change">
       {answer.code_lines > 0 && (
         <Note>{`v${number} was saved by other code. Check tells whether the code as it is now can load it.`}</Note>
       )}
-      <ChangeList
-        label={`What restoring v${number} changes`}
-        rowAt={rowAt}
-        total={total}
-        shown={shown}
-        onMore={() => {
-          setShown((last) => last + PAGE_ROWS);
-        }}
-      />
-    </section>
+      <ChangeList label={`What restoring v${number} changes`} rows={rows}>
+        <More total={total} shown={shown} onMore={onMore} isItem />
+      </ChangeList>
+    </Scroll>
   );
 }

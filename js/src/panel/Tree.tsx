@@ -4,7 +4,7 @@ import { useCallback, useEffect, useId, useLayoutEffect, useRef, useState } from
 import { afterKey, type TreeMove } from "./treeKeys.ts";
 
 /** Height of a row in pixels: a target that a finger hits, too. */
-export const ROW_HEIGHT = 26;
+const ROW_HEIGHT = 26;
 /** So many rows above and below what is seen are there already. */
 const MARGIN_ROWS = 8;
 

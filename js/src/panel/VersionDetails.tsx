@@ -4,8 +4,8 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import type { Asker } from "./asker.ts";
 import { countsText, momentText, reasonText, sideText, sizeText } from "./format.ts";
 import { AskError, type Side, type VersionRow } from "./messages.ts";
-import { Button, ChangeList, Empty, Failure, Loading } from "./parts.tsx";
-import { useRows } from "./useRows.ts";
+import { Button, ChangeList, Empty, Failure, Missing } from "./parts.tsx";
+import { firstRows, useRows } from "./useRows.ts";
 
 const LINE_WORDS: Readonly<Record<string, string>> = {
   head: "the head: new sessions start from it",
@@ -55,13 +55,13 @@ function Known({ asker, version, onCompare, onRestore, onDone }: KnownProps): JS
       setError(undefined);
       onDone(done);
     } catch (failure) {
-      setError(failure instanceof AskError ? failure : new AskError("Error", String(failure)));
+      setError(AskError.of(failure));
     }
   };
   return (
     <>
       <h3 class="msq-panel-title">
-        <span class="msq-panel-number">{`v${number}`}</span> <bdi>{version.label === "" ? "" : version.label}</bdi>
+        <span class="msq-panel-number">{`v${number}`}</span> <bdi>{version.label}</bdi>
       </h3>
       <div class="msq-panel-actions">
         <Button
@@ -179,12 +179,10 @@ interface PreviewProps {
 
 function Preview({ asker, number, onCompare }: PreviewProps): JSX.Element {
   const question = useMemo(() => ({ a: 0, b: number, part: "data" as const, place: "" }), [number]);
-  const { rowAt, total, answer, error, isSlow } = useRows(asker, "changes", question, 0);
-  if (error !== undefined) {
-    return <Failure error={error} />;
-  }
-  if (answer === undefined) {
-    return <Loading isSlow={isSlow} />;
+  const listing = useRows(asker, "changes", question, 0);
+  const { total, answer, error, isSlow } = listing;
+  if (error !== undefined || answer === undefined) {
+    return <Missing answer={answer} error={error} isSlow={isSlow} />;
   }
   if (answer.a === 0) {
     return <p class="msq-panel-quiet">This is the first version: there is nothing before it.</p>;
@@ -195,13 +193,7 @@ function Preview({ asker, number, onCompare }: PreviewProps): JSX.Element {
       <h4 class="msq-panel-subtitle">
         {`Since ${sideText(a)}: ${countsText(answer.counts)}${code_lines > 0 ? ", other code" : ""}`}
       </h4>
-      <ChangeList
-        label={`What v${number} changed`}
-        rowAt={rowAt}
-        total={Math.min(total, PREVIEW_LINES)}
-        shown={PREVIEW_LINES}
-        onMore={() => undefined}
-      />
+      <ChangeList label={`What v${number} changed`} rows={firstRows(listing, PREVIEW_LINES)} />
       {(total > PREVIEW_LINES || code_lines > 0) && (
         <Button
           onClick={() => {

@@ -5,7 +5,7 @@ import { Face } from "../Faces.tsx";
 import type { Asker } from "./asker.ts";
 import { clockText, counted, dayText, sizeText } from "./format.ts";
 import type { HistoryRow, PanelTraits, Side, VersionFilter, VersionRow } from "./messages.ts";
-import { Button, Empty, Failure, Loading, Note } from "./parts.tsx";
+import { Button, Empty, Missing, Note, Search } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
 import { useKept, type Memory } from "./useKept.ts";
@@ -37,8 +37,7 @@ export function Versions({ asker, panel, memory, onCompare, onRestore, onDone }:
     () => ({ filter: settled, opened, zone: ZONE, offset_min: -new Date().getTimezoneOffset() }),
     [settled, opened],
   );
-  const listing = useRows(asker, "versions", question, panel.versions_stamp);
-  const { rowAt, total, answer, error, isSlow, want } = listing;
+  const { rowAt, total, answer, error, isSlow, want } = useRows(asker, "versions", question, panel.versions_stamp);
   const activeRow = rowAt(active);
 
   // What was chosen stays chosen when rows come above it.
@@ -75,11 +74,10 @@ export function Versions({ asker, panel, memory, onCompare, onRestore, onDone }:
       <Filters filter={filter} codes={answer?.codes ?? []} onFilter={setFilter}>
         {answer === undefined ? "" : matchingText(answer.matching, answer.versions)}
       </Filters>
-      {error !== undefined && <Failure error={error} />}
+      <Missing answer={answer} error={error} isSlow={isSlow} />
       {(answer?.damaged ?? 0) > 0 && (
         <Note tone="warn">{`${counted(answer?.damaged ?? 0, "version")} cannot be read: their description was changed, or is damaged. They are not shown.`}</Note>
       )}
-      {answer === undefined && error === undefined && <Loading isSlow={isSlow} />}
       {answer !== undefined && total === 0 && (
         <Empty title="No version is like that">
           <Button
@@ -123,7 +121,7 @@ export function Versions({ asker, panel, memory, onCompare, onRestore, onDone }:
 }
 
 /** The place of a row, as far as it is loaded; -1 when it is not. */
-export function indexOf(key: string, rowAt: (index: number) => HistoryRow | undefined, total: number): number {
+function indexOf(key: string, rowAt: (index: number) => HistoryRow | undefined, total: number): number {
   for (let index = 0; index < Math.min(total, 5000); index += 1) {
     if (rowAt(index)?.key === key) {
       return index;
@@ -146,15 +144,13 @@ interface FiltersProps {
 function Filters({ filter, codes, onFilter, children }: FiltersProps): JSX.Element {
   return (
     <div class="msq-panel-tools">
-      <input
-        class="msq-panel-input msq-panel-grow"
-        type="search"
+      <Search
+        label="Search versions"
         placeholder="Name, author, v12 or code"
-        aria-label="Search versions"
-        data-testid="msq-panel-filter"
+        testId="msq-panel-filter"
         value={filter.text}
-        onInput={(event) => {
-          onFilter({ ...filter, text: event.currentTarget.value });
+        onValue={(text) => {
+          onFilter({ ...filter, text });
         }}
       />
       <Check

@@ -229,4 +229,9 @@ export class AskError extends Error {
     super(text);
     this.name = type;
   }
+
+  /** What was thrown, as an AskError. */
+  static of(failure: unknown): AskError {
+    return failure instanceof AskError ? failure : new AskError("Error", String(failure));
+  }
 }

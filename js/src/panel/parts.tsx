@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { counted } from "./format.ts";
 import type { AskError, ChangeRow } from "./messages.ts";
+import { PAGE_ROWS } from "./rowStore.ts";
 
 export interface ButtonProps {
   readonly children: ComponentChildren;
@@ -91,8 +92,13 @@ export function Empty({ title, testId, children }: EmptyProps): JSX.Element {
   );
 }
 
+interface FailureProps {
+  readonly error: AskError;
+  readonly onAgain?: (() => void) | undefined;
+}
+
 /** Why a question has no answer, and a way to ask again. */
-export function Failure({ error, onAgain }: { readonly error: AskError; readonly onAgain?: () => void }): JSX.Element {
+export function Failure({ error, onAgain }: FailureProps): JSX.Element {
   return (
     <Note tone="bad" testId="msq-panel-failure">
       <strong>{ERROR_WORDS[error.name] ?? error.name}</strong> {error.message}
@@ -118,12 +124,72 @@ const ERROR_WORDS: Readonly<Record<string, string>> = {
   RestoreTimeout: "Not done in time:",
 };
 
+export interface MissingProps {
+  readonly answer: unknown;
+  readonly error: AskError | undefined;
+  readonly isSlow: boolean;
+  readonly onAgain?: (() => void) | undefined;
+}
+
+/** What stands where an answer is missing: why, or that it is on its way. */
+export function Missing({ answer, error, isSlow, onAgain }: MissingProps): JSX.Element | null {
+  if (error !== undefined) {
+    return <Failure error={error} onAgain={onAgain} />;
+  }
+  return answer === undefined ? <Loading isSlow={isSlow} /> : null;
+}
+
 /** Stands where something is on its way; says so in words when it takes long. */
-export function Loading({ isSlow }: { readonly isSlow: boolean }): JSX.Element {
+function Loading({ isSlow }: { readonly isSlow: boolean }): JSX.Element {
   return (
     <div class="msq-panel-loading" role="status">
       {isSlow ? "Waiting for the kernel: it answers between cells." : ""}
     </div>
+  );
+}
+
+export interface SearchProps {
+  readonly label: string;
+  readonly placeholder: string;
+  readonly testId: string;
+  readonly value: string;
+  readonly onValue: (value: string) => void;
+}
+
+/** A field for the text that rows must have. */
+export function Search({ label, placeholder, testId, value, onValue }: SearchProps): JSX.Element {
+  return (
+    <input
+      class="msq-panel-input msq-panel-grow"
+      type="search"
+      placeholder={placeholder}
+      aria-label={label}
+      data-testid={testId}
+      value={value}
+      onInput={(event) => {
+        onValue(event.currentTarget.value);
+      }}
+    />
+  );
+}
+
+export interface ScrollProps {
+  readonly label: string;
+  readonly isOld?: boolean;
+  readonly children: ComponentChildren;
+}
+
+/** The part of a tab that scrolls. */
+export function Scroll({ label, isOld = false, children }: ScrollProps): JSX.Element {
+  return (
+    <section
+      class={`msq-panel-scroll${isOld ? " msq-panel-old" : ""}`}
+      aria-label={label}
+      // oxlint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, and the keyboard must reach it
+      tabIndex={0}
+    >
+      {children}
+    </section>
   );
 }
 
@@ -197,23 +263,21 @@ const MARK_WORDS: Readonly<Record<ChangeRow["mark"], string>> = {
 
 export interface ChangeListProps {
   readonly label: string;
-  readonly rowAt: (index: number) => ChangeRow | undefined;
-  readonly total: number;
-  readonly shown: number;
-  readonly onMore: () => void;
+  readonly rows: readonly ChangeRow[];
   readonly isCode?: boolean;
+  /** An item for the end of the list. */
+  readonly children?: ComponentChildren;
 }
 
-/** What differs, line by line; as many lines as are asked for. */
-export function ChangeList({ label, rowAt, total, shown, onMore, isCode = false }: ChangeListProps): JSX.Element {
-  const count = Math.min(shown, total);
+/** What differs, line by line. */
+export function ChangeList({ label, rows, isCode = false, children }: ChangeListProps): JSX.Element {
   return (
     <div class={`msq-panel-changes${isCode ? " msq-panel-changes-code" : ""}`} role="list" aria-label={label}>
-      {Array.from({ length: count }, (_, index) => {
-        const row = rowAt(index);
-        return row === undefined ? null : <ChangeLine key={index} row={row} />;
-      })}
-      <More total={total} shown={count} onMore={onMore} isItem />
+      {rows.map((row, index) => (
+        // oxlint-disable-next-line react/no-array-index-key -- a line of a difference has no other identity
+        <ChangeLine key={index} row={row} />
+      ))}
+      {children}
     </div>
   );
 }
@@ -270,7 +334,7 @@ export function More({ total, shown, onMore, isItem = false }: MoreProps): JSX.E
   }
   return (
     <div class="msq-panel-more" role={isItem ? "listitem" : undefined}>
-      <Button onClick={onMore}>{`Show ${counted(Math.min(rest, 100), "more line", "more lines")}`}</Button>
+      <Button onClick={onMore}>{`Show ${counted(Math.min(rest, PAGE_ROWS), "more line", "more lines")}`}</Button>
       <span>{`of ${rest.toLocaleString("en")}`}</span>
     </div>
   );

@@ -117,7 +117,7 @@ export class RowStore<Row, Answer extends RowsAnswer<Row>> {
       this.answer = answer;
       this.error = undefined;
     } catch (error) {
-      this.error = error instanceof AskError ? error : new AskError("Error", String(error));
+      this.error = AskError.of(error);
     } finally {
       this.#inFlight.delete(number);
       const now_ms = this.#now();

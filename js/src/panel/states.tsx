@@ -7,7 +7,7 @@ import type { PanelTraits } from "./messages.ts";
 import { Copy, Empty, Note, type Tone } from "./parts.tsx";
 
 /** What to paste into a model that saves nothing. */
-export const HOOK = `def save(self):
+const HOOK = `def save(self):
     self.persist_session(lambda: {"version": 1, "count": self.count})`;
 
 /** There is no version yet: because nothing was saved, or because the model cannot save. */
@@ -69,7 +69,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 const OTHER_ENDING: Ending = { title: "The session has ended.", remedy: "Run the cell that joins again." };
 
 /** What to know before everything else: the session is over, away, or kept waiting; "" when all is well. */
-export function stateNote(panel: PanelTraits, state: ShownState): { tone: Tone; title: string; remedy: string } | undefined {
+function stateNote(panel: PanelTraits, state: ShownState): { tone: Tone; title: string; remedy: string } | undefined {
   if (state === "kernel gone") {
     return {
       tone: "bad",

@@ -2,7 +2,7 @@ import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "p
 
 import type { Asker } from "./asker.ts";
 import type { AskError, ListingKind, Listings } from "./messages.ts";
-import { RowStore } from "./rowStore.ts";
+import { PAGE_ROWS, RowStore } from "./rowStore.ts";
 
 /** An answer that takes longer than this is waited for aloud, in milliseconds. */
 const SLOW_MS = 600;
@@ -84,6 +84,42 @@ export function useRows<Kind extends ListingKind>(
     isSlow,
     want,
   };
+}
+
+/** The beginning of a listing, as much of it as was asked for. */
+export interface Portion<Row> {
+  readonly rows: readonly Row[];
+  /** So many rows are shown once they have come. */
+  readonly shown: number;
+  readonly onMore: () => void;
+}
+
+/**
+ * The first page of a listing, and one more each time somebody wants more.
+ *
+ * @param question Another one begins with the first page again.
+ */
+export function usePortion<Kind extends ListingKind>(listing: Listing<Kind>, question?: unknown): Portion<RowOf<Kind>> {
+  const { want } = listing;
+  const [shown, setShown] = useState(PAGE_ROWS);
+  useEffect(() => {
+    setShown(PAGE_ROWS);
+  }, [question]);
+  useEffect(() => {
+    want(0, shown - 1);
+  }, [want, shown]);
+  const onMore = useCallback((): void => {
+    setShown((last) => last + PAGE_ROWS);
+  }, []);
+  return { rows: firstRows(listing, shown), shown, onMore };
+}
+
+/** Those of the first rows that are there. */
+export function firstRows<Row>(
+  { rowAt, total }: { readonly rowAt: (index: number) => Row | undefined; readonly total: number },
+  count: number,
+): Row[] {
+  return Array.from({ length: Math.min(count, total) }, (_, index) => rowAt(index)).filter((row) => row !== undefined);
 }
 
 /** Whether something has been going on for longer than a moment. */

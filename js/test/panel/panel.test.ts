@@ -312,6 +312,15 @@ describe("restoring", () => {
     expect(askedOf(model, "restore")[0]).toMatchObject({ number: 12, place: "votes" });
   });
 
+  it("says so when the question does not even leave the browser", async () => {
+    const { model } = await show();
+    vi.spyOn(model, "send").mockImplementation(() => {
+      throw new Error("the comm is closed");
+    });
+    await openTab("Restore");
+    expect(byTestId("msq-panel-failure").textContent).toContain("the comm is closed");
+  });
+
   it("says why it failed, and that nothing was changed", async () => {
     await show({}, {
       ...KERNEL,

@@ -1,0 +1,49 @@
+import { useEffect, useState } from "preact/hooks";
+
+import type { Asker } from "./asker.ts";
+import { AskError, type Asked, type AskKind } from "./messages.ts";
+
+/** What became of a question: neither is there before the first answer. */
+export interface Outcome<Answer> {
+  readonly answer?: Answer;
+  readonly error?: AskError;
+}
+
+/**
+ * The answer to one question; the last one stays until there is another.
+ *
+ * @param question What is asked, undefined for nothing; another one when its JSON is another.
+ * @param turn Another number when it is to be asked again.
+ */
+export function useAnswer<Kind extends AskKind>(
+  asker: Asker,
+  kind: Kind,
+  question: Asked[Kind]["question"] | undefined,
+  turn = 0,
+): Outcome<Asked[Kind]["answer"]> {
+  const [outcome, setOutcome] = useState<Outcome<Asked[Kind]["answer"]>>({});
+  const key = question === undefined ? "" : JSON.stringify(question);
+  useEffect(() => {
+    if (key === "") {
+      return undefined;
+    }
+    let isWanted = true;
+    const ask = async (): Promise<void> => {
+      let next: Outcome<Asked[Kind]["answer"]>;
+      try {
+        // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was made from one a few lines above
+        next = { answer: await asker.ask(kind, JSON.parse(key) as Asked[Kind]["question"]) };
+      } catch (failure) {
+        next = { error: AskError.of(failure) };
+      }
+      if (isWanted) {
+        setOutcome(next);
+      }
+    };
+    void ask();
+    return () => {
+      isWanted = false;
+    };
+  }, [asker, kind, key, turn]);
+  return outcome;
+}
