@@ -2,14 +2,14 @@
 
 import type { JSX } from "preact";
 
-import type { Difference, Invitation } from "./asking.ts";
+import type { Difference, Invitation } from "./badgeMessages.ts";
 import type { BadgeTraits, Other, Person } from "./traits.ts";
 
 export interface BadgeDetailsProps {
   readonly id: string;
   readonly badge: BadgeTraits;
-  readonly invitation: Invitation | null;
-  readonly difference: Difference | null;
+  readonly invitation: Invitation | undefined;
+  readonly difference: Difference | undefined;
   readonly onInvite: (withPassword: boolean) => void;
   readonly onDifference: (viewId: string) => void;
 }
@@ -43,7 +43,7 @@ export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
             </li>
           ))}
         </ul>
-        {difference !== null && <DifferenceView difference={difference} />}
+        {difference !== undefined && <DifferenceView difference={difference} />}
       </section>
       <section>
         <h4>Invite</h4>
@@ -67,7 +67,7 @@ export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
             … with the password
           </button>
         </div>
-        {invitation !== null && <InvitationView invitation={invitation} />}
+        {invitation !== undefined && <InvitationView invitation={invitation} />}
       </section>
       <section>
         <h4>Synchronizer</h4>
@@ -85,9 +85,7 @@ function InvitationView({ invitation }: { readonly invitation: Invitation }): JS
   return (
     <div class="msq-badge-invitation" data-testid="msq-invitation">
       <div class="msq-badge-invitation-text">
-        <code aria-label="Line to paste">
-          {line}
-        </code>
+        {line !== "" && <code aria-label="Line to paste">{line}</code>}
         {link !== "" && (
           <a href={link} target="_blank" rel="noreferrer">
             {link}

@@ -6,22 +6,30 @@ import { useId, useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "./ago.ts";
 import { useSpoken } from "./announce.ts";
-import { useAnswers, type AskableModel } from "./asking.ts";
+import { AskError, type MessageModel } from "./asker.ts";
 import { BadgeDetails } from "./BadgeDetails.tsx";
+import type { BadgeAsked, Difference, Invitation } from "./badgeMessages.ts";
 import { BadgeView } from "./BadgeView.tsx";
-import { useKernelGone, useTraits } from "./model.ts";
+import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
 import { BADGE_TRAITS, type BadgeTraits } from "./traits.ts";
+import { useAsker } from "./useAsker.ts";
 import type { ShownState } from "./wording.ts";
 
-export function Badge({ model }: { readonly model: AskableModel<BadgeTraits> }): JSX.Element {
+/** What the badge may do with its model: read, listen, and ask. */
+export type BadgeModel = ReadableModel<BadgeTraits> & MessageModel;
+
+function Badge({ model }: { readonly model: BadgeModel }): JSX.Element {
   const badge: BadgeTraits = useTraits(model, BADGE_TRAITS);
-  const state: ShownState = useKernelGone(model) ? "kernel gone" : badge.link_state;
+  const isGone = useKernelGone(model);
+  const state: ShownState = isGone ? "kernel gone" : badge.link_state;
   const ago = useAgo(badge.saved_at_s);
   // Whoever has left, or lost the kernel, saves nothing any more.
   const isOver = state === "closed" || state === "failed" || state === "kernel gone";
   const soon = useSoon(isOver ? 0 : badge.next_save_s);
   const spoken = useSpoken(badge, state);
-  const { invitation, difference, ask } = useAnswers(model);
+  const asker = useAsker<BadgeAsked>(model, isGone);
+  const [invitation, setInvitation] = useState<Invitation>();
+  const [difference, setDifference] = useState<Difference>();
   const [isOpen, setOpen] = useState(false);
   const detailsId = useId();
   const details = (
@@ -31,10 +39,14 @@ export function Badge({ model }: { readonly model: AskableModel<BadgeTraits> }):
       invitation={invitation}
       difference={difference}
       onInvite={(with_password) => {
-        ask({ kind: "invite", with_password });
+        void asker.ask("invite", { with_password }).then(setInvitation, (failure: unknown) => {
+          setInvitation({ line: "", link: "", qr: "", remark: AskError.of(failure).message });
+        });
       }}
       onDifference={(view_id) => {
-        ask({ kind: "difference", view_id });
+        void asker.ask("difference", { view_id }).then(setDifference, (failure: unknown) => {
+          setDifference({ title: AskError.of(failure).message, lines: [] });
+        });
       }}
     />
   );
@@ -50,7 +62,8 @@ export function Badge({ model }: { readonly model: AskableModel<BadgeTraits> }):
         setOpen((wasOpen) => !wasOpen);
       }}
       onFollow={() => {
-        ask({ kind: "follow" });
+        // What goes wrong is in `details`, and so on the badge.
+        void asker.ask("follow", {}).catch(() => undefined);
       }}
       details={details}
       detailsId={detailsId}
@@ -60,7 +73,7 @@ export function Badge({ model }: { readonly model: AskableModel<BadgeTraits> }):
 
 /** What anywidget hands over; hosts before 0.10 have no `signal` and only call what is returned. */
 interface RenderProps {
-  readonly model: AskableModel<BadgeTraits>;
+  readonly model: BadgeModel;
   readonly el: HTMLElement;
   readonly signal?: AbortSignal;
 }

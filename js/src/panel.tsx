@@ -2,12 +2,12 @@
 
 import type { AnyWidget } from "@anywidget/types";
 import { render, type JSX } from "preact";
-import { useEffect, useMemo } from "preact/hooks";
 
+import type { MessageModel } from "./asker.ts";
 import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
-import { Asker, type MessageModel } from "./panel/asker.ts";
-import { PANEL_TRAITS, type PanelTraits } from "./panel/messages.ts";
+import { PANEL_TRAITS, type Asked, type PanelTraits } from "./panel/messages.ts";
 import { PanelView } from "./panel/Panel.tsx";
+import { useAsker } from "./useAsker.ts";
 import type { ShownState } from "./wording.ts";
 
 /** What the panel may do with its model: read, listen, and ask. */
@@ -17,13 +17,7 @@ export function Panel({ model }: { readonly model: PanelModel }): JSX.Element {
   const panel: PanelTraits = useTraits(model, PANEL_TRAITS);
   const isGone = useKernelGone(model);
   const state: ShownState = isGone ? "kernel gone" : panel.link_state;
-  const asker = useMemo(() => new Asker(model), [model]);
-  useEffect(() => () => {
-    asker.close();
-  }, [asker]);
-  useEffect(() => {
-    asker.setGone(isGone);
-  }, [asker, isGone]);
+  const asker = useAsker<Asked>(model, isGone);
   return <PanelView panel={panel} state={state} asker={asker} />;
 }
 

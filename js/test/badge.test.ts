@@ -1,45 +1,21 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import entry from "../src/badge.tsx";
 import type { BadgeTraits, LinkState } from "../src/traits.ts";
-import { FakeModel } from "./fakeModel.ts";
+import { emptyPage, NOON_S } from "./emptyPage.ts";
+import { badgeWith, FakeModel } from "./fakeModel.ts";
 
-const NOON_S = 1_700_000_000;
+const { el, settle, byTestId } = emptyPage(100);
 
-let el: HTMLElement;
-
-beforeEach(() => {
-  vi.useFakeTimers({ now: NOON_S * 1000 });
-  el = document.createElement("div");
-  document.body.replaceChildren(el);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
-
-async function show(values: Partial<BadgeTraits> = {}): Promise<{ model: FakeModel; unmount: () => void }> {
-  const model = new FakeModel(values);
-  const unmount = entry.render({ model, el });
+async function show(values: Partial<BadgeTraits> = {}): Promise<{ model: FakeModel<BadgeTraits>; unmount: () => void }> {
+  const model = new FakeModel(badgeWith(values));
+  const unmount = entry.render({ model, el: el() });
   await settle();
   return { model, unmount };
 }
 
-/** Lets Preact run the renders and effects it has put off, without the time that would turn a clock. */
-async function settle(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(100);
-}
-
-function find(testId: string): HTMLElement {
-  const found = el.querySelector<HTMLElement>(`[data-testid="${testId}"]`);
-  if (found === null) {
-    throw new Error(`no ${testId} in ${el.innerHTML}`);
-  }
-  return found;
-}
-
 function text(testId: string): string {
-  return find(testId).textContent;
+  return byTestId(testId).textContent;
 }
 
 describe("the badge", () => {
@@ -53,7 +29,7 @@ describe("the badge", () => {
   ])("shows the state %j in words and for tests", async (link_state, words) => {
     await show({ link_state });
     expect(text("msq-state")).toBe(words);
-    expect(find("msq-badge").dataset["state"]).toBe(link_state);
+    expect(byTestId("msq-badge").dataset["state"]).toBe(link_state);
   });
 
   it("says the state by shape too", async () => {
@@ -63,7 +39,7 @@ describe("the badge", () => {
       model.receive({ link_state });
       // oxlint-disable-next-line no-await-in-loop -- one state after the other is the point
       await settle();
-      shapes.add(el.querySelector("svg")?.innerHTML ?? "");
+      shapes.add(el().querySelector("svg")?.innerHTML ?? "");
     }
     expect(shapes.size).toBe(5);
   });
@@ -75,14 +51,14 @@ describe("the badge", () => {
     await settle();
     expect(text("msq-people")).toBe("");
     expect(text("msq-saved")).toBe("saved just now by Ben · v7");
-    expect(find("msq-badge").dataset).toMatchObject({ people: "0", version: "7" });
+    expect(byTestId("msq-badge").dataset).toMatchObject({ people: "0", version: "7" });
   });
 
   it("names people in the tooltip and shows at most five of them as letters", async () => {
     const people = ["Ada", "Ben", "Cy", "Dora", "Eve", "Fay"].map((label) => ({ view_id: label, label, is_me: false }));
     await show({ people });
-    expect(find("msq-people").title).toBe("Ada, Ben, Cy, Dora, Eve, Fay");
-    expect(el.querySelectorAll("[data-initials]")).toHaveLength(5);
+    expect(byTestId("msq-people").title).toBe("Ada, Ben, Cy, Dora, Eve, Fay");
+    expect(el().querySelectorAll("[data-initials]")).toHaveLength(5);
     expect(text("msq-people")).toBe("6 people");
   });
 
@@ -107,13 +83,13 @@ describe("the badge", () => {
     expect(text("msq-notice")).toBe("Newer code exists");
     model.receive({ saved_state: "saved", notice: "" });
     await settle();
-    expect(el.querySelector("[data-testid=msq-saved-error], [data-testid=msq-notice]")).toBeNull();
+    expect(el().querySelector("[data-testid=msq-saved-error], [data-testid=msq-notice]")).toBeNull();
   });
 
   it("says that a cell holds the replica back, but not over a lost connection", async () => {
     const { model } = await show({ waiting_ms: 3400 });
     expect(text("msq-state")).toBe("catching up when this cell ends");
-    expect(find("msq-state").title).toBe("3.4 s behind");
+    expect(byTestId("msq-state").title).toBe("3.4 s behind");
     model.receive({ link_state: "away" });
     await settle();
     expect(text("msq-state")).toBe("reconnecting…");
@@ -161,8 +137,8 @@ describe("the badge", () => {
     model.fire("comm_live_update");
     await settle();
     expect(text("msq-state")).toBe("kernel gone");
-    expect(find("msq-badge").dataset["state"]).toBe("kernel gone");
-    expect(el.querySelector("[role=alert]")?.textContent).toBe("Session kernel gone");
+    expect(byTestId("msq-badge").dataset["state"]).toBe("kernel gone");
+    expect(el().querySelector("[role=alert]")?.textContent).toBe("Session kernel gone");
   });
 
   it("believes a host that says whether the kernel is there", async () => {
@@ -177,7 +153,7 @@ describe("the badge", () => {
 
   it("says joins and saves aloud, but not what was there before nor the passing of time", async () => {
     const { model } = await show({ saved_state: "saved", saved_number: 1, saved_at_s: NOON_S - 60 });
-    const status = el.querySelector("[role=status]");
+    const status = el().querySelector("[role=status]");
     expect(status?.textContent).toBe("");
     await vi.advanceTimersByTimeAsync(120_000);
     expect(status?.textContent).toBe("");
@@ -206,14 +182,14 @@ describe("the badge", () => {
       saved_error: markup,
       notice: markup,
     });
-    expect(el.querySelector("img, script")).toBeNull();
+    expect(el().querySelector("img, script")).toBeNull();
     expect(text("msq-notice")).toBe(markup);
-    expect(find("msq-people").title).toBe(markup);
+    expect(byTestId("msq-people").title).toBe(markup);
   });
 
   it("keeps JupyterLab's command mode away from its keys", async () => {
     await show();
-    expect(find("msq-badge").dataset["lmSuppressShortcuts"]).toBe("true");
+    expect(byTestId("msq-badge").dataset["lmSuppressShortcuts"]).toBe("true");
   });
 });
 
@@ -228,13 +204,13 @@ describe("taking the badge down", () => {
     await settle();
     expect(model.listenerCount).toBe(0);
     expect(vi.getTimerCount()).toBe(0);
-    expect(el.innerHTML).toBe("");
+    expect(el().innerHTML).toBe("");
   });
 
   it("follows the host's signal where there is one", async () => {
-    const model = new FakeModel(saved);
+    const model = new FakeModel(badgeWith(saved));
     const controller = new AbortController();
-    entry.render({ model, el, signal: controller.signal });
+    entry.render({ model, el: el(), signal: controller.signal });
     await settle();
     controller.abort();
     await settle();

@@ -1,61 +1,36 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 
 import entry from "../src/badge.tsx";
 import type { BadgeTraits } from "../src/traits.ts";
-import { badgeWith, FakeModel } from "./fakeModel.ts";
+import { emptyPage } from "./emptyPage.ts";
+import { badgeWith, FakeModel, type Kernel } from "./fakeModel.ts";
 
-let el: HTMLElement;
+const { el, settle, byTestId, maybe, click } = emptyPage(100);
 
-beforeEach(() => {
-  vi.useFakeTimers();
-  el = document.createElement("div");
-  document.body.replaceChildren(el);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
-
-async function show(details: Partial<BadgeTraits["details"]> = {}): Promise<FakeModel> {
-  const model = new FakeModel({ details: { ...badgeWith().details, ...details } });
-  entry.render({ model, el });
+async function show(details: Partial<BadgeTraits["details"]> = {}, kernel: Kernel = {}): Promise<FakeModel<BadgeTraits>> {
+  const model = new FakeModel(badgeWith({ details: { ...badgeWith().details, ...details } }), kernel);
+  entry.render({ model, el: el() });
   await settle();
   return model;
 }
 
-async function settle(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(100);
-}
-
-function maybe(testId: string): HTMLElement | null {
-  return el.querySelector<HTMLElement>(`[data-testid="${testId}"]`);
-}
-
-function find(testId: string): HTMLElement {
-  const found = maybe(testId);
-  if (found === null) {
-    throw new Error(`no ${testId} in ${el.innerHTML}`);
-  }
-  return found;
-}
-
-async function click(testId: string): Promise<void> {
-  find(testId).click();
-  await settle();
-}
-
 const BEN = { view_id: "v9", label: "Ben", is_newer: true };
+
+function refuse(): never {
+  // oxlint-disable-next-line typescript/only-throw-error -- what the kernel sends
+  throw { type: "ArgumentError", text: "Ben has left" };
+}
 
 describe("the badge's details", () => {
   it("are closed until a click, say so to screen readers, and close again", async () => {
     await show();
-    const toggle = find("msq-toggle");
+    const toggle = byTestId("msq-toggle");
     expect(toggle.getAttribute("aria-expanded")).toBe("false");
     expect(maybe("msq-details")).toBeNull();
     await click("msq-toggle");
     expect(toggle.getAttribute("aria-expanded")).toBe("true");
-    expect(find("msq-details").id).toBe(toggle.getAttribute("aria-controls"));
-    expect(find("msq-details").getAttribute("aria-label")).toBe("Details of lesson-1");
+    expect(byTestId("msq-details").id).toBe(toggle.getAttribute("aria-controls"));
+    expect(byTestId("msq-details").getAttribute("aria-label")).toBe("Details of lesson-1");
     await click("msq-toggle");
     expect(maybe("msq-details")).toBeNull();
   });
@@ -63,70 +38,91 @@ describe("the badge's details", () => {
   it("name everybody, who runs other code, and how far the synchronizer is", async () => {
     await show({ others: [BEN, { view_id: "v8", label: "Cy", is_newer: false }] });
     await click("msq-toggle");
-    const people = [...find("msq-details-people").querySelectorAll("li")].map((item) => item.textContent);
+    const people = [...byTestId("msq-details-people").querySelectorAll("li")].map((item) => item.textContent);
     expect(people).toEqual([
       "Ada Lovelace (you)",
       "Ben",
       "Ben: newer code Show the difference",
       "Cy: other code Show the difference",
     ]);
-    expect(find("msq-synchronizer").textContent).toBe("wss://sync · 12 ms");
+    expect(byTestId("msq-synchronizer").textContent).toBe("wss://sync · 12 ms");
   });
 
   it("leave out a latency that is not known", async () => {
     await show({ latency_ms: -1 });
     await click("msq-toggle");
-    expect(find("msq-synchronizer").textContent).toBe("wss://sync");
+    expect(byTestId("msq-synchronizer").textContent).toBe("wss://sync");
   });
 
   it("ask for an invitation, without the password unless that is asked for", async () => {
-    const model = await show();
+    const model = await show({}, {
+      invite: ({ with_password }) => ({
+        line: `%msq join ${with_password === true ? "secret" : "x"}`,
+        link: "https://h/join#x",
+        qr: "<svg/>",
+        remark: "told",
+      }),
+    });
     await click("msq-toggle");
     await click("msq-invite");
+    expect(byTestId("msq-invitation").querySelector("code")?.textContent).toBe("%msq join x");
+    expect(byTestId("msq-invitation").querySelector("a")?.getAttribute("href")).toBe("https://h/join#x");
+    expect(byTestId("msq-invitation").querySelector("img")?.getAttribute("src")).toBe("data:image/svg+xml,%3Csvg%2F%3E");
     await click("msq-invite-with-password");
-    expect(model.asked).toEqual([
-      { kind: "invite", with_password: false },
-      { kind: "invite", with_password: true },
+    expect(byTestId("msq-invitation").querySelector("code")?.textContent).toBe("%msq join secret");
+    expect(model.asked).toMatchObject([
+      { ask: "invite", with_password: false },
+      { ask: "invite", with_password: true },
     ]);
-    model.answer({ kind: "invitation", line: "%msq join x", link: "https://h/join#x", qr: "<svg/>", remark: "told" });
-    await settle();
-    expect(find("msq-invitation").querySelector("code")?.textContent).toBe("%msq join x");
-    expect(find("msq-invitation").querySelector("a")?.getAttribute("href")).toBe("https://h/join#x");
-    expect(find("msq-invitation").querySelector("img")?.getAttribute("src")).toBe("data:image/svg+xml,%3Csvg%2F%3E");
   });
 
-  it("show no invitation to who did not ask: another browser has the same badge", async () => {
+  it("show no invitation to who did not ask for that one: another browser has the same badge", async () => {
     const model = await show();
     await click("msq-toggle");
-    model.answer({ kind: "invitation", line: "secret", link: "", qr: "", remark: "" });
-    model.answer("nonsense");
+    const secret = { ok: true, answer: { line: "secret", link: "", qr: "", remark: "" } };
+    model.tell({ client: "another", id: 1, ...secret });
+    model.tell("nonsense");
+    await settle();
+    expect(maybe("msq-invitation")).toBeNull();
+    await click("msq-invite");
+    model.tell({ client: "another", id: 1, ...secret });
+    model.tell({ kind: "invitation", ...secret.answer });
     await settle();
     expect(maybe("msq-invitation")).toBeNull();
   });
 
   it("show the difference to somebody's code as text", async () => {
-    const model = await show({ others: [BEN] });
+    const model = await show({ others: [BEN] }, {
+      difference: () => ({ title: "1 line added", lines: ["@@ -1 +1 @@", " a", "+<b>"] }),
+    });
     await click("msq-toggle");
     await click("msq-show-difference");
-    expect(model.asked).toEqual([{ kind: "difference", view_id: "v9" }]);
-    model.answer({ kind: "difference", title: "1 line added", lines: ["@@ -1 +1 @@", " a", "+<b>"] });
-    await settle();
-    expect(find("msq-difference").querySelector("pre")?.textContent).toBe("@@ -1 +1 @@\n a\n+<b>\n");
-    expect(find("msq-difference").querySelector(".msq-badge-added")?.textContent).toBe("+<b>\n");
+    expect(model.asked).toMatchObject([{ ask: "difference", view_id: "v9" }]);
+    expect(byTestId("msq-difference").querySelector("pre")?.textContent).toBe("@@ -1 +1 @@\n a\n+<b>\n");
+    expect(byTestId("msq-difference").querySelector(".msq-badge-added")?.textContent).toBe("+<b>\n");
+  });
+
+  it("say why there is no answer", async () => {
+    await show({ others: [BEN] }, { invite: refuse, difference: refuse });
+    await click("msq-toggle");
+    await click("msq-show-difference");
+    expect(byTestId("msq-difference").textContent).toBe("Ben has left");
+    await click("msq-invite");
+    expect(byTestId("msq-invitation").textContent).toBe("Ben has left");
   });
 });
 
 describe("edited code", () => {
   it("is said on the badge, and waits for a click", async () => {
     const model = await show({ edit_state: "ready", edit_title: "Counter was edited: loads all" });
-    expect(find("msq-edit-title").textContent).toBe("Counter was edited: loads all");
+    expect(byTestId("msq-edit-title").textContent).toBe("Counter was edited: loads all");
     await click("msq-follow");
-    expect(model.asked).toEqual([{ kind: "follow" }]);
+    expect(model.asked).toMatchObject([{ ask: "follow" }]);
   });
 
   it.each(["checking", "refused", "moving"] as const)("offers no click while it is %s", async (edit_state) => {
     await show({ edit_state, edit_title: "x" });
-    expect(find("msq-edit").dataset["edit"]).toBe(edit_state);
+    expect(byTestId("msq-edit").dataset["edit"]).toBe(edit_state);
     expect(maybe("msq-follow")).toBeNull();
   });
 

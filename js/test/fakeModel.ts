@@ -1,4 +1,5 @@
-import type { AskableModel, Request } from "../src/asking.ts";
+import type { MessageModel } from "../src/asker.ts";
+import type { ReadableModel } from "../src/model.ts";
 import type { BadgeTraits } from "../src/traits.ts";
 
 const LIVE: BadgeTraits = {
@@ -25,32 +26,65 @@ export function badgeWith(values: Partial<BadgeTraits> = {}): BadgeTraits {
   return { ...LIVE, ...values };
 }
 
-/** A model as anywidget gives it to a view, with a kernel that the test plays. */
-export class FakeModel implements AskableModel<BadgeTraits> {
-  /** What the view asked for. */
-  readonly asked: Request[] = [];
-  #values: BadgeTraits;
-  readonly #listeners = new Map<string, Set<(this: unknown, content?: unknown) => void>>();
+export interface AskedMessage {
+  readonly ask: string;
+  readonly client: string;
+  readonly id: number;
+  readonly [field: string]: unknown;
+}
 
-  constructor(values: Partial<BadgeTraits> = {}) {
-    this.#values = badgeWith(values);
+/** What the kernel of a test answers, by the kind of question; a thrown `{type, text}` is a failure. */
+export type Kernel = Readonly<Record<string, (asked: AskedMessage) => unknown>>;
+
+type Listener = (this: unknown, content?: unknown) => void;
+
+/** A model as anywidget gives it to a view, with a kernel that the test plays. */
+export class FakeModel<Traits extends object> implements ReadableModel<Traits>, MessageModel {
+  /** What the view asked for. */
+  readonly asked: AskedMessage[] = [];
+  #values: Traits;
+  readonly #kernel: Kernel;
+  readonly #listeners = new Map<string, Set<Listener>>();
+
+  constructor(values: Traits, kernel: Kernel = {}) {
+    this.#values = values;
+    this.#kernel = kernel;
   }
 
-  get<Key extends keyof BadgeTraits>(key: Key): BadgeTraits[Key] {
+  get<Key extends keyof Traits & string>(key: Key): Traits[Key] {
     return this.#values[key];
   }
 
-  on(event: string, callback: (this: unknown, content?: unknown) => void): void {
+  on(event: string, callback: Listener): void {
     const listeners = this.#listeners.get(event) ?? new Set();
     this.#listeners.set(event, listeners.add(callback));
   }
 
-  off(event: string, callback: (this: unknown, content?: unknown) => void): void {
+  off(event: string, callback: Listener): void {
     this.#listeners.get(event)?.delete(callback);
   }
 
+  send(content: unknown): void {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only an Asker sends here
+    const asked = content as AskedMessage;
+    this.asked.push(asked);
+    const answer = this.#kernel[asked.ask];
+    if (answer !== undefined) {
+      queueMicrotask(() => {
+        this.tell({ client: asked.client, id: asked.id, ...outcomeOf(answer, asked) });
+      });
+    }
+  }
+
+  /** What a message from the kernel does. */
+  tell(content: unknown): void {
+    for (const callback of this.#listeners.get("msg:custom") ?? []) {
+      callback(content);
+    }
+  }
+
   /** What a state message from the kernel does: first all values, then one event for each. */
-  receive(values: Partial<BadgeTraits>): void {
+  receive(values: Partial<Traits>): void {
     this.#values = { ...this.#values, ...values };
     for (const name of Object.keys(values)) {
       this.fire(`change:${name}`);
@@ -64,18 +98,15 @@ export class FakeModel implements AskableModel<BadgeTraits> {
     }
   }
 
-  send(content: Request): void {
-    this.asked.push(content);
-  }
-
-  /** What an answer of the kernel does. */
-  answer(content: unknown): void {
-    for (const callback of this.#listeners.get("msg:custom") ?? []) {
-      callback(content);
-    }
-  }
-
   get listenerCount(): number {
     return [...this.#listeners.values()].reduce((sum, listeners) => sum + listeners.size, 0);
+  }
+}
+
+function outcomeOf(answer: (asked: AskedMessage) => unknown, asked: AskedMessage): object {
+  try {
+    return { ok: true, answer: answer(asked) };
+  } catch (error) {
+    return { ok: false, error };
   }
 }

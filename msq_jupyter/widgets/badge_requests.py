@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from msq_jupyter.errors import MsqError
+from msq_jupyter.errors import ArgumentError, MsqError
+from msq_jupyter.widgets.panel_requests import Request, Text, answered, failed, request_of, sender_of
 from msq_jupyter.widgets.presence import NO_DETAILS, Badge
 
 if TYPE_CHECKING:
     from msq_jupyter.widgets.session import Session
 
 logger = logging.getLogger("msq_jupyter")
+
+
+class Invite(Request, frozen=True, tag="invite"):
+    """What others need to join."""
+
+    with_password: bool = False
+
+
+class Difference(Request, frozen=True, tag="difference"):
+    """How our source becomes somebody's."""
+
+    view_id: Text
+
+
+class Follow(Request, frozen=True, tag="follow"):
+    """Go on with edited code."""
+
+
+AnyRequest: TypeAlias = Invite | Difference | Follow
 
 
 class BadgeRequests:
@@ -32,35 +53,36 @@ class BadgeRequests:
 
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
         # It comes on any thread, and may come from any browser that shows the notebook.
-        if isinstance(content, dict) and isinstance(content.get("kind"), str):
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and the kernel with it
             self._session.loop.call_soon_threadsafe(self._begin, content)
 
-    def _begin(self, content: dict[str, Any]) -> None:
-        handler = _HANDLERS.get(content["kind"])
-        if handler is not None:
-            task = self._session.loop.create_task(self._answer(handler, content))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, handler: Handler, content: dict[str, Any]) -> None:
-        try:
-            answer = await handler(self._session, content)
-        except MsqError as error:
-            answer = {"kind": "difference", "title": str(error), "lines": []} if handler is _difference else None
-        except Exception:
-            logger.exception("a click on the badge failed")
+    def _begin(self, content: Any) -> None:
+        sender = sender_of(content)
+        if sender is None:
             return
-        if answer is not None:
-            self._badge.send(answer)
+        try:
+            request: AnyRequest = request_of(content, AnyRequest)
+        except ArgumentError as error:
+            self._badge.send(failed(*sender, error))
+            return
+        task = self._session.loop.create_task(self._answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, request: AnyRequest) -> None:
+        try:
+            answer = await _ANSWERS[type(request)](self._session, request)
+        except Exception as error:
+            if not isinstance(error, MsqError):
+                logger.exception("a click on the badge failed")
+            self._badge.send(failed(request.client, request.id, error))
+            return
+        self._badge.send(answered(request, answer))
 
 
-Handler = Callable[["Session", dict[str, Any]], Awaitable[dict[str, Any] | None]]
-
-
-async def _invite(session: Session, content: dict[str, Any]) -> dict[str, Any]:
-    invitation = session.invite(password=content.get("with_password") is True)
+async def _invite(session: Session, request: Invite) -> dict[str, Any]:
+    invitation = session.invite(password=request.with_password)
     return {
-        "kind": "invitation",
         "line": invitation.line,
         "link": invitation.link,
         "qr": invitation.qr_svg,
@@ -68,17 +90,22 @@ async def _invite(session: Session, content: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _difference(session: Session, content: dict[str, Any]) -> dict[str, Any]:
-    changes = await session.source_diff(str(content.get("view_id")))
-    return {"kind": "difference", "title": changes.title, "lines": list(changes.lines)}
+async def _difference(session: Session, request: Difference) -> dict[str, Any]:
+    changes = await session.source_diff(request.view_id)
+    return {"title": changes.title, "lines": list(changes.lines)}
 
 
-async def _follow(session: Session, _: dict[str, Any]) -> None:
+async def _follow(session: Session, _: Follow) -> dict[str, Any]:
     if session.edit is not None:
         await session.follow()  # what goes wrong is in `edit`, and so on the badge
+    return {}
 
 
-_HANDLERS: dict[str, Handler] = {"invite": _invite, "difference": _difference, "follow": _follow}
+_ANSWERS: dict[type, Callable[[Session, Any], Awaitable[dict[str, Any]]]] = {
+    Invite: _invite,
+    Difference: _difference,
+    Follow: _follow,
+}
 
 
 def details_of(session: Session) -> dict[str, Any]:

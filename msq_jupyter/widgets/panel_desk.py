@@ -27,7 +27,6 @@ logger = logging.getLogger("msq_jupyter")
 
 #: So many questions of one browser may wait.
 WAITING_MAX = 64
-_MESSAGE_CHARACTERS = 1_000
 
 
 class Desk:
@@ -69,12 +68,12 @@ class Desk:
             logger.debug("a message for the panel without a sender")
             return
         try:
-            request = ask.request_of(content)
+            request: ask.AnyRequest = ask.request_of(content, ask.AnyRequest)
             self._forget_older(request)
             if sum(client == request.client for client, _ in self._tasks) >= WAITING_MAX:
                 raise ArgumentError(f"more than {WAITING_MAX} questions of one browser wait: ask again in a while")
         except ArgumentError as error:
-            self._send(_failure(*sender, error))
+            self._send(ask.failed(*sender, error))
             return
         self.asked.add(type(request))
         task = self._session.loop.create_task(self._answer(request))
@@ -94,14 +93,14 @@ class Desk:
         try:
             answer = await _ANSWERS[type(request)](self, request)
         except asyncio.CancelledError:
-            self._send({"client": request.client, "id": request.id, "ok": False, "error": None})
+            self._send(ask.failed(request.client, request.id, None))
             raise
         except Exception as error:
             if not isinstance(error, MsqError):
                 logger.debug("the panel could not answer %s", request, exc_info=error)
-            self._send(_failure(request.client, request.id, error))
+            self._send(ask.failed(request.client, request.id, error))
             return
-        self._send({"client": request.client, "id": request.id, "ok": True, "answer": answer})
+        self._send(ask.answered(request, answer))
 
     # --- one for each kind of question -----------------------------------------------------------------------------
 
@@ -192,8 +191,3 @@ _ANSWERS: dict[type, Callable[[Desk, Any], Awaitable[dict[str, Any]]]] = {
 def _subject(request: Any) -> Any:
     """What is asked about, apart from which rows of it."""
     return [getattr(request, name) for name in request.__struct_fields__ if name not in ("id", "start", "count")]
-
-
-def _failure(client: str, number: int, error: Exception) -> dict[str, Any]:
-    told = {"type": type(error).__name__, "text": shortened(str(error), _MESSAGE_CHARACTERS)}
-    return {"client": client, "id": number, "ok": False, "error": told}

@@ -1,7 +1,7 @@
 """What a panel in a browser may ask of the kernel: typed, bounded, checked before anything happens.
 
 `js/src/panel/messages.ts` names the same fields. Every request says who asks (`client`, a browser's own random name:
-answers go to all that show the notebook) and which of its questions it is (`id`).
+answers go to all that show the notebook) and which of its questions it is (`id`). The badge asks in the same form.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import msgspec
 from msgspec import Meta, Struct
 
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.persistence.harmless import shortened
 from msq_jupyter.widgets.panel_versions import Filter
 
 Count = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 Text = Annotated[str, Meta(max_length=2_000)]
 Number = Annotated[int, Meta(ge=1, le=1_000_000_000)]
+_MESSAGE_CHARACTERS = 1_000
 Side: TypeAlias = "Number | Literal['now']"
 
 
@@ -126,17 +128,20 @@ AnyRequest: TypeAlias = (
 )
 
 
-def request_of(content: Any) -> AnyRequest:
+def request_of(content: Any, kinds: Any) -> Any:
     """The request in a message of a browser.
+
+    Args:
+        content: the message.
+        kinds: the union of what may be asked.
 
     Raises:
         ArgumentError: it is none; says what is wrong with it.
     """
     try:
-        request: AnyRequest = msgspec.convert(content, AnyRequest)
+        return msgspec.convert(content, kinds)
     except msgspec.ValidationError as error:
-        raise ArgumentError(f"a panel asked for something that is no request: {error}") from None
-    return request
+        raise ArgumentError(f"a browser asked for something that is no request: {error}") from None
 
 
 def sender_of(content: Any) -> tuple[str, int] | None:
@@ -161,3 +166,14 @@ def zone_of(name: str, offset_min: int) -> datetime.tzinfo:
         return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
         return datetime.timezone(datetime.timedelta(minutes=max(-1_439, min(offset_min, 1_439))))
+
+
+def answered(request: Request, answer: dict[str, Any]) -> dict[str, Any]:
+    """The message with the answer to a request."""
+    return {"client": request.client, "id": request.id, "ok": True, "answer": answer}
+
+
+def failed(client: str, number: int, error: Exception | None) -> dict[str, Any]:
+    """The message that a request has no answer, and why; without an error it is one that nobody waits for any more."""
+    told = None if error is None else {"type": type(error).__name__, "text": shortened(str(error), _MESSAGE_CHARACTERS)}
+    return {"client": client, "id": number, "ok": False, "error": told}

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import traitlets
 
 from msq_jupyter import Session
+from msq_jupyter.widgets import badge_requests
 from tests.conftest import SynchronizerThread
 from tests.session import models
 from tests.session.models import Counter, EditedCounter, Picky
@@ -30,11 +33,15 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., 
         yield join
 
 
+CONTRACT = Path(__file__).parents[2] / "js" / "src" / "badgeMessages.ts"
+BROWSER = {"client": "ada's browser", "id": 7}
+
+
 def clicks(session: Session, **content: Any) -> list[Any]:
     """A message of the browser, on another thread as JupyterLab's are; what the kernel sends comes into the list."""
     badge, sent = session.badge(), []
     badge.send = lambda answer, buffers=None: sent.append(answer)
-    thread = threading.Thread(target=badge._msg_callbacks, args=(badge, content, []))
+    thread = threading.Thread(target=badge._msg_callbacks, args=(badge, {**BROWSER, **content}, []))
     thread.start()
     thread.join()
     return sent
@@ -43,10 +50,11 @@ def clicks(session: Session, **content: Any) -> list[Any]:
 @pytest.mark.parametrize("with_password", [False, True])
 async def test_8_1_an_invitation_has_the_password_only_when_asked_and_is_in_no_trait(join, with_password):
     ada = await join()
-    sent = clicks(ada, kind="invite", with_password=with_password)
+    sent = clicks(ada, ask="invite", with_password=with_password)
     await until(lambda: sent)
-    (answer,) = sent
-    assert answer["kind"] == "invitation"
+    (message,) = sent
+    answer = message.pop("answer")
+    assert message == {**BROWSER, "ok": True}
     assert answer["qr"].startswith("<svg")
     assert ("pw!" in str(answer)) is with_password
     assert "pw!" not in str(ada.badge().get_state())
@@ -58,16 +66,19 @@ async def test_the_difference_to_somebodys_code_is_told(join):
     await until(lambda: ada.badge().details["others"])
     (other,) = ada.badge().details["others"]
     assert other == {"view_id": ben.view_id, "label": "Ben", "is_newer": False}
-    sent = clicks(ada, kind="difference", view_id=other["view_id"])
+    sent = clicks(ada, ask="difference", view_id=other["view_id"])
     await until(lambda: sent)
-    assert "+class EditedCounter(Model):" in sent[0]["lines"]
-    sent = clicks(ada, kind="difference", view_id="ghost")
+    assert "+class EditedCounter(Model):" in sent[0]["answer"]["lines"]
+    sent = clicks(ada, ask="difference", view_id="ghost")
     await until(lambda: sent)
     assert sent == [
         {
-            "kind": "difference",
-            "title": "'ghost': expected somebody who is here with other code; there is 'Ben'",
-            "lines": [],
+            **BROWSER,
+            "ok": False,
+            "error": {
+                "type": "ArgumentError",
+                "text": "'ghost': expected somebody who is here with other code; there is 'Ben'",
+            },
         }
     ]
 
@@ -80,7 +91,7 @@ async def test_a_click_follows_an_edit_and_the_badge_says_how_far_it_is(join, mo
     assert ada.badge().details["edit_state"] == "checking"
     await ada.try_out()
     assert ada.badge().details["edit_state"] == "ready"
-    clicks(ada, kind="follow")
+    clicks(ada, ask="follow")
     await until(lambda: hasattr(ada.model, "additions") and ada.is_live)
     await until(lambda: ada.badge().details["edit_state"] == "")
 
@@ -96,13 +107,24 @@ async def test_a_refused_edit_says_why_on_the_badge(join, monkeypatch):
     assert "the data there is now cannot be loaded" in ada.badge().details["edit_title"]
 
 
-@pytest.mark.parametrize("content", [{}, {"kind": 3}, {"kind": "nothing"}, {"kind": "follow"}, {"kind": "difference"}])
+@pytest.mark.parametrize("content", [{}, {"ask": 3}, {"ask": "nothing"}, {"ask": "follow"}, {"ask": "difference"}])
 async def test_a_message_that_makes_no_sense_does_nothing(join, caplog, content):
     ada = await join()
-    clicks(ada, **content)
+    clicks(ada, client="", **content)
+    sent = clicks(ada, **content)
+    await until(lambda: sent)
+    assert [message["ok"] for message in sent] == [content == {"ask": "follow"}]
     await ada.synced()
     assert ada.is_live
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.skipif(not CONTRACT.is_file(), reason="the browser sources are not here: an installed package")
+def test_the_browser_asks_the_same_questions():
+    table = re.search(r"interface BadgeAsked \{(.*?)\n\}", CONTRACT.read_text(encoding="utf-8"), re.DOTALL)
+    assert table is not None
+    kinds = badge_requests.AnyRequest.__args__
+    assert re.findall(r"^  (\w+): \{", table[1], re.MULTILINE) == [kind.__struct_config__.tag for kind in kinds]
 
 
 async def test_links_go_on_with_edited_code_and_one_that_cannot_ends_and_is_told(join):

@@ -1,9 +1,9 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 
-import type { Asker } from "./asker.ts";
 import { counted } from "./format.ts";
-import { AskError, type CheckedAnswer, type CheckedRow, type PanelTraits } from "./messages.ts";
+import { AskError } from "../asker.ts";
+import type { CheckedAnswer, CheckedRow, PanelAsker, PanelTraits } from "./messages.ts";
 import { Button, Empty, Failure, Missing, More, Note, Scroll, Sign } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { usePortion, useRows } from "./useRows.ts";
@@ -13,7 +13,7 @@ const FEW = 20;
 const NOTHING = {};
 
 export interface CheckProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
 }
 

@@ -1,15 +1,14 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 
-import type { Asker } from "./asker.ts";
 import { counted, countsText, sideOf, sideText } from "./format.ts";
-import type { PanelTraits, Side } from "./messages.ts";
+import type { PanelAsker, PanelTraits, Side } from "./messages.ts";
 import { Button, ChangeList, Empty, Missing, More, Scroll } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { usePortion, useRows } from "./useRows.ts";
 
 export interface CompareProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
   readonly sides: Sides;
   readonly onSides: (sides: Sides) => void;

@@ -5,15 +5,15 @@ import { useAgo, useSoon } from "../ago.ts";
 import { People } from "../Faces.tsx";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "../wording.ts";
 import { StateSign } from "../StateSign.tsx";
-import type { Asker } from "./asker.ts";
-import { AskError, type OtherCode, type PanelTraits } from "./messages.ts";
+import { AskError } from "../asker.ts";
+import type { OtherCode, PanelAsker, PanelTraits } from "./messages.ts";
 import { Button, Note, Sign, type Tone } from "./parts.tsx";
 import { useAnswer } from "./useAnswer.ts";
 
 const OTHERS_NAMED = 3;
 
 export interface HeadProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
   readonly state: ShownState;
   readonly onDone: (what: string) => void;
@@ -42,7 +42,7 @@ export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
 }
 
 /** Whose code agrees, and on a click what the others' differs in. */
-function Code({ panel, asker }: { readonly panel: PanelTraits; readonly asker: Asker }): JSX.Element {
+function Code({ panel, asker }: { readonly panel: PanelTraits; readonly asker: PanelAsker }): JSX.Element {
   const { others, code, people } = panel;
   const [isOpen, setOpen] = useState(false);
   if (others.length === 0) {
@@ -77,7 +77,7 @@ function othersText(others: readonly OtherCode[]): string {
   return others.length === 1 && first !== undefined ? `${first.label} runs other code` : `${others.length} people run other code`;
 }
 
-function Explained({ asker, others }: { readonly asker: Asker; readonly others: readonly OtherCode[] }): JSX.Element {
+function Explained({ asker, others }: { readonly asker: PanelAsker; readonly others: readonly OtherCode[] }): JSX.Element {
   return (
     <div class="msq-panel-explained">
       {others.slice(0, OTHERS_NAMED).map((other) => (
@@ -90,7 +90,7 @@ function Explained({ asker, others }: { readonly asker: Asker; readonly others: 
   );
 }
 
-function ExplainedOne({ asker, other }: { readonly asker: Asker; readonly other: OtherCode }): JSX.Element {
+function ExplainedOne({ asker, other }: { readonly asker: PanelAsker; readonly other: OtherCode }): JSX.Element {
   const { answer, error } = useAnswer(asker, "explain", { view_id: other.view_id });
   return (
     <div>

@@ -1,10 +1,9 @@
 import type { JSX } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
-import type { Asker } from "./asker.ts";
 import { freshKeys, keyOf, toggled } from "./freshness.ts";
 import { counted, sizeText } from "./format.ts";
-import type { PanelTraits, TreeRow } from "./messages.ts";
+import type { PanelAsker, PanelTraits, TreeRow } from "./messages.ts";
 import { Copy, copyText, Empty, Missing, Search } from "./parts.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
 import { useRows } from "./useRows.ts";
@@ -15,7 +14,7 @@ import { useSettled } from "./useSettled.ts";
 const FRESH_MS = 2000;
 
 export interface InspectProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
   readonly memory: Memory;
 }

@@ -1,15 +1,14 @@
 import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
-import type { Asker } from "./asker.ts";
 import { clockText, counted, momentText } from "./format.ts";
-import type { LogRow, PanelTraits } from "./messages.ts";
+import type { LogRow, PanelAsker, PanelTraits } from "./messages.ts";
 import { Copy, Empty, Missing, More, Scroll, Search, Sign, type Tone } from "./parts.tsx";
 import { usePortion, useRows } from "./useRows.ts";
 import { useSettled } from "./useSettled.ts";
 
 export interface LogProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
 }
 

@@ -3,13 +3,12 @@ import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
 
 import { useSpoken } from "../announce.ts";
 import { isHeldByCell, type ShownState } from "../wording.ts";
-import type { Asker } from "./asker.ts";
 import { Check } from "./Check.tsx";
 import { Compare, type Sides } from "./Compare.tsx";
 import { Head } from "./Head.tsx";
 import { Inspect } from "./Inspect.tsx";
 import { Log } from "./Log.tsx";
-import type { PanelTraits, Side } from "./messages.ts";
+import type { PanelAsker, PanelTraits, Side } from "./messages.ts";
 import { Note } from "./parts.tsx";
 import { Restore } from "./Restore.tsx";
 import { StateNote } from "./states.tsx";
@@ -25,7 +24,7 @@ const DONE_MS = 6000;
 export interface PanelViewProps {
   readonly panel: PanelTraits;
   readonly state: ShownState;
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
 }
 
 export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element {

@@ -1,17 +1,17 @@
 import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 
-import type { Asker } from "./asker.ts";
 import { SidePicker } from "./Compare.tsx";
 import { counted, momentText, planText } from "./format.ts";
-import { AskError, type PanelTraits, type PlanAnswer } from "./messages.ts";
+import { AskError } from "../asker.ts";
+import type { PanelAsker, PanelTraits, PlanAnswer } from "./messages.ts";
 import { Button, ChangeList, Empty, Failure, Missing, More, Note, Scroll } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { useAnswer } from "./useAnswer.ts";
 import { usePortion, useRows, useSlow } from "./useRows.ts";
 
 export interface RestoreProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
   /** The version that is to be restored; 0 for none yet. */
   readonly number: number;
@@ -187,7 +187,7 @@ function Plan({ plan, place, stage, people, onAsk, onCancel, onRestore }: PlanPr
 }
 
 interface WhatChangesProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly number: number;
   readonly place: string;
   readonly turn: number;

@@ -2,9 +2,8 @@ import type { JSX } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 
 import { Face } from "../Faces.tsx";
-import type { Asker } from "./asker.ts";
 import { clockText, counted, dayText, sizeText } from "./format.ts";
-import type { HistoryRow, PanelTraits, Side, VersionFilter, VersionRow } from "./messages.ts";
+import type { HistoryRow, PanelAsker, PanelTraits, Side, VersionFilter, VersionRow } from "./messages.ts";
 import { Button, Empty, Missing, Note, Search } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
@@ -17,7 +16,7 @@ const EVERYTHING: VersionFilter = { text: "", mine: false, named: false, code: "
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export interface VersionsProps {
-  readonly asker: Asker;
+  readonly asker: PanelAsker;
   readonly panel: PanelTraits;
   readonly memory: Memory;
   readonly onCompare: (a: Side, b: Side) => void;

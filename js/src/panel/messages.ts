@@ -1,5 +1,6 @@
 // The one contract between `msq_jupyter/widgets/panel*.py` and the browser: traits, questions and answers.
 
+import type { Asker } from "../asker.ts";
 import { BADGE_TRAITS, type BadgeTraits } from "../traits.ts";
 
 export interface OtherCode {
@@ -221,17 +222,5 @@ export type Asked = Listings & Actions;
 export type AskKind = keyof Asked;
 export type ListingKind = keyof Listings;
 
-/** Why a question has no answer; made by the kernel, or by `Asker` when there is no kernel. */
-export class AskError extends Error {
-  override readonly name: string;
-
-  constructor(type: string, text: string) {
-    super(text);
-    this.name = type;
-  }
-
-  /** What was thrown, as an AskError. */
-  static of(failure: unknown): AskError {
-    return failure instanceof AskError ? failure : new AskError("Error", String(failure));
-  }
-}
+/** What a panel asks with. */
+export type PanelAsker = Asker<Asked>;

@@ -4,7 +4,8 @@ import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import { counted } from "./format.ts";
-import type { AskError, ChangeRow } from "./messages.ts";
+import type { AskError } from "../asker.ts";
+import type { ChangeRow } from "./messages.ts";
 import { PAGE_ROWS } from "./rowStore.ts";
 
 export interface ButtonProps {

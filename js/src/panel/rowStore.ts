@@ -1,4 +1,5 @@
-import { AskError, type RowsAnswer } from "./messages.ts";
+import { AskError } from "../asker.ts";
+import type { RowsAnswer } from "./messages.ts";
 
 /** So many rows come in one answer. */
 export const PAGE_ROWS = 100;

@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 
-import type { Asker } from "./asker.ts";
-import { AskError, type Asked, type AskKind } from "./messages.ts";
+import { AskError } from "../asker.ts";
+import type { Asked, AskKind, PanelAsker } from "./messages.ts";
 
 /** What became of a question: neither is there before the first answer. */
 export interface Outcome<Answer> {
@@ -16,7 +16,7 @@ export interface Outcome<Answer> {
  * @param turn Another number when it is to be asked again.
  */
 export function useAnswer<Kind extends AskKind>(
-  asker: Asker,
+  asker: PanelAsker,
   kind: Kind,
   question: Asked[Kind]["question"] | undefined,
   turn = 0,

@@ -1,22 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import type { PanelTraits, TreeRow, VersionRow } from "../../src/panel/messages.ts";
 import entry from "../../src/panel.tsx";
-import { FakePanel, type AskedMessage, type Kernel } from "./fakePanel.ts";
+import { emptyPage, NOON_S } from "../emptyPage.ts";
+import { FakeModel, type AskedMessage, type Kernel } from "../fakeModel.ts";
+import { panelWith } from "./panelWith.ts";
 
-const NOON_S = 1_700_000_000;
-
-let el: HTMLElement;
-
-beforeEach(() => {
-  vi.useFakeTimers({ now: NOON_S * 1000 });
-  el = document.createElement("div");
-  document.body.replaceChildren(el);
-});
-
-afterEach(() => {
-  vi.useRealTimers();
-});
+const { el, settle, find, byTestId, click } = emptyPage(400);
 
 const FIELD = { type: "int", preview: "3", count: -1, size_bytes: 1, digest: 1, place: 0, siblings: 1, open: false };
 
@@ -75,36 +65,15 @@ const KERNEL: Kernel = {
   log: () => ({ total: 1, rows: [{ time_s: NOON_S, level: "warning", text: "the connection was lost" }] }),
 };
 
-async function show(values: Partial<PanelTraits> = {}, kernel: Kernel = KERNEL): Promise<{ model: FakePanel; unmount: () => void }> {
-  const model = new FakePanel(kernel, values);
-  const unmount = entry.render({ model, el });
+async function show(values: Partial<PanelTraits> = {}, kernel: Kernel = KERNEL): Promise<{ model: FakeModel<PanelTraits>; unmount: () => void }> {
+  const model = new FakeModel(panelWith(values), kernel);
+  const unmount = entry.render({ model, el: el() });
   await settle();
   return { model, unmount };
 }
 
-async function settle(): Promise<void> {
-  await vi.advanceTimersByTimeAsync(400);
-}
-
-function find(selector: string): HTMLElement {
-  const found = el.querySelector<HTMLElement>(selector);
-  if (found === null) {
-    throw new Error(`no ${selector} in ${el.innerHTML}`);
-  }
-  return found;
-}
-
-function byTestId(testId: string): HTMLElement {
-  return find(`[data-testid="${testId}"]`);
-}
-
 async function openTab(name: string): Promise<void> {
   find(`[data-tab="${name}"]`).click();
-  await settle();
-}
-
-async function click(testId: string): Promise<void> {
-  byTestId(testId).click();
   await settle();
 }
 
@@ -113,7 +82,7 @@ async function press(element: HTMLElement, key: string): Promise<void> {
   await settle();
 }
 
-function askedOf(model: FakePanel, kind: string): AskedMessage[] {
+function askedOf(model: FakeModel<PanelTraits>, kind: string): AskedMessage[] {
   return model.asked.filter(({ ask }) => ask === kind);
 }
 
@@ -139,7 +108,7 @@ describe("the head of the panel", () => {
 
   it("shows no control for what cannot be done", async () => {
     await show({ has_hook: false });
-    expect(el.querySelector('[data-testid="msq-panel-save"]')).toBeNull();
+    expect(el().querySelector('[data-testid="msq-panel-save"]')).toBeNull();
   });
 
   it.each<[Partial<PanelTraits>, string]>([
@@ -185,7 +154,7 @@ describe("the live model", () => {
       ...KERNEL,
       tree: () => ({ total: 2, rows: [field([], { count: 1, open: true }), field([".votes"], { digest })] }),
     });
-    const [, votes] = el.querySelectorAll('[role="treeitem"]');
+    const [, votes] = el().querySelectorAll('[role="treeitem"]');
     expect(votes?.textContent).toBe("votes3int1 B");
     digest = 2;
     model.receive({ model_stamp: 1 });
@@ -202,7 +171,7 @@ describe("the live model", () => {
     });
     expect(askedOf(model, "tree")).toHaveLength(1);
     await press(byTestId("msq-panel-tree"), "End");
-    expect(el.querySelectorAll('[role="treeitem"]').length).toBeLessThan(100);
+    expect(el().querySelectorAll('[role="treeitem"]').length).toBeLessThan(100);
   });
 
   it("waits for the hands to rest before it searches", async () => {
@@ -360,6 +329,6 @@ describe("taking the panel down", () => {
     unmount();
     await settle();
     expect(model.listenerCount).toBe(0);
-    expect(el.innerHTML).toBe("");
+    expect(el().innerHTML).toBe("");
   });
 });

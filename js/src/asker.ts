@@ -1,10 +1,28 @@
-import { AskError, type Asked, type AskKind, type ListingKind, type Listings } from "./messages.ts";
-
 /** The part of anywidget's model that carries custom messages. */
 export interface MessageModel {
   send(content: unknown): void;
   on(event: "msg:custom", callback: (content: unknown) => void): void;
   off(event: "msg:custom", callback: (content: unknown) => void): void;
+}
+
+/** For each kind of question: what goes along, and what comes back. */
+export type Contract<Kind extends PropertyKey> = Readonly<
+  Record<Kind, { readonly question: object; readonly answer: unknown }>
+>;
+
+/** Why a question has no answer; made by the kernel, or by `Asker` when there is no kernel. */
+export class AskError extends Error {
+  override readonly name: string;
+
+  constructor(type: string, text: string) {
+    super(text);
+    this.name = type;
+  }
+
+  /** What was thrown, as an AskError. */
+  static of(failure: unknown): AskError {
+    return failure instanceof AskError ? failure : new AskError("Error", String(failure));
+  }
 }
 
 interface Waiting {
@@ -17,7 +35,7 @@ interface Waiting {
  *
  * Answers go to every browser that shows the notebook, so each has a name of its own.
  */
-export class Asker {
+export class Asker<Questions extends Contract<keyof Questions>> {
   readonly #model: MessageModel;
   readonly #client = randomName();
   readonly #waiting = new Map<number, Waiting>();
@@ -30,28 +48,31 @@ export class Asker {
   }
 
   /** Rejects with an AskError: what the kernel says, "KernelGone", or "Superseded" by a later question. */
-  ask<Kind extends AskKind>(kind: Kind, question: Asked[Kind]["question"]): Promise<Asked[Kind]["answer"]> {
+  ask<Kind extends keyof Questions>(
+    kind: Kind,
+    question: Questions[Kind]["question"],
+  ): Promise<Questions[Kind]["answer"]> {
     return this.#ask(kind, question);
   }
 
   /** Some rows of a listing. */
-  rows<Kind extends ListingKind>(
+  rows<Kind extends keyof Questions>(
     kind: Kind,
-    question: Listings[Kind]["question"],
+    question: Questions[Kind]["question"],
     start: number,
     count: number,
-  ): Promise<Listings[Kind]["answer"]> {
+  ): Promise<Questions[Kind]["answer"]> {
     return this.#ask(kind, { ...question, start, count });
   }
 
-  #ask<Result>(kind: AskKind, question: object): Promise<Result> {
+  #ask<Result>(kind: keyof Questions, question: object): Promise<Result> {
     if (this.#isGone) {
       return Promise.reject(gone());
     }
     this.#last += 1;
     const id = this.#last;
     return new Promise<Result>((resolve, reject) => {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the kernel keeps the contract of messages.ts
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the kernel keeps the contract
       this.#waiting.set(id, { resolve: (answer) => resolve(answer as Result), reject });
       this.#model.send({ ask: kind, client: this.#client, id, ...question });
     });

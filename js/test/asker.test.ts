@@ -1,93 +1,61 @@
 import { describe, expect, it } from "vitest";
 
-import { Asker, type MessageModel } from "../../src/panel/asker.ts";
-import { freshKeys, toggled } from "../../src/panel/freshness.ts";
-
-interface Sent {
-  readonly ask: string;
-  readonly client: string;
-  readonly id: number;
-}
-
-class FakeComm implements MessageModel {
-  readonly sent: Sent[] = [];
-  readonly #listeners = new Set<(content: unknown) => void>();
-
-  send(content: unknown): void {
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- only an Asker sends here
-    this.sent.push(content as Sent);
-  }
-
-  on(_event: "msg:custom", callback: (content: unknown) => void): void {
-    this.#listeners.add(callback);
-  }
-
-  off(_event: "msg:custom", callback: (content: unknown) => void): void {
-    this.#listeners.delete(callback);
-  }
-
-  receive(content: unknown): void {
-    for (const listener of this.#listeners) {
-      listener(content);
-    }
-  }
-
-  get listenerCount(): number {
-    return this.#listeners.size;
-  }
-}
+import { Asker } from "../src/asker.ts";
+import { freshKeys, toggled } from "../src/panel/freshness.ts";
+import type { Asked } from "../src/panel/messages.ts";
+import { FakeModel } from "./fakeModel.ts";
 
 describe("questions to the kernel", () => {
   it("get the answers with their number, in any order", async () => {
-    const comm = new FakeComm();
-    const asker = new Asker(comm);
+    const comm = new FakeModel({});
+    const asker = new Asker<Asked>(comm);
     const first = asker.rows("log", { text: "a" }, 0, 10);
     const second = asker.rows("log", { text: "b" }, 10, 10);
-    const [one, two] = comm.sent;
+    const [one, two] = comm.asked;
     expect(two).toMatchObject({ ask: "log", text: "b", start: 10, count: 10 });
-    comm.receive({ client: two?.client, id: two?.id, ok: true, answer: { total: 2, rows: [] } });
-    comm.receive({ client: one?.client, id: one?.id, ok: true, answer: { total: 1, rows: [] } });
+    comm.tell({ client: two?.client, id: two?.id, ok: true, answer: { total: 2, rows: [] } });
+    comm.tell({ client: one?.client, id: one?.id, ok: true, answer: { total: 1, rows: [] } });
     expect((await first).total).toBe(1);
     expect((await second).total).toBe(2);
   });
 
   it("are not answered by what another browser is told", async () => {
-    const comm = new FakeComm();
-    const [asker, other] = [new Asker(comm), new Asker(comm)];
+    const comm = new FakeModel({});
+    const [asker, other] = [new Asker<Asked>(comm), new Asker<Asked>(comm)];
     const mine = asker.rows("log", { text: "" }, 0, 10);
     const theirs = other.rows("log", { text: "" }, 0, 20);
-    const [one, two] = comm.sent;
+    const [one, two] = comm.asked;
     expect(one?.client).not.toBe(two?.client);
-    comm.receive({ client: two?.client, id: two?.id, ok: true, answer: { total: 20, rows: [] } });
-    comm.receive({ client: one?.client, id: one?.id, ok: true, answer: { total: 10, rows: [] } });
+    comm.tell({ client: two?.client, id: two?.id, ok: true, answer: { total: 20, rows: [] } });
+    comm.tell({ client: one?.client, id: one?.id, ok: true, answer: { total: 10, rows: [] } });
     expect((await mine).total).toBe(10);
     expect((await theirs).total).toBe(20);
   });
 
   it("fail with what the kernel says", async () => {
-    const comm = new FakeComm();
-    const asked = new Asker(comm).ask("restore", { number: 3, place: "" });
-    const [sent] = comm.sent;
-    comm.receive({ client: sent?.client, id: sent?.id, ok: false, error: { type: "VersionMissing", text: "no v3" } });
+    const comm = new FakeModel({});
+    const asked = new Asker<Asked>(comm).ask("restore", { number: 3, place: "" });
+    const [sent] = comm.asked;
+    comm.tell({ client: sent?.client, id: sent?.id, ok: false, error: { type: "VersionMissing", text: "no v3" } });
     await expect(asked).rejects.toMatchObject({ name: "VersionMissing", message: "no v3" });
   });
 
   it("fail at once while the kernel is gone, and those that wait, too", async () => {
-    const comm = new FakeComm();
-    const asker = new Asker(comm);
+    const comm = new FakeModel({});
+    const asker = new Asker<Asked>(comm);
     const waiting = asker.ask("stop check", {});
     asker.setGone(true);
     await expect(waiting).rejects.toMatchObject({ name: "KernelGone" });
     await expect(asker.ask("stop check", {})).rejects.toMatchObject({ name: "KernelGone" });
-    expect(comm.sent).toHaveLength(1);
+    expect(comm.asked).toHaveLength(1);
     asker.setGone(false);
     void asker.ask("stop check", {}).catch(() => undefined);
-    expect(comm.sent).toHaveLength(2);
+    expect(comm.asked).toHaveLength(2);
   });
 
   it("end with the panel", async () => {
-    const comm = new FakeComm();
-    const asker = new Asker(comm);
+    const comm = new FakeModel({});
+    const asker = new Asker<Asked>(comm);
     const waiting = asker.ask("stop check", {});
     asker.close();
     await expect(waiting).rejects.toThrow("gone");
@@ -95,10 +63,10 @@ describe("questions to the kernel", () => {
   });
 
   it.each([null, 3, "x", {}, { client: "x", id: 1 }])("are not disturbed by %j", (content) => {
-    const comm = new FakeComm();
-    void new Asker(comm);
+    const comm = new FakeModel({});
+    void new Asker<Asked>(comm);
     expect(() => {
-      comm.receive(content);
+      comm.tell(content);
     }).not.toThrow();
   });
 });
