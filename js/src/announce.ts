@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { BadgeTraits, Person } from "./traits.ts";
+import type { Person, PresenceTraits } from "./traits.ts";
 import { stateInWords, type ShownState } from "./wording.ts";
 
 /** A model may save every few seconds; someone who listens to the page wants to hear of it now and then. */
@@ -8,7 +8,7 @@ const SECONDS_BETWEEN_SPOKEN_SAVES = 30;
 
 /** The part of the badge that is worth saying aloud when it changes. */
 export interface Hearable extends Pick<
-  BadgeTraits,
+  PresenceTraits,
   "people" | "saved_state" | "saved_number" | "saved_by" | "saved_error" | "notice"
 > {
   readonly state: ShownState;
@@ -60,24 +60,24 @@ function sayTogether(people: readonly Person[], verb: string): string[] {
 }
 
 /** Keeps the text of the live regions. Nothing is said of what was there when the badge appeared. */
-export function useSpoken(badge: BadgeTraits, state: ShownState): Spoken {
+export function useSpoken(presence: PresenceTraits, state: ShownState): Spoken {
   const [spoken, setSpoken] = useState<Spoken>({ polite: "", urgent: "" });
-  const beforeRef = useRef<Hearable>({ ...badge, state });
+  const beforeRef = useRef<Hearable>({ ...presence, state });
   const spokenSaveRef = useRef(0);
   useEffect(() => {
     const before = beforeRef.current;
-    const isSaveSpoken = badge.saved_at_s - spokenSaveRef.current >= SECONDS_BETWEEN_SPOKEN_SAVES;
-    const { polite, urgent } = announcement(before, { ...badge, state }, isSaveSpoken);
-    if (isSaveSpoken && badge.saved_number !== before.saved_number) {
-      spokenSaveRef.current = badge.saved_at_s;
+    const isSaveSpoken = presence.saved_at_s - spokenSaveRef.current >= SECONDS_BETWEEN_SPOKEN_SAVES;
+    const { polite, urgent } = announcement(before, { ...presence, state }, isSaveSpoken);
+    if (isSaveSpoken && presence.saved_number !== before.saved_number) {
+      spokenSaveRef.current = presence.saved_at_s;
     }
-    beforeRef.current = { ...badge, state };
+    beforeRef.current = { ...presence, state };
     if (polite !== "" || urgent !== "") {
       setSpoken((last) => ({
         polite: polite === "" ? last.polite : polite,
         urgent: urgent === "" ? last.urgent : urgent,
       }));
     }
-  }, [badge, state]);
+  }, [presence, state]);
   return spoken;
 }

@@ -31,7 +31,8 @@ export interface BadgeDetails {
   readonly edit_title: string;
 }
 
-export interface BadgeTraits {
+/** How a session is doing: what the badge shows, and the panel's head. */
+export interface PresenceTraits {
   readonly name: string;
   readonly app_id: string;
   readonly link_state: LinkState;
@@ -49,10 +50,13 @@ export interface BadgeTraits {
   readonly waiting_ms: number;
   /** The last message for the user, one line; "" when there is none. */
   readonly notice: string;
+}
+
+export interface BadgeTraits extends PresenceTraits {
   readonly details: BadgeDetails;
 }
 
-export const BADGE_TRAITS = [
+export const PRESENCE_TRAITS = [
   "name",
   "app_id",
   "link_state",
@@ -65,5 +69,6 @@ export const BADGE_TRAITS = [
   "next_save_s",
   "waiting_ms",
   "notice",
-  "details",
-] as const satisfies readonly (keyof BadgeTraits)[];
+] as const satisfies readonly (keyof PresenceTraits)[];
+
+export const BADGE_TRAITS = [...PRESENCE_TRAITS, "details"] as const satisfies readonly (keyof BadgeTraits)[];

@@ -1,4 +1,4 @@
-import type { BadgeTraits, LinkState } from "./traits.ts";
+import type { LinkState, PresenceTraits } from "./traits.ts";
 
 /** What the badge shows as its state: that of the link, unless the kernel behind it is gone. */
 export type ShownState = LinkState | "kernel gone";
@@ -30,7 +30,7 @@ export interface SavedWords {
 }
 
 /** `ago` says how long the last save is past, `soon` how far the next one is away, or "". */
-type Saved = Pick<BadgeTraits, "saved_state" | "saved_number" | "saved_by">;
+type Saved = Pick<PresenceTraits, "saved_state" | "saved_number" | "saved_by">;
 
 export function savedInWords({ saved_state, saved_number, saved_by }: Saved, ago: string, soon: string): SavedWords {
   switch (saved_state) {

@@ -1,8 +1,8 @@
 import type { MessageModel } from "../src/asker.ts";
 import type { ReadableModel } from "../src/model.ts";
-import type { BadgeTraits } from "../src/traits.ts";
+import type { BadgeTraits, PresenceTraits } from "../src/traits.ts";
 
-const LIVE: BadgeTraits = {
+const LIVE: PresenceTraits = {
   name: "lesson-1",
   app_id: "edu.school.demo",
   link_state: "live",
@@ -18,12 +18,18 @@ const LIVE: BadgeTraits = {
   next_save_s: 0,
   waiting_ms: 0,
   notice: "",
-  details: { synchronizer: "wss://sync", latency_ms: 12, others: [], edit_state: "", edit_title: "" },
 };
 
+const DETAILS = { synchronizer: "wss://sync", latency_ms: 12, others: [], edit_state: "", edit_title: "" } as const;
+
 /** The values of a live session with two people, apart from those given. */
-export function badgeWith(values: Partial<BadgeTraits> = {}): BadgeTraits {
+export function presenceWith(values: Partial<PresenceTraits> = {}): PresenceTraits {
   return { ...LIVE, ...values };
+}
+
+/** The same for its badge. */
+export function badgeWith(values: Partial<BadgeTraits> = {}): BadgeTraits {
+  return { ...LIVE, details: DETAILS, ...values };
 }
 
 export interface AskedMessage {

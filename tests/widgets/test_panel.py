@@ -104,7 +104,7 @@ def test_no_trait_takes_a_name_that_ipywidgets_uses():
 @pytest.mark.skipif(not CONTRACT.is_file(), reason="the browser sources are not here: an installed package")
 def test_the_browser_knows_the_same_traits_and_questions():
     source = CONTRACT.read_text(encoding="utf-8")
-    interface = re.search(r"interface PanelTraits extends BadgeTraits \{(.*?)\n\}", source, re.DOTALL)
+    interface = re.search(r"interface PanelTraits extends PresenceTraits \{(.*?)\n\}", source, re.DOTALL)
     assert interface is not None
     own = {name for name in Panel.class_own_traits(sync=True) if not name.startswith("_")}
     assert set(re.findall(r"readonly (\w+):", interface[1])) == own

@@ -61,9 +61,11 @@ def test_no_trait_takes_a_name_that_ipywidgets_uses():
 @pytest.mark.skipif(not CONTRACT.is_file(), reason="the browser sources are not here: an installed package")
 def test_the_browser_knows_the_same_traits_and_states():
     source = CONTRACT.read_text(encoding="utf-8")
-    interface = re.search(r"interface BadgeTraits \{(.*?)\n\}", source, re.DOTALL)
-    assert interface is not None
-    assert set(re.findall(r"readonly (\w+):", interface[1])) == own_traits()
+    for kind, header in ((presence.Presence, "PresenceTraits"), (presence.Badge, "BadgeTraits extends PresenceTraits")):
+        interface = re.search(rf"interface {header} \{{(.*?)\n\}}", source, re.DOTALL)
+        assert interface is not None
+        own = {name for name in kind.class_own_traits(sync=True) if not name.startswith("_")}
+        assert set(re.findall(r"readonly (\w+):", interface[1])) == own
     for name, states in (("LinkState", presence.LINK_STATES), ("SavedState", presence.SAVED_STATES)):
         union = re.search(rf"type {name} = (.*?);", source)
         assert union is not None

@@ -1,14 +1,11 @@
 // The one contract between `msq_jupyter/widgets/panel*.py` and the browser: traits, questions and answers.
 
 import type { Asker } from "../asker.ts";
-import { BADGE_TRAITS, type BadgeTraits } from "../traits.ts";
+import { PRESENCE_TRAITS, type Other, type PresenceTraits } from "../traits.ts";
 
-export interface OtherCode {
-  readonly view_id: string;
-  readonly label: string;
-}
+export type OtherCode = Pick<Other, "view_id" | "label">;
 
-export interface PanelTraits extends BadgeTraits {
+export interface PanelTraits extends PresenceTraits {
   /** Grows with every change of the other traits. */
   readonly seq: number;
   readonly others: readonly OtherCode[];
@@ -28,7 +25,7 @@ export interface PanelTraits extends BadgeTraits {
 }
 
 export const PANEL_TRAITS = [
-  ...BADGE_TRAITS,
+  ...PRESENCE_TRAITS,
   "seq",
   "others",
   "on_branch",

@@ -1,8 +1,8 @@
 import type { PanelTraits } from "../../src/panel/messages.ts";
-import { badgeWith } from "../fakeModel.ts";
+import { presenceWith } from "../fakeModel.ts";
 
 const LIVE: PanelTraits = {
-  ...badgeWith({ saved_state: "saved", saved_number: 12, saved_at_s: 1_700_000_000, saved_by: "Ada" }),
+  ...presenceWith({ saved_state: "saved", saved_number: 12, saved_at_s: 1_700_000_000, saved_by: "Ada" }),
   seq: 1,
   others: [],
   on_branch: false,
