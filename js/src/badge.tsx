@@ -1,7 +1,7 @@
-// The entry for anywidget: binds a model to the view and takes it down again.
+// The badge: binds its model to the view.
 
 import type { AnyWidget } from "@anywidget/types";
-import { render, type JSX } from "preact";
+import type { JSX } from "preact";
 import { useId, useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "./ago.ts";
@@ -10,10 +10,11 @@ import { AskError, type MessageModel } from "./asker.ts";
 import { BadgeDetails } from "./BadgeDetails.tsx";
 import type { BadgeAsked, Difference, Invitation } from "./badgeMessages.ts";
 import { BadgeView } from "./BadgeView.tsx";
+import { entryOf } from "./entry.tsx";
 import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
 import { BADGE_TRAITS, type BadgeTraits } from "./traits.ts";
 import { useAsker } from "./useAsker.ts";
-import type { ShownState } from "./wording.ts";
+import { isOver, type ShownState } from "./wording.ts";
 
 /** What the badge may do with its model: read, listen, and ask. */
 export type BadgeModel = ReadableModel<BadgeTraits> & MessageModel;
@@ -23,9 +24,7 @@ function Badge({ model }: { readonly model: BadgeModel }): JSX.Element {
   const isGone = useKernelGone(model);
   const state: ShownState = isGone ? "kernel gone" : badge.link_state;
   const ago = useAgo(badge.saved_at_s);
-  // Whoever has left, or lost the kernel, saves nothing any more.
-  const isOver = state === "closed" || state === "failed" || state === "kernel gone";
-  const soon = useSoon(isOver ? 0 : badge.next_save_s);
+  const soon = useSoon(isOver(state) ? 0 : badge.next_save_s);
   const spoken = useSpoken(badge, state);
   const asker = useAsker<BadgeAsked>(model, isGone);
   const [invitation, setInvitation] = useState<Invitation>();
@@ -71,20 +70,4 @@ function Badge({ model }: { readonly model: BadgeModel }): JSX.Element {
   );
 }
 
-/** What anywidget hands over; hosts before 0.10 have no `signal` and only call what is returned. */
-interface RenderProps {
-  readonly model: BadgeModel;
-  readonly el: HTMLElement;
-  readonly signal?: AbortSignal;
-}
-
-function renderBadge({ model, el, signal }: RenderProps): () => void {
-  const unmount = (): void => {
-    render(null, el);
-  };
-  render(<Badge model={model} />, el);
-  signal?.addEventListener("abort", unmount, { once: true });
-  return unmount;
-}
-
-export default { render: renderBadge } satisfies AnyWidget<BadgeTraits>;
+export default entryOf(Badge) satisfies AnyWidget<BadgeTraits>;

@@ -13,6 +13,11 @@ const STATE_WORDS: Record<ShownState, string> = {
   "kernel gone": "kernel gone",
 };
 
+/** Whether the session has been left, or its kernel lost: then nothing is saved any more. */
+export function isOver(state: ShownState): boolean {
+  return state === "closed" || state === "failed" || state === "kernel gone";
+}
+
 /** Whether a running cell holds the replica back; while the link itself is down, that is the smaller news. */
 export function isHeldByCell(state: ShownState, waiting_ms: number): boolean {
   return waiting_ms > 0 && (state === "live" || state === "catching up");

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "../ago.ts";
 import { People } from "../Faces.tsx";
-import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "../wording.ts";
+import { isHeldByCell, isOver, savedInWords, stateInWords, type ShownState } from "../wording.ts";
 import { StateSign } from "../StateSign.tsx";
 import { AskError } from "../asker.ts";
 import type { OtherCode, PanelAsker, PanelTraits } from "./messages.ts";
@@ -110,8 +110,7 @@ function ExplainedOne({ asker, other }: { readonly asker: PanelAsker; readonly o
 function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
   const ago = useAgo(panel.saved_at_s);
   const isLive = state === "live" || state === "catching up";
-  // Whoever has left, or lost the kernel, saves nothing any more.
-  const soon = useSoon(isLive || state === "away" ? panel.next_save_s : 0);
+  const soon = useSoon(isOver(state) ? 0 : panel.next_save_s);
   const { what, author, version } = savedInWords(panel, ago, soon);
   const [error, setError] = useState("");
   const save = async (): Promise<void> => {
