@@ -2,6 +2,7 @@ import type { ComponentChildren, JSX } from "preact";
 
 import type { Spoken } from "./announce.ts";
 import { People } from "./Faces.tsx";
+import { LiveRegions } from "./LiveRegions.tsx";
 import { StateSign } from "./StateSign.tsx";
 import type { BadgeTraits } from "./traits.ts";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "./wording.ts";
@@ -83,12 +84,7 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
       )}
       {badge.notice !== "" && <Message testId="msq-notice">{badge.notice}</Message>}
       {isOpen && details}
-      <span class="msq-hidden" role="status" aria-live="polite">
-        {spoken.polite}
-      </span>
-      <span class="msq-hidden" role="alert" aria-live="assertive">
-        {spoken.urgent}
-      </span>
+      <LiveRegions spoken={spoken} />
     </div>
   );
 }

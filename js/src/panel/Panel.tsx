@@ -2,6 +2,7 @@ import type { JSX } from "preact";
 import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
 
 import { useSpoken } from "../announce.ts";
+import { LiveRegions } from "../LiveRegions.tsx";
 import { isHeldByCell, type ShownState } from "../wording.ts";
 import { Check } from "./Check.tsx";
 import { Compare, type Sides } from "./Compare.tsx";
@@ -118,12 +119,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
           {done}
         </div>
       </div>
-      <span class="msq-hidden" role="status" aria-live="polite">
-        {spoken.polite}
-      </span>
-      <span class="msq-hidden" role="alert" aria-live="assertive">
-        {spoken.urgent}
-      </span>
+      <LiveRegions spoken={spoken} />
     </div>
   );
 }
