@@ -21,13 +21,15 @@ from msq_jupyter.protocol import NO_SUCH_VERSION
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
 # A run without a snapshot begins with `init` and its origin whenever somebody comes to it. Nobody does any more when it
-# is empty and the head has moved on: then the session starts anew.
+# is empty and the head has moved on: then the session starts anew. The head is the stored one: one that is on its way
+# to the disk may never be there.
 _ORIGINS = """
-SELECT DISTINCT origin FROM runs AS run WHERE persistent_id = ?1 AND origin > 0
+SELECT DISTINCT origin FROM runs AS run JOIN persistent_ids AS name USING (persistent_id)
+WHERE persistent_id = ? AND origin > 0
 AND position = (SELECT max(position) FROM runs WHERE persistent_id = run.persistent_id AND session_id = run.session_id)
 AND NOT EXISTS (SELECT 1 FROM snapshots WHERE position = run.position)
 AND (EXISTS (SELECT 1 FROM views WHERE position = run.position AND present)
-    OR head = ?2 OR EXISTS (SELECT 1 FROM saves WHERE position = run.position AND number = ?2))
+    OR run.head = name.head OR EXISTS (SELECT 1 FROM saves WHERE position = run.position AND number = name.head))
 """
 
 
@@ -67,20 +69,19 @@ def list_tips(database: sqlite3.Connection, persistent_id: str, first: int, last
     return [number for (number,) in rows]
 
 
-def drop(database: sqlite3.Connection, persistent_id: str, numbers: Iterable[int], head: int) -> dict[int, str]:
+def drop(database: sqlite3.Connection, persistent_id: str, numbers: Iterable[int]) -> dict[int, str]:
     """Drop versions, in a transaction of the caller's.
 
     Args:
         database: the file.
         persistent_id: whose versions.
         numbers: which.
-        head: the version that sessions start from.
 
     Returns:
         Why some stay, by number. What was dropped before is not among them.
     """
     wanted = set(numbers)
-    refused = _kept(database, persistent_id, wanted, head)
+    refused = _kept(database, persistent_id, wanted)
     going = sorted(wanted - refused.keys())
     # `secure_delete` costs a write for each page that is freed, and so is on for this only.
     database.execute("PRAGMA secure_delete = ON").fetchall()
@@ -130,9 +131,9 @@ def release(database: sqlite3.Connection) -> None:
         logger.exception("versions were dropped, and the file could not be made smaller; the next time may do it")
 
 
-def _kept(database: sqlite3.Connection, persistent_id: str, wanted: set[int], head: int) -> dict[int, str]:
-    def numbers_of(query: str, *arguments: object) -> set[int]:
-        return {number for (number,) in database.execute(query, (persistent_id, *arguments))}
+def _kept(database: sqlite3.Connection, persistent_id: str, wanted: set[int]) -> dict[int, str]:
+    def numbers_of(query: str) -> set[int]:
+        return {number for (number,) in database.execute(query, (persistent_id,))}
 
     there = numbers_of("SELECT number FROM versions WHERE persistent_id = ?")
     gone = numbers_of("SELECT number FROM dropped WHERE persistent_id = ?")
@@ -140,9 +141,9 @@ def _kept(database: sqlite3.Connection, persistent_id: str, wanted: set[int], he
     tips = list_tips(database, persistent_id, min(wanted, default=0), max(wanted, default=0))
     reasons: Mapping[str, set[int]] = {
         NO_SUCH_VERSION: wanted - there - gone,
-        "it is what sessions start from": {head},
+        "it is what sessions start from": numbers_of("SELECT head FROM persistent_ids WHERE persistent_id = ?"),
         "it is the newest version of a branch": set(tips),
-        "a session began with it, and may need it again": numbers_of(_ORIGINS, head),
+        "a session began with it, and may need it again": numbers_of(_ORIGINS),
         "it has a label or a pin": numbers_of("SELECT number FROM annotations WHERE persistent_id = ? AND keeps"),
     }
     refused: dict[int, str] = {}

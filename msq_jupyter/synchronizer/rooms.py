@@ -126,7 +126,7 @@ class Rooms:
         versions.close_for_reference(message.numbers)
         await self._journal.handed_over()
         try:
-            refused = await self._journal.call(Storage.prune, shelf.persistent_id, message.numbers, versions.head)
+            refused = await self._journal.call(Storage.prune, shelf.persistent_id, message.numbers)
             versions.drop(set(message.numbers) - refused.keys())
         finally:
             stored = await self._journal.call(Storage.load_index, shelf.persistent_id)

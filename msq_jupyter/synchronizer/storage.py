@@ -179,14 +179,14 @@ class Storage:
         with _transaction(self._database):
             return pruning.annotate(self._database, persistent_id, number, [(kind, keeps, sealed)])
 
-    def prune(self, persistent_id: str, numbers: Sequence[int], head: int) -> dict[int, str]:
+    def prune(self, persistent_id: str, numbers: Sequence[int]) -> dict[int, str]:
         """Drop versions for good, see `pruning`; why some stay, by number.
 
         Raises:
             sqlite3.Error: nothing was dropped.
         """
         with _transaction(self._database):
-            refused = pruning.drop(self._database, persistent_id, numbers, head)
+            refused = pruning.drop(self._database, persistent_id, numbers)
         if len(refused) < len(set(numbers)):
             pruning.release(self._database)
         return refused

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,19 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import Annotate, Done, FetchVersion, ListVersions, Prune, Save, SaveFailed, Snapshot, Stored
+from msq_jupyter.protocol import (
+    Annotate,
+    Done,
+    FetchVersion,
+    Leave,
+    ListVersions,
+    Prune,
+    Save,
+    SaveFailed,
+    Snapshot,
+    Stored,
+)
+from msq_jupyter.synchronizer.journal import Journal
 from msq_jupyter.synchronizer.records import Draft, RunRecord, ViewRecord, Writes
 from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.server import Synchronizer
@@ -39,7 +53,7 @@ def store(storage: Storage, *parents: int, content: bytes = b"content", **change
         (number, 1_000.0 + number, Save(f"save-{number}", parent, b"meta", content + b" %d" % number, **changes))
         for number, parent in enumerate(parents, 1)
     ]
-    storage.commit([a_run("run"), Writes("run", 1, versions=saves)])
+    storage.commit([a_run("run"), Writes("run", 1, versions=saves, head=len(saves))])
 
 
 def numbers(storage: Storage) -> list[int]:
@@ -69,7 +83,7 @@ def test_5_6_each_version_that_has_to_stay_stays_and_says_why(storage: Storage) 
     storage.annotate("persistent", 1, "label", True, b"named")
     storage.annotate("persistent", 2, "label", False, b"not named any more")
     storage.commit([a_run("other", origin=4, head=7, session_id="other")])
-    assert storage.prune("persistent", [1, 2, 3, 4, 5, 6, 7, 9], 7) == {
+    assert storage.prune("persistent", [1, 2, 3, 4, 5, 6, 7, 9]) == {
         1: "it has a label or a pin",
         3: "it is the newest version of a branch",
         4: "a session began with it, and may need it again",
@@ -78,14 +92,14 @@ def test_5_6_each_version_that_has_to_stay_stays_and_says_why(storage: Storage) 
     }
     assert numbers(storage) == [1, 3, 4, 7]
     assert storage.read_version("persistent", 2) is None
-    assert storage.prune("persistent", [2, 5], 7) == {}
+    assert storage.prune("persistent", [2, 5]) == {}
 
 
 def test_5_6_a_version_whose_successors_were_all_dropped_is_no_end_of_a_branch(storage: Storage) -> None:
     store(storage, 0, 1, 2, 3)
-    assert storage.prune("persistent", [2, 3], 4) == {}
+    assert storage.prune("persistent", [2, 3]) == {}
     assert storage.list_tips("persistent", 1, 9) == [4]
-    assert storage.prune("persistent", [1], 4) == {}
+    assert storage.prune("persistent", [1]) == {}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +114,7 @@ def test_5_6_a_version_whose_successors_were_all_dropped_is_no_end_of_a_branch(s
 def test_7_3_the_origin_of_a_run_that_may_go_on_stays(storage: Storage, writes: Writes, kept: bool) -> None:
     store(storage, 0, 1)
     storage.commit([a_run("old", origin=1, head=2, session_id="old"), writes])
-    assert (1 in storage.prune("persistent", [1], 2)) is kept
+    assert (1 in storage.prune("persistent", [1])) is kept
 
 
 @pytest.mark.parametrize("present", [True, False])
@@ -110,13 +124,13 @@ def test_7_3_the_origin_of_a_run_that_starts_anew_when_it_is_empty_stays_while_i
     store(storage, 0, 1, 2)
     views = [ViewRecord("ada", 0, 0.0, present)]
     storage.commit([a_run("old", origin=1, head=2, session_id="old"), Writes("old", 1, views=views)])
-    assert (1 in storage.prune("persistent", [1], 3)) is present
+    assert (1 in storage.prune("persistent", [1])) is present
 
 
 def test_another_run_of_the_session_needs_its_origin_no_more(storage: Storage) -> None:
     store(storage, 0, 1)
     storage.commit([a_run("old", origin=1, head=2, session_id="old"), a_run("new", 2, 2, session_id="old")])
-    assert storage.prune("persistent", [1], 2) == {}
+    assert storage.prune("persistent", [1]) == {}
 
 
 def test_the_bytes_of_a_dropped_version_leave_the_file(storage: Storage, tmp_path: Path) -> None:
@@ -127,10 +141,11 @@ def test_the_bytes_of_a_dropped_version_leave_the_file(storage: Storage, tmp_pat
     store(storage, 0, 1, 2, 3, content=secret * 3_000)
     storage.annotate("persistent", 1, "label", False, b"a dropped annotation")
     store_small = Save("small", 4, b"meta", b"a small content that shares its page")
-    storage.commit([Writes("run", 1, versions=[(5, 0.0, store_small), (6, 0.0, Save("last", 5, b"", b"kept"))])])
+    last = Save("last", 5, b"", b"kept")
+    storage.commit([Writes("run", 1, versions=[(5, 0.0, store_small), (6, 0.0, last)], head=6)])
     size_before = len(on_the_disk())
     assert secret in on_the_disk()
-    assert storage.prune("persistent", [1, 2, 3, 4, 5], 6) == {}
+    assert storage.prune("persistent", [1, 2, 3, 4, 5]) == {}
     after = on_the_disk()
     assert secret not in after
     assert b"a small content" not in after
@@ -147,9 +162,9 @@ def test_5_6_bytes_that_patches_need_stay_until_none_does(storage: Storage, tmp_
     last = Save("save-4", 3, b"meta", b"another keyframe")
     saves = [whole, patch(2, 1), patch(3, 1), last]
     versions = [(number, 0.0, save) for number, save in enumerate(saves, 1)]
-    storage.commit([a_run("run"), Writes("run", 1, versions=versions)])
+    storage.commit([a_run("run"), Writes("run", 1, versions=versions, head=4)])
     storage.annotate("persistent", 3, "pin", True, b"pin")
-    assert storage.prune("persistent", [1, 2], 4) == {}
+    assert storage.prune("persistent", [1, 2]) == {}
     assert numbers(storage) == [3, 4]
     assert storage.read_version("persistent", 1) is None
     version, base = storage.read_with_base("persistent", 3)
@@ -157,12 +172,13 @@ def test_5_6_bytes_that_patches_need_stay_until_none_does(storage: Storage, tmp_
     index = storage.load_index("persistent")
     assert (index.numbers, set(index.keyframes), index.sources) == ({"save-3": 3, "save-4": 4}, {4}, {"code"})
     # It can come back under a number of its own meanwhile.
-    storage.commit([Writes("run", 1, versions=[(5, 0.0, whole)], draft=Draft("ada", 0.0, patch(6, 1), head=5))])
+    draft = Draft("ada", 0.0, patch(6, 1), head=5)
+    storage.commit([Writes("run", 1, versions=[(5, 0.0, whole)], head=5, draft=draft)])
     storage.annotate("persistent", 3, "pin", False, b"no pin")
-    assert storage.prune("persistent", [3, 4], 5) == {4: "it is the newest version of a branch"}
+    assert storage.prune("persistent", [3, 4]) == {4: "it is the newest version of a branch"}
     assert storage._read_version("bases", "persistent", 1) is not None  # the draft's
-    storage.commit([Writes("run", 1, versions=[(6, 0.0, Save("save-6", 5, b"", b""))], draft=None)])
-    assert storage.prune("persistent", [5], 6) == {}
+    storage.commit([Writes("run", 1, versions=[(6, 0.0, Save("save-6", 5, b"", b""))], head=6, draft=None)])
+    assert storage.prune("persistent", [5]) == {}
     assert storage._read_version("bases", "persistent", 1) is None
     assert storage.load_index("persistent").sources == set()
     on_the_disk = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir())
@@ -184,7 +200,7 @@ def test_what_cannot_be_made_smaller_is_dropped_all_the_same(
 
     database = storage._database
     monkeypatch.setattr(storage, "_database", Full())
-    assert storage.prune("persistent", [1], 2) == {}
+    assert storage.prune("persistent", [1]) == {}
     assert numbers(storage) == [2]
     assert "versions were dropped, and the file could not be made smaller" in caplog.text
 
@@ -278,3 +294,35 @@ async def test_a_version_that_was_pruned_is_none_to_start_from(synchronizer: Syn
         await asked(socket, Prune(1, [2]))
     with pytest.raises(ConnectionClosed, match="no_such_version"):
         await Participant(synchronizer.url, persisted=2).connect()
+
+
+async def test_7_3_a_head_that_could_not_be_stored_lets_no_origin_go(
+    synchronizer: Synchronizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(synchronizer.url) as (socket, _), opened(synchronizer.url) as (other, _):
+        for number in range(2):
+            await asked(socket, Save(f"{number}", number, b"m", b"c"))
+        async with Participant(synchronizer.url, persisted=1) as ada:
+            await ada.read_until_joined()
+            await ada.say(Leave())  # whoever comes back to this session needs its origin, as long as the head is v2
+            await ada.read_until_closed()
+        committing, pruning = asyncio.Event(), threading.Event()
+        loop, call = asyncio.get_running_loop(), Journal.call
+
+        def full(*_: Any) -> None:
+            loop.call_soon_threadsafe(committing.set)
+            assert pruning.wait(10)
+            raise sqlite3.OperationalError("database or disk is full")
+
+        def watched(journal: Journal, function: Any, *arguments: Any, **named: Any) -> Any:
+            try:
+                return call(journal, function, *arguments, **named)
+            finally:
+                if function is Storage.prune:
+                    pruning.set()
+
+        monkeypatch.setattr(Storage, "commit", full)
+        monkeypatch.setattr(Journal, "call", watched)
+        await socket.send(protocol.encode(Save("2", 2, b"m", b"c")))
+        await committing.wait()
+        assert await asked(other, Prune(1, [1])) == Done(1, [(1, "a session began with it, and may need it again")])
