@@ -212,6 +212,7 @@ class Rooms:
                 reason = f"expected persisted to be a version from 1 to {newest}, got {origin}"
                 return Refused("no_such_version", reason)
         if origin:
+            await self._journal.handed_over()  # it may be on its way to the disk
             try:
                 if (await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin))[0] is None:
                     return Refused("no_such_version", f"expected persisted to be a version that is kept, got {origin}")

@@ -14,6 +14,8 @@ from msq_jupyter import protocol
 from msq_jupyter.protocol import Leave, ListVersions, Save, Saved, SaveFailed, Stored, Versions
 from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.room import Room
+from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.schema import SCHEMA_STEPS, pair_digest
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, VersionIndex
 from msq_jupyter.synchronizer.server import Synchronizer
@@ -449,3 +451,25 @@ async def test_5_6_two_runs_that_save_in_the_same_millisecond_make_a_head_and_a_
             saved = await asyncio.gather(save(ada, "2", 1), save(bob, "1", 1))
             assert sorted((entry.number, entry.is_head) for entry in saved) == [(2, True), (3, False)]
             assert (await listed(bob)).head == 2
+
+
+async def test_5_7_a_newcomer_starts_from_a_head_that_moved_a_moment_ago_and_is_not_on_the_disk_yet(
+    synchronizer: Synchronizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest_run = Rooms._newest_run
+
+    async def moved_meanwhile(rooms: Rooms, shelf: Any, session_id: str) -> Room | None:
+        room = await newest_run(rooms, shelf, session_id)
+        if room is None and shelf.versions.head:
+            moving.append(asyncio.create_task(rooms._journal.append(shelf, a_save("moved", shelf.versions.head))))
+            await asyncio.sleep(0)  # it has its number, and is not handed over yet
+        return room
+
+    moving: list[asyncio.Task[int]] = []
+    monkeypatch.setattr(Rooms, "_newest_run", moved_meanwhile)
+    async with Participant(synchronizer.url, "ada", session_id="old") as ada:
+        await save(ada, "1", 0)
+        async with Participant(synchronizer.url, "bob", session_id="new") as bob:
+            assert bob.welcome.origin is not None
+            assert bob.welcome.origin.number == bob.welcome.head == 2
+        assert await asyncio.gather(*moving) == [2]
