@@ -214,7 +214,9 @@ class Rooms:
         if origin:
             await self._journal.handed_over()  # it may be on its way to the disk
             try:
-                if (await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin))[0] is None:
+                version, _ = await self._journal.call(Storage.read_with_base, shelf.persistent_id, origin)
+                # When it could not be stored, the shelf has failed, and so has the room: everybody connects again.
+                if version is None and not shelf.failed:
                     return Refused("no_such_version", f"expected persisted to be a version that is kept, got {origin}")
             except VersionDamaged as error:
                 return Refused("no_such_version", f'{error}: join with persisted="ignore" or an older number')

@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from msq_jupyter import protocol
+from msq_jupyter.errors import StorageUnreadable
 from msq_jupyter.protocol import Leave, ListVersions, Save, Saved, SaveFailed, Stored, Versions
 from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredRun, ViewRecord, Writes
@@ -453,9 +455,9 @@ async def test_5_6_two_runs_that_save_in_the_same_millisecond_make_a_head_and_a_
             assert (await listed(bob)).head == 2
 
 
-async def test_5_7_a_newcomer_starts_from_a_head_that_moved_a_moment_ago_and_is_not_on_the_disk_yet(
-    synchronizer: Synchronizer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def moving(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Task[int]]:
+    """An archive moves the head in the moment in which a session that is new starts from it."""
     newest_run = Rooms._newest_run
 
     async def moved_meanwhile(rooms: Rooms, shelf: Any, session_id: str) -> Room | None:
@@ -467,9 +469,37 @@ async def test_5_7_a_newcomer_starts_from_a_head_that_moved_a_moment_ago_and_is_
 
     moving: list[asyncio.Task[int]] = []
     monkeypatch.setattr(Rooms, "_newest_run", moved_meanwhile)
+    return moving
+
+
+async def test_5_7_a_newcomer_starts_from_a_head_that_is_on_its_way_to_the_disk(
+    synchronizer: Synchronizer, moving: list[asyncio.Task[int]]
+) -> None:
     async with Participant(synchronizer.url, "ada", session_id="old") as ada:
         await save(ada, "1", 0)
         async with Participant(synchronizer.url, "bob", session_id="new") as bob:
             assert bob.welcome.origin is not None
             assert bob.welcome.origin.number == bob.welcome.head == 2
         assert await asyncio.gather(*moving) == [2]
+
+
+async def test_5_7_a_newcomer_whose_head_does_not_get_to_the_disk_connects_again(
+    synchronizer: Synchronizer, moving: list[asyncio.Task[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Participant(synchronizer.url, "ada", session_id="old") as ada:
+        await save(ada, "1", 0)
+        bob = Participant(synchronizer.url, "bob", session_id="new")
+        with monkeypatch.context() as patch:
+            patch.setattr(Storage, "commit", full)
+            with pytest.raises(ConnectionClosed, match="connect again"):
+                await bob.connect()
+        with pytest.raises(StorageUnreadable, match="disk is full"):
+            await moving.pop()
+        async with bob:
+            assert bob.welcome.origin is not None
+            assert bob.welcome.origin.number == bob.welcome.head == 2  # it moves in that moment again
+        assert await asyncio.gather(*moving) == [2]
+
+
+def full(*_: Any) -> None:
+    raise sqlite3.OperationalError("database or disk is full")
