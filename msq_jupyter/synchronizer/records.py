@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from msq_jupyter.protocol import Save, Snapshot
+from msq_jupyter.protocol import Save, Snapshot, StoredVersion
 
 
 class RunRecord(msgspec.Struct, frozen=True):
@@ -154,3 +154,15 @@ class Writes(msgspec.Struct):
         """Everything that somebody uploaded to be kept: versions, and the draft."""
         draft = [self.draft.save] if isinstance(self.draft, Draft) else []
         return [save for _, _, save in self.versions] + draft
+
+
+def as_stored(number: int, time_s: float, save: Save) -> StoredVersion:
+    """The version that a save becomes.
+
+    Args:
+        number: the version's.
+        time_s: seconds since 1970.
+        save: what was uploaded.
+    """
+    sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
+    return StoredVersion(number, save.parent, save.save_id, time_s, *sealed)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
 from msq_jupyter.errors import StorageUnreadable
+from msq_jupyter.protocol import Save, StoredVersion
+from msq_jupyter.synchronizer.records import as_stored
 
 # `position` is the order in which runs were started.
 _FIRST_SCHEMA = """
@@ -136,15 +137,10 @@ def open_file(path: Path) -> sqlite3.Connection:
     return database
 
 
-def version_digest(place: Sequence[object], meta: bytes, content: bytes) -> bytes:
-    """What is checked whenever a version is read.
-
-    Args:
-        place: persistent id, number, parent, base, save id, time in seconds, source id.
-        meta: sealed.
-        content: sealed.
-    """
-    return pair_digest(msgspec.msgpack.encode((*place, meta)), content)
+def version_digest(persistent_id: str, version: StoredVersion) -> bytes:
+    """What is checked whenever a version is read: all that is stored of it, and whose it is."""
+    place = (version.number, version.parent, version.base, version.save_id, version.time_s, version.source_id)
+    return pair_digest(msgspec.msgpack.encode((persistent_id, *place, version.meta)), version.content)
 
 
 def pair_digest(first: bytes, second: bytes) -> bytes:
@@ -155,9 +151,17 @@ def pair_digest(first: bytes, second: bytes) -> bytes:
     return digest.digest()
 
 
-def _renewed_digest(digest: bytes, meta: bytes, content: bytes, *place: object) -> bytes:
+def _renewed_digest(
+    digest: bytes,
+    meta: bytes,
+    content: bytes,
+    persistent_id: str,
+    number: int,
+    parent: int,
+    save_id: str,
+    time_s: float,
+) -> bytes:
     """The digest of a version that schema 2 had; what is damaged stays damaged."""
     if digest != pair_digest(meta, content):
         return b""
-    persistent_id, number, parent, save_id, time_s = place
-    return version_digest((persistent_id, number, parent, 0, save_id, time_s, ""), meta, content)
+    return version_digest(persistent_id, as_stored(number, time_s, Save(save_id, parent, meta, content)))

@@ -27,7 +27,16 @@ from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
 from msq_jupyter.synchronizer import pruning
-from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import (
+    Append,
+    Draft,
+    RunRecord,
+    StoredIndex,
+    StoredRun,
+    ViewRecord,
+    Writes,
+    as_stored,
+)
 from msq_jupyter.synchronizer.schema import open_file, pair_digest, version_digest
 
 #: Size at which a portion of a list of versions is full.
@@ -159,10 +168,11 @@ class Storage:
 
     def _write_version(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
         execute = self._database.execute
-        place = (persistent_id, number, save.parent, save.base, save.save_id, time_s, save.source_id)
-        row = (*place[:6], len(save.content), save.source_id, version_digest(place, save.meta, save.content), save.meta)
+        version = as_stored(number, time_s, save)
+        place = (persistent_id, number, version.parent, version.base, version.save_id, time_s)
+        row = (*place, version.size_bytes, version.source_id, version_digest(persistent_id, version), version.meta)
         written = execute("INSERT INTO versions VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-        execute("INSERT INTO contents VALUES (?, ?)", (written.lastrowid, save.content))
+        execute("INSERT INTO contents VALUES (?, ?)", (written.lastrowid, version.content))
         if save.source:
             digest = pair_digest(save.source_id.encode(), save.source)
             source = (persistent_id, save.source_id, digest, save.source)
@@ -371,7 +381,7 @@ class Storage:
             raise
         except msgspec.ValidationError as error:
             raise VersionDamaged(number) from error
-        if digest != _digest_of(persistent_id, version) or version.size_bytes != len(version.content):
+        if digest != version_digest(persistent_id, version) or version.size_bytes != len(version.content):
             raise VersionDamaged(number)
         return version
 
@@ -435,8 +445,3 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         if database.in_transaction:
             database.execute("ROLLBACK")
         raise
-
-
-def _digest_of(persistent_id: str, version: StoredVersion) -> bytes:
-    place = (version.number, version.parent, version.base, version.save_id, version.time_s, version.source_id)
-    return version_digest((persistent_id, *place), version.meta, version.content)

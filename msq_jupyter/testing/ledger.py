@@ -26,7 +26,7 @@ from msq_jupyter.session import client as client_module
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.versions import open_content
 from msq_jupyter.stable import bytes_digest
-from msq_jupyter.synchronizer.records import Draft, RunRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, Writes, as_stored
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.testing.faults import InvariantBroken, NotConverged
 from msq_jupyter.testing.heads import HeadBook
@@ -176,8 +176,7 @@ class Ledger:
 
     def _check_version(self, book: RunBook, number: int, save: protocol.Save) -> None:
         persistent_id = book.record.persistent_id
-        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
-        version = protocol.StoredVersion(number, save.parent, save.save_id, 0.0, *sealed)
+        version = as_stored(number, 0.0, save)
         self._versions[persistent_id, number] = version
         base = self._versions[persistent_id, save.base] if save.base else None
         content_id = bytes_digest(open_content(book.keys, version, base))

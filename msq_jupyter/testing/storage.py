@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion
-from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
+from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes, as_stored
 from msq_jupyter.testing.faults import InvariantBroken
 
 
@@ -77,8 +77,7 @@ class MemoryStorage:
             raise InvariantBroken(
                 f"expected version {len(versions) + 1} to be appended, got version {number} as {save.save_id}"
             )
-        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
-        versions.append(StoredVersion(number, save.parent, save.save_id, time_s, *sealed))
+        versions.append(as_stored(number, time_s, save))
         if save.source:
             self._sources[persistent_id, save.source_id] = save.source
 

@@ -86,12 +86,12 @@ def forge(tmp_path: Path, sql: str) -> None:
     tamper(tmp_path, sql)
     database = sqlite3.connect(tmp_path / "synchronizer" / "synchronizer.sqlite")
     rows = database.execute(
-        "SELECT version, persistent_id, number, parent, base, save_id, time_s, source_id, meta, content "
+        "SELECT version, persistent_id, number, parent, save_id, time_s, size_bytes, meta, content, base, source_id "
         "FROM versions JOIN contents USING (version)"
     ).fetchall()
     with database:
-        for version, *place, meta, content in rows:
-            digest = version_digest(place, meta, content)
+        for version, persistent_id, *fields in rows:
+            digest = version_digest(persistent_id, protocol.StoredVersion(*fields))
             database.execute("UPDATE versions SET digest = ? WHERE version = ?", (digest, version))
     database.close()
 

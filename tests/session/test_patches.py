@@ -28,6 +28,7 @@ from msq_jupyter.session.versions import (
     version_of,
 )
 from msq_jupyter.stable import bytes_digest, content_bytes, content_value
+from msq_jupyter.synchronizer.records import as_stored
 from msq_jupyter.synchronizer.storage import Storage
 from tests.conftest import SynchronizerThread
 
@@ -64,8 +65,7 @@ class Stored:
     def store(self, save: protocol.Save, view_id: str = "ada") -> protocol.Saved:
         number = len(self.versions) + 1
         assert not save.base or self.versions[save.base - 1].base == 0
-        sealed = (len(save.content), save.meta, save.content, save.base, save.source_id)
-        self.versions.append(protocol.StoredVersion(number, save.parent, save.save_id, 0.0, *sealed))
+        self.versions.append(as_stored(number, 0.0, save))
         if save.source:
             self.sources[save.source_id] = save.source
         return protocol.Saved(number, 0.0, save.save_id, number, view_id, 0.0, save.digest, save.base == 0)
