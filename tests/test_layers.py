@@ -44,7 +44,10 @@ PURE = [
     PACKAGE / "stable.py",
     PACKAGE / "protocol.py",
     PACKAGE / "json_path.py",
-    *(PACKAGE / "synchronizer" / name for name in ("sequencer.py", "clock.py", "drafts.py", "records.py")),
+    *(
+        PACKAGE / "synchronizer" / f"{name}.py"
+        for name in ("arrivals", "audits", "clock", "drafts", "head", "records", "sequencer", "talk")
+    ),
     PACKAGE / "session" / "client.py",
     PACKAGE / "session" / "saving.py",
     PACKAGE / "session" / "drafts.py",

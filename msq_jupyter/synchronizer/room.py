@@ -12,7 +12,7 @@ import itertools
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,8 @@ from websockets.protocol import State
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import Block, Join, Refused, Welcome
+from msq_jupyter.protocol import Join, Refused, Welcome
+from msq_jupyter.synchronizer.arrivals import BLOCK_BYTES, blocks_of, from_snapshot
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.synchronizer.storage import Storage
@@ -32,8 +33,6 @@ from msq_jupyter.synchronizer.talk import Talk
 
 #: A member that leaves more than this unread is disconnected; it connects again and reads the log at its own pace.
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
-#: Size at which a `Block` is full, and of a portion of the log read for a newcomer.
-BLOCK_BYTES = 1024 * 1024
 #: How long the other side has for its part of the end of a connection.
 CLOSE_TIMEOUT_S = 2
 #: How long a run stays in memory when nobody is in it.
@@ -307,14 +306,7 @@ class Room:
             welcome = msgspec.structs.replace(welcome, earlier_counter=counter)
         snapshot = await self._journal.call(Storage.read_snapshot, welcome.run)
         if snapshot:
-            # It may be newer than the one the sequencer knew of when the member came.
-            return msgspec.structs.replace(
-                welcome,
-                snapshot=snapshot,
-                after_seq=snapshot.seq,
-                live_seq=max(welcome.live_seq, snapshot.seq),
-                live_time_ms=max(welcome.live_time_ms, snapshot.time_ms),
-            )
+            return from_snapshot(welcome, snapshot)
         origin = self.sequencer.record.origin
         if not origin:
             return welcome
@@ -381,20 +373,6 @@ async def forget_unreadable_base(save: protocol.Save, shelf: Shelf, journal: Jou
 def frame_of(message: protocol.Message) -> bytes:
     """The WebSocket frame of a message, ready for every connection: servers do not mask, and we do not compress."""
     return Frame(Opcode.BINARY, protocol.encode(message)).serialize(mask=False)
-
-
-def blocks_of(entries: Iterable[bytes]) -> Iterator[Block]:
-    """Encoded entries in order, in blocks that are not too long and not too large."""
-    block: list[msgspec.Raw] = []
-    size_bytes = 0
-    for entry in entries:
-        if len(block) == protocol.BLOCK_ENTRIES_MAX or (block and size_bytes + len(entry) > BLOCK_BYTES):
-            yield Block(block)
-            block, size_bytes = [], 0
-        block.append(msgspec.Raw(entry))
-        size_bytes += len(entry)
-    if block:
-        yield Block(block)
 
 
 async def end(socket: ServerConnection, code: CloseCode, reason: str, refused: Refused | None = None) -> None:

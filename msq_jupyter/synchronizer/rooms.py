@@ -15,6 +15,7 @@ from websockets.frames import CloseCode
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, VersionDamaged
 from msq_jupyter.protocol import Annotate, Done, Join, Open, Prune, Refused
+from msq_jupyter.synchronizer.arrivals import WRONG_PASSWORD, origin_of
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
@@ -27,8 +28,6 @@ ID_LENGTH_MAX = 256
 PASSWORD_CHECK_BYTES_MAX = 1024
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
-
-_WRONG_PASSWORD = Refused("wrong_password", "this name is in use here with another password")
 
 
 class Rooms:
@@ -62,7 +61,7 @@ class Rooms:
             shelf = await self._shelf(join.persistent_id) or self._new_shelf(join)
             try:
                 if not hmac.compare_digest(shelf.password_check, join.password_check):
-                    return _WRONG_PASSWORD
+                    return WRONG_PASSWORD
                 await self._promote_drafts(shelf, join.session_id)
                 room = await self._newest_run(shelf, join.session_id)
                 if room:
@@ -88,7 +87,7 @@ class Rooms:
                 shelf = self._new_shelf(message)
             if not hmac.compare_digest(shelf.password_check, message.password_check):
                 self._drop_if_unused(shelf)
-                return _WRONG_PASSWORD
+                return WRONG_PASSWORD
             shelf.archives += 1
             try:
                 await self._promote_drafts(shelf)
@@ -202,15 +201,9 @@ class Rooms:
         return room
 
     async def _start(self, shelf: Shelf, join: Join) -> Room | Refused:
-        head = shelf.versions.head
-        if isinstance(join.persisted, str):
-            origin = head if join.persisted == "latest" else 0
-        else:
-            origin = join.persisted
-            newest = shelf.versions.newest
-            if not 1 <= origin <= newest:
-                reason = f"expected persisted to be a version from 1 to {newest}, got {origin}"
-                return Refused("no_such_version", reason)
+        head, origin = shelf.versions.head, origin_of(join, shelf.versions)
+        if isinstance(origin, Refused):
+            return origin
         if origin:
             await self._journal.handed_over()  # it may be on its way to the disk
             try:

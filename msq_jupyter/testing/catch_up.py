@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.testing.memory import PORTION_ENTRIES, LiveRun, Member, blocks_of
+from msq_jupyter.synchronizer.arrivals import blocks_of, from_snapshot
+from msq_jupyter.testing.memory import PORTION_ENTRIES, LiveRun, Member
 from msq_jupyter.testing.storage import MemoryStorage
 
 
@@ -75,13 +76,7 @@ class CatchUp:
             welcome = msgspec.structs.replace(welcome, earlier_counter=counter)
         snapshot = self._storage.read_snapshot(welcome.run)
         if snapshot:
-            return msgspec.structs.replace(
-                welcome,
-                snapshot=snapshot,
-                after_seq=snapshot.seq,
-                live_seq=max(welcome.live_seq, snapshot.seq),
-                live_time_ms=max(welcome.live_time_ms, snapshot.time_ms),
-            )
+            return from_snapshot(welcome, snapshot)
         record = self._run.sequencer.record
         if not record.origin:
             return welcome

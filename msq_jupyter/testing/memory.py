@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-import msgspec
-
 from msq_jupyter import protocol
 from msq_jupyter.protocol import Join, Query
 from msq_jupyter.synchronizer import audits as audits_module
@@ -122,9 +120,3 @@ class Visitor:
     member: Member | None = None
     #: Frames that came before it was let in.
     early: list[bytes] = field(default_factory=list)
-
-
-def blocks_of(entries: list[bytes]) -> Iterator[protocol.Block]:
-    """Encoded entries in order, in blocks that are not too long."""
-    for start in range(0, len(entries), protocol.BLOCK_ENTRIES_MAX):
-        yield protocol.Block([msgspec.Raw(entry) for entry in entries[start : start + protocol.BLOCK_ENTRIES_MAX]])

@@ -27,6 +27,7 @@ from msq_jupyter.protocol import (
     Save,
     Tell,
 )
+from msq_jupyter.synchronizer.arrivals import WRONG_PASSWORD, blocks_of, origin_of
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp
@@ -41,7 +42,6 @@ from msq_jupyter.testing.memory import (
     Member,
     Shelf,
     Visitor,
-    blocks_of,
     in_force,
 )
 from msq_jupyter.testing.network import Dice, Link
@@ -312,7 +312,7 @@ class SimulatedSynchronizer:
 
     def _find(self, shelf: Shelf, join: Join) -> LiveRun | Refused:
         if not hmac.compare_digest(shelf.password_check, join.password_check):
-            return Refused("wrong_password", "this name is in use here with another password")
+            return WRONG_PASSWORD
         run = self._newest_run(shelf, join.session_id)
         if run is not None:
             run.sequencer.advance(self._timeline.now_ms)
@@ -323,11 +323,9 @@ class SimulatedSynchronizer:
         return self._start(shelf, join)
 
     def _start(self, shelf: Shelf, join: Join) -> LiveRun | Refused:
-        head = shelf.versions.head
-        origin = join.persisted if isinstance(join.persisted, int) else head if join.persisted == "latest" else 0
-        newest = shelf.versions.newest
-        if isinstance(join.persisted, int) and not 1 <= origin <= newest:
-            return Refused("no_such_version", f"expected persisted to be a version from 1 to {newest}, got {origin}")
+        head, origin = shelf.versions.head, origin_of(join, shelf.versions)
+        if isinstance(origin, Refused):
+            return origin
         self._runs_opened += 1
         name = f"run{self._runs_opened}"
         record = RunRecord(name, join.session_id, join.persistent_id, origin, head, join.tick_rate)
