@@ -140,6 +140,8 @@ async def write(url: str, interval_ms: str, step: str, nth: str, writes: str) ->
     session.subscribe(session.id, "persisted", on_persisted, "immediate")
     for number in range(int(writes)):
         session.publish("page", "write", (1, 400, 9_000)[number % 3])
+        # Real time has to pass: saves closer together than versions may be wait as drafts, others are uploaded at once,
+        # and the steps at which this process dies belong to both.
         await asyncio.sleep((0.0, 0.02, 0.2)[number % 3])
     await session.saved()
     print("end", flush=True)
