@@ -42,14 +42,7 @@ class Page(Model):
     def write(self, length):
         self.count += 1
         self.length = length
-        self.persist_session(
-            {
-                "count": self.count,
-                "length": length,
-                "text": f"{self.count:06d}" * length,
-                "check": (self.count * 7919 + length) % 10_007,
-            }
-        )
+        self.persist_session(content_of(self.count, length))
 
 
 class EditedPage(Page):
