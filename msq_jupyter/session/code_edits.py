@@ -25,7 +25,6 @@ from msq_jupyter.runtime.view import View
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.session.history import History
-from msq_jupyter.session.mistakes import Mistakes
 
 logger = logging.getLogger("msq_jupyter")
 
@@ -76,15 +75,8 @@ class CodeEdit:
 class CodeEdits(History):
     """The part of `SessionCore` that goes on with edited code."""
 
-    id: str
-    name: str
-    code_hash: str
-    given: JoinArguments
     #: Edited code that the session does not run, None when there is none.
     edit: CodeEdit | None = None
-    _identity: CodeIdentity
-    _mistakes: Mistakes
-    _changing: asyncio.Lock
 
     def look_for_edit(self, namespace: Mapping[str, Any]) -> CodeEdit | None:
         """Look whether the code of the model is another one by now; that is noted in `edit`.
@@ -189,6 +181,10 @@ class CodeEdits(History):
             self._make_view()
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _note_edit(self, edit: CodeEdit | None) -> None:
+        self.edit = edit
+        self._look_again()
 
     def _edit_of(self, model: type[Model], view: type[View], identity: CodeIdentity) -> CodeEdit:
         changes = source_difference(self._identity.source, identity.source, old_name="running", new_name="edited")
@@ -308,35 +304,6 @@ class CodeEdits(History):
             raise PeerError(
                 f"what waits to be saved could not be stored within {SAVE_S:g} seconds: check the synchronizer"
             ) from None
-
-    def _begin_with(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
-        """Leave the session of one code and begin with another one's."""
-        raise NotImplementedError
-
-    def _hold_events(self) -> int:
-        """Send no events for now; returns how many were sent."""
-        raise NotImplementedError
-
-    def _release_events(self) -> None:
-        """Send the events that are held."""
-        raise NotImplementedError
-
-    async def _arrive(self, timeout_s: float) -> None:
-        raise NotImplementedError
-
-    def _note_edit(self, edit: CodeEdit | None) -> None:
-        raise NotImplementedError
-
-    def _make_view(self) -> None:
-        raise NotImplementedError
-
-    async def save(self, label: str = "") -> int:
-        """Have the root model save what is there now, as a version of its own, and wait until that is stored."""
-        raise NotImplementedError
-
-    async def saved(self, counter: int | None = None) -> None:
-        """Wait until what was published here is executed, and what the model saved is stored and acknowledged."""
-        raise NotImplementedError
 
 
 def _refusal(report: CheckReport, head: int) -> str:

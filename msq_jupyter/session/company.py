@@ -6,33 +6,15 @@ from collections.abc import Iterable
 
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.persistence.diff import SourceDifference, source_difference
-from msq_jupyter.session.arguments import DEBUG_WORDS, JoinArguments, Participant
-from msq_jupyter.session.discovery import Place
+from msq_jupyter.session.arguments import DEBUG_WORDS, Participant
 from msq_jupyter.session.invitation import Invitation
-from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.neighbours import Other
-from msq_jupyter.session.peers import Peers
+from msq_jupyter.session.part import Part
 from msq_jupyter.session.story import hide_log, show_log
-from msq_jupyter.session.versions import VersionSealer
 
 
-class Company:
+class Company(Part):
     """The part of `SessionCore` that looks at others."""
-
-    given: JoinArguments
-    _peers: Peers
-    _place: Place
-    _mistakes: Mistakes
-    _sealer: VersionSealer
-
-    def require_open(self) -> None:
-        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
-        raise NotImplementedError
-
-    @property
-    def participants(self) -> list[Participant]:
-        """Everybody in the session, in the order of joining."""
-        raise NotImplementedError
 
     @property
     def others(self) -> list[Other]:

@@ -15,32 +15,17 @@ from msq_jupyter.persistence.diff import Difference, difference, source_differen
 from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.session import dry_run
-from msq_jupyter.session.arguments import JoinArguments
-from msq_jupyter.session.crypto import Keys
-from msq_jupyter.session.follower import Blueprint, Follower
-from msq_jupyter.session.questions import Questions
-from msq_jupyter.session.story import SessionLog, Story
-from msq_jupyter.session.versions import Said, VersionSealer, missing, whole_list
+from msq_jupyter.session.part import Part
+from msq_jupyter.session.story import SessionLog
+from msq_jupyter.session.versions import Said, missing, whole_list
 from msq_jupyter.stable import content_value
 
 
-class History:
+class History(Part):
     """The part of `SessionCore` that looks back."""
-
-    _arguments: JoinArguments
-    _blueprint: Blueprint
-    _follower: Follower
-    _questions: Questions
-    _sealer: VersionSealer
-    _story: Story
-    _keys: Keys
 
     def __init__(self) -> None:
         self._sources: dict[str, str] = {}
-
-    def require_open(self) -> None:
-        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
-        raise NotImplementedError
 
     @property
     def log(self) -> SessionLog:

@@ -4,58 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 
 from msq_jupyter.errors import NoAnswer, SaveMethodMissing
 from msq_jupyter.persistence.annotations import checked_label
 from msq_jupyter.runtime.happenings import SaveCollected, SaveStored
 from msq_jupyter.runtime.model import has_method
-from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.saving import encode_save
-from msq_jupyter.runtime.view import ViewEvents
-from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import VersionsChanged
-from msq_jupyter.session.curating import Curator
-from msq_jupyter.session.restoring import Restorer
-from msq_jupyter.session.tending import Tender
-from msq_jupyter.session.uploads import Uploads
+from msq_jupyter.session.part import Part
 
 #: Said to views and cells, in the scope of the session's id, when somebody labelled, pinned or dropped versions,
 #: or another session stored some.
 VERSIONS_CHANGED = "versions-changed"
 
 
-class Keeping:
+class Keeping(Part):
     """The part of `SessionCore` that makes, names, restores and drops versions."""
-
-    name: str
-    id: str
-    view_id: str
-    view_events: ViewEvents
-    _branch_notice: BranchNotice
-    _curator: Curator
-    _restorer: Restorer
-    _tender: Tender
-    _uploads: Uploads
-    _asked_saves: dict[str, SaveCollected]
-
-    def require_open(self) -> None:
-        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
-        raise NotImplementedError
-
-    async def synced(self, counter: int | None = None) -> None:
-        """Wait until the model has executed everything this participant has published so far."""
-        raise NotImplementedError
-
-    @property
-    def _replica(self) -> Replica:
-        raise NotImplementedError
-
-    def _send(self, payload: bytes, topic: str) -> int:
-        raise NotImplementedError
-
-    async def _stored_while(self, waits: Callable[[], bool]) -> None:
-        raise NotImplementedError
 
     async def save(self, label: str = "") -> int:
         """Have the root model save what is there now, as a version of its own, and wait until that is stored.

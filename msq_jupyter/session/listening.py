@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from msq_jupyter.runtime.view import Handling, ViewEvents
+from msq_jupyter.runtime.view import Handling
 from msq_jupyter.session import cells
+from msq_jupyter.session.part import Part
 
 
-class Listening:
+class Listening(Part):
     """The part of `SessionCore` that subscribes."""
-
-    view_events: ViewEvents
 
     def subscribe(self, scope: str, event: str, handler: Callable[..., Any], handling: Handling = "queued") -> None:
         """Have `handler(data)` called when a model, or a view of this kernel, publishes on a topic.

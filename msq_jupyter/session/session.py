@@ -40,7 +40,7 @@ from msq_jupyter.session import follower as follower_module
 from msq_jupyter.session.arguments import JoinArguments, OnCodeEdit, Status, checked
 from msq_jupyter.session.branches import BranchNotice
 from msq_jupyter.session.client import Client
-from msq_jupyter.session.code_edits import CodeEdit, CodeEdits
+from msq_jupyter.session.code_edits import CodeEdits
 from msq_jupyter.session.company import Company
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys, derive_root_key
@@ -132,7 +132,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
         self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
         self._curator = Curator(self._keys, self._questions.ask, arguments.label, story)
-        self._asked_saves: dict[str, happenings.SaveCollected] = {}
+        self._asked_saves = {}
         keeps_all = arguments.retention == EVERYTHING
         tend = partial(self._curator.prune, arguments.retention, dry_run=False, as_of_newest=True)
         self._tender = Tender(None if keeps_all else tend, story)
@@ -148,7 +148,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self._sent_before = self._sent_counter - len(self._held or [])
         self._earlier_events = 0
         self.link_state: client_module.LinkState = "joining"
-        self.error: MsqError | None = None
+        self.error = None
 
     def _begin_with(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         self.step()
@@ -538,10 +538,6 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             self._story.info("%s", notice)
         else:
             self._mistakes.warn(notice)
-
-    def _note_edit(self, edit: CodeEdit | None) -> None:
-        self.edit = edit
-        self._look_again()
 
     @property
     def is_open(self) -> bool:

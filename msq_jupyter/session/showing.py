@@ -6,24 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from msq_jupyter.runtime.outside import Outside
-from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session.arguments import Participant, participants_of
-from msq_jupyter.session.mistakes import Mistakes
+from msq_jupyter.session.part import Part
 
 
-class Showing:
+class Showing(Part):
     """The part of `SessionCore` that badges, links and live cells look at."""
-
-    view_id: str
-    _mistakes: Mistakes
-
-    @property
-    def _replica(self) -> Replica:
-        raise NotImplementedError
-
-    @property
-    def _replica_or_none(self) -> Replica | None:
-        raise NotImplementedError
 
     @property
     def outside(self) -> Outside:

@@ -7,44 +7,11 @@ import contextlib
 from collections.abc import Callable
 
 from msq_jupyter.errors import MsqError
-from msq_jupyter.runtime.replica import Replica
-from msq_jupyter.session.client import Client
-from msq_jupyter.session.connection import Connection
-from msq_jupyter.session.story import Story
-from msq_jupyter.session.versions import VersionSealer
+from msq_jupyter.session.part import Part
 
 
-class Waiting:
+class Waiting(Part):
     """The part of `SessionCore` that waits."""
-
-    name: str
-    error: MsqError | None
-    _client: Client
-    _connection: Connection
-    _changed: asyncio.Event
-    _sealer: VersionSealer
-    _sent_counter: int
-    _story: Story
-
-    def require_open(self) -> None:
-        """Go on only with a session that is neither left nor ended; raises SessionClosed."""
-        raise NotImplementedError
-
-    def step(self) -> None:
-        """Catch up with the session now."""
-        raise NotImplementedError
-
-    @property
-    def executed_counter(self) -> int:
-        """How many events of this participant the replica has executed."""
-        raise NotImplementedError
-
-    @property
-    def _replica_or_none(self) -> Replica | None:
-        raise NotImplementedError
-
-    def _upload_if_due(self, *, at_once: bool = False) -> None:
-        raise NotImplementedError
 
     async def saved(self, counter: int | None = None) -> None:
         """Wait until what was published here is executed, and what the model saved is stored and acknowledged.
