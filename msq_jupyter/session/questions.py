@@ -26,6 +26,7 @@ class Questions:
         self._client = client
         self._name = name
         self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._has_ended = False
 
     async def ask(self, message: Callable[[int], protocol.Message]) -> Any:
         """Ask what `message` makes of a request id; the answer.
@@ -45,8 +46,12 @@ class Questions:
         self._asked(message).add_done_callback(answered)
 
     def _asked(self, message: Callable[[int], protocol.Message]) -> asyncio.Future[Any]:
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._has_ended:
+            answer.set_exception(self._closed())
+            return answer
         request_id = max(self._answers, default=0) + 1
-        answer = self._answers[request_id] = asyncio.get_running_loop().create_future()
+        self._answers[request_id] = answer
         self._connection.call(self._client.request, request_id, message(request_id))
         return answer
 
@@ -58,7 +63,11 @@ class Questions:
 
     def give_up(self) -> None:
         """The session has ended: nobody answers any more."""
+        self._has_ended = True
         for waiting in self._answers.values():
             if not waiting.done():
-                waiting.set_exception(SessionClosed(f"the session {self._name!r} ended before the answer came"))
+                waiting.set_exception(self._closed())
         self._answers.clear()
+
+    def _closed(self) -> SessionClosed:
+        return SessionClosed(f"the session {self._name!r} ended before the answer came")
