@@ -42,7 +42,7 @@ from msq_jupyter.persistence.diff import apply, difference
 from msq_jupyter.runtime.saves import PendingSave
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.crypto import Keys, derive_root_key
-from msq_jupyter.session.versions import VersionSealer, open_content
+from msq_jupyter.session.versions import Said, VersionSealer, open_content
 from msq_jupyter.stable import bytes_digest, content_bytes, content_value, stable_json
 from msq_jupyter.synchronizer.records import RunRecord, Writes
 from msq_jupyter.synchronizer.storage import Storage
@@ -181,7 +181,8 @@ class Ours:
             versions, more = self._storage.list_versions("benchmark", after)
             answer = protocol.decode_down(protocol.encode(protocol.Versions(1, 0, versions, more)))
             assert isinstance(answer, protocol.Versions)
-            count += len([self._sealer.open(version) for version in answer.versions])
+            said = Said(self._keys)
+            count += len([said.version(version) for version in answer.versions])
             after = versions[-1].number
         return count
 

@@ -11,7 +11,6 @@ import contextlib
 import dataclasses
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, BinaryIO, TypeVar
 
 from websockets.asyncio.client import ClientConnection
@@ -22,7 +21,6 @@ from msq_jupyter.errors import (
     ArgumentError,
     MsqError,
     NoAnswer,
-    ProtocolError,
     SealBroken,
     SynchronizerRefused,
     SynchronizerUnreachable,
@@ -39,8 +37,9 @@ from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place, find_place
 from msq_jupyter.session.importing import ImportReport, copied, import_versions
+from msq_jupyter.session.reading import Reader
 from msq_jupyter.session.story import Story
-from msq_jupyter.session.versions import Said, missing, open_content, open_meta, open_source, whole_list
+from msq_jupyter.session.versions import Said, open_content, open_meta
 from msq_jupyter.stable import check_options, content_bytes, content_value
 
 #: How long finding and opening a connection may take: a local synchronizer may have to start.
@@ -94,9 +93,9 @@ class Archive:
         self._place = place
         self._lock = asyncio.Lock()
         self._requests = 0
-        self._sources: dict[str, str] = {}
         self._author = user_name()
-        self._curator = Curator(keys, self._question, self._author, Story())
+        self._reader = Reader(keys, self._question)
+        self._curator = Curator(keys, self._reader, self._author, Story())
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -152,14 +151,8 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        answer = await self._listed()
-        found = VersionList(head=self.head)
-        said = Said(self._keys, answer)
-        for stored in answer.versions:
-            try:
-                found.append(said.version(stored))
-            except SealBroken as error:
-                found.damaged[stored.number] = str(error)
+        found = await self._reader.versions()
+        self.head = found.head
         return found
 
     async def content(self, number: int) -> Any:
@@ -176,17 +169,11 @@ class Archive:
             VersionMissing: there is none of this number.
             VersionDamaged: the synchronizer's file is damaged there.
             SealBroken: it is not what a participant sealed.
+            ProtocolError: the synchronizer sent another one.
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        answer: protocol.VersionContent = await self._question(partial(protocol.FetchVersion, number=number))
-        stored = answer.version
-        if answer.damaged:
-            raise VersionDamaged(number, answer.damaged)
-        if stored is None:
-            raise missing(number, [stored.number for stored in (await self._listed()).versions])
-        if stored.number != number:
-            raise ProtocolError(f"expected version {number}, got {stored.number}")
+        stored, answer = await self._reader.fetched(number)
         version = Said(self._keys, answer, self.head).version(stored)
         return version, content_value(open_content(self._keys, stored, answer.base))
 
@@ -199,13 +186,7 @@ class Archive:
             SynchronizerUnreachable: the connection was lost.
             NoAnswer: no answer in time.
         """
-        if version.source or not version.source_id:
-            return version.source
-        source = self._sources.get(version.source_id)
-        if source is None:
-            answer: protocol.Source = await self._question(partial(protocol.FetchSource, source_id=version.source_id))
-            source = self._sources[version.source_id] = open_source(self._keys, version, answer.sealed)
-        return source
+        return await self._reader.source_of(version)
 
     async def verify(self) -> list[Checked]:
         """Read every version and its source, and check seals and digests; damage to one hides no other."""
@@ -331,7 +312,7 @@ class Archive:
     # --- parts ---------------------------------------------------------------------------------------------------
 
     async def _listed(self) -> protocol.Versions:
-        listed = await whole_list(lambda after: self._question(partial(protocol.ListVersions, after=after)))
+        listed = await self._reader.listed()
         self.head = listed.head
         return listed
 

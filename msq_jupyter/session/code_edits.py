@@ -210,7 +210,7 @@ class CodeEdits(History):
         except BaseException as error:  # the edit may be there to mend just this
             logger.debug("what the old code would save now is not known: %r", error)
         if content is None and replica.last_save is not None:
-            content = self._sealer.open_content(*await self._fetched(replica.last_save.number))
+            content = await self._reader.content(replica.last_save.number)
         return content
 
     async def _follow(self, edit: CodeEdit, arguments: JoinArguments, identity: CodeIdentity) -> CheckReport:

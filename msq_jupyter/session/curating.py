@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import datetime
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError, SealBroken, SynchronizerRefused
@@ -15,10 +14,9 @@ from msq_jupyter.persistence.annotations import LABEL, PIN, Annotation, checked_
 from msq_jupyter.persistence.records import Version
 from msq_jupyter.persistence.retention import KeptVersion, parse_retention, prune
 from msq_jupyter.session.crypto import Keys
+from msq_jupyter.session.reading import Reader
 from msq_jupyter.session.story import Story
-from msq_jupyter.session.versions import Said, missing, open_meta, seal_annotations, whole_list
-
-Ask = Callable[[Callable[[int], protocol.Message]], Awaitable[Any]]
+from msq_jupyter.session.versions import Said, missing, open_meta, seal_annotations
 
 
 class Curator:
@@ -26,14 +24,14 @@ class Curator:
 
     Args:
         keys: open and seal.
-        ask: asks the synchronizer what is made of a request id, and waits for the answer.
+        reader: knows which versions there are, and whom to ask.
         author: who says it.
         story: what was done is told there.
     """
 
-    def __init__(self, keys: Keys, ask: Ask, author: str, story: Story) -> None:
+    def __init__(self, keys: Keys, reader: Reader, author: str, story: Story) -> None:
         self._keys = keys
-        self._ask = ask
+        self._reader = reader
         self._author = author
         self._story = story
 
@@ -53,7 +51,7 @@ class Curator:
         With `as_of_newest` it is no later than the newest version, so that a clock here that is ahead drops nothing.
         """
         retention = parse_retention(words)
-        answer = await self._listed()
+        answer = await self._reader.listed()
         said = Said(self._keys, answer)
         versions = []
         for stored in answer.versions:
@@ -66,7 +64,7 @@ class Curator:
         drop = sorted(prune(map(_kept, versions), retention, now).drop)
         if dry_run or not drop:
             return drop
-        done: protocol.Done = await self._ask(partial(protocol.Prune, numbers=drop))
+        done: protocol.Done = await self._reader.ask(partial(protocol.Prune, numbers=drop))
         refused = dict(done.refused)
         for number, reason in refused.items():
             self._story.info("[Multisynq] Version %d was not dropped: %s", number, reason)
@@ -79,7 +77,7 @@ class Curator:
     async def number_of(self, save_id: str, content_id: str) -> int:
         """The version that a save became; else the newest one of that content, 0 for none."""
         found = 0
-        for stored in (await self._listed()).versions:
+        for stored in (await self._reader.listed()).versions:
             if open_meta(self._keys, stored).content_id == content_id:
                 found = stored.number
                 if stored.save_id == save_id:
@@ -89,7 +87,7 @@ class Curator:
     async def _annotate(self, number: int, kind: str, value: str | bool) -> None:
         if type(number) is not int:
             raise ArgumentError(f"version: expected the number of a version, such as 3, got {number!r}")
-        there = {stored.number: stored for stored in (await self._listed()).versions}
+        there = {stored.number: stored for stored in (await self._reader.listed()).versions}
         if number not in there:
             raise missing(number, list(there))
         annotation = Annotation(value, self._author, time.time())
@@ -113,16 +111,13 @@ class Curator:
             SynchronizerRefused: it could not be stored; says why.
         """
         [(_, keeps, sealed)] = seal_annotations(self._keys, save_id, {kind: annotation})
-        done: protocol.Done = await self._ask(
+        done: protocol.Done = await self._reader.ask(
             lambda request_id: protocol.Annotate(request_id, number, kind, keeps, sealed)
         )
         for _, reason in done.refused:
             if reason == protocol.NO_SUCH_VERSION:
                 raise missing(number, [other for other in there if other != number])
             raise SynchronizerRefused(f"the {kind} of version {number} was not stored: {reason}")
-
-    async def _listed(self) -> protocol.Versions:
-        return await whole_list(lambda after: self._ask(partial(protocol.ListVersions, after=after)))
 
 
 def _said(kind: str, value: str | bool) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, Literal
 
-from msq_jupyter import protocol
-from msq_jupyter.errors import ArgumentError, PeerError, SealBroken, VersionDamaged, VersionMissing
+from msq_jupyter.errors import ArgumentError, PeerError, VersionMissing
 from msq_jupyter.persistence.check_report import CheckReport
 from msq_jupyter.persistence.diff import Difference, difference, source_difference
 from msq_jupyter.persistence.records import Version, VersionList
@@ -17,15 +15,12 @@ from msq_jupyter.runtime.model import Model
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.part import Part
 from msq_jupyter.session.story import SessionLog
-from msq_jupyter.session.versions import Said, missing, whole_list
+from msq_jupyter.session.versions import Said, missing, open_content
 from msq_jupyter.stable import content_value
 
 
 class History(Part):
     """The part of `SessionCore` that looks back."""
-
-    def __init__(self) -> None:
-        self._sources: dict[str, str] = {}
 
     @property
     def log(self) -> SessionLog:
@@ -41,19 +36,7 @@ class History(Part):
             SessionClosed: the session has been left.
         """
         self.require_open()
-        listed = await whole_list(lambda after: self._questions.ask(partial(protocol.ListVersions, after=after)))
-        found = VersionList(head=listed.head)
-        said = Said(self._keys, listed)
-        for stored in listed.versions:
-            try:
-                found.append(said.version(stored))
-            except SealBroken as error:
-                found.damaged[stored.number] = str(error)
-        return found
-
-    async def _numbers(self) -> list[int]:
-        found = await self.versions()
-        return sorted([*(version.number for version in found), *found.damaged])
+        return await self._reader.versions()
 
     async def source_of(self, version: Version | int) -> str:
         """The source of the models that saved a version.
@@ -69,14 +52,8 @@ class History(Part):
         """
         self.require_open()
         if not isinstance(version, Version):
-            version = self._sealer.open((await self._fetched(version))[0])
-        if version.source or not version.source_id:
-            return version.source
-        source = self._sources.get(version.source_id)
-        if source is None:
-            answer = await self._questions.ask(partial(protocol.FetchSource, source_id=version.source_id))
-            source = self._sources[version.source_id] = self._sealer.open_source(version, answer.sealed)
-        return source
+            version = Said(self._keys).version((await self._reader.fetched(version))[0])
+        return await self._reader.source_of(version)
 
     async def diff(self, a: int | Literal["now"], b: int | Literal["now"] = "now") -> Difference:
         """How the data of one version became another's, and the code that saved it.
@@ -134,7 +111,8 @@ class History(Part):
         if not 0 < limit_s <= threading.TIMEOUT_MAX:
             raise ArgumentError(f"limit_s: expected seconds above 0, got {limit_s!r}")
         plan = dry_run.plan_for(chosen, dict(self._arguments.options))
-        existing = await self._numbers()
+        self.require_open()
+        existing = [stored.number for stored in (await self._reader.listed()).versions]
         numbers = existing if versions is None else [versions] if isinstance(versions, int) else list(versions)
         for number in numbers:
             if number not in existing:
@@ -142,7 +120,7 @@ class History(Part):
         report = CheckReport(chosen.__name__)
         for number in numbers:
             try:
-                content = self._sealer.open_content(*await self._fetched(number))
+                content = await self._reader.content(number)
             except PeerError as error:
                 self.require_open()
                 report.append(dry_run.unreadable(number, error))
@@ -155,27 +133,17 @@ class History(Part):
         """The data and the model source of one side of a difference."""
         self.require_open()
         if which != "now":
-            stored, base = await self._fetched(which)
-            content = self._sealer.open_content(stored, base)
-            return content, await self.source_of(self._sealer.open(stored))
+            stored, answer = await self._reader.fetched(which)
+            content = open_content(self._keys, stored, answer.base)
+            return content, await self._reader.source_of(Said(self._keys).version(stored))
         replica = self._follower.replica
         assert replica is not None  # there is one since `join`
         now = dry_run.content_now(self._blueprint, replica)
         if now is None and replica.last_save is not None:
-            now = self._sealer.open_content(*await self._fetched(replica.last_save.number))
+            now = await self._reader.content(replica.last_save.number)
         if now is None:
             raise VersionMissing("now: the root model has saved nothing yet, so there is nothing to compare")
         return now, self._sealer.source
-
-    async def _fetched(self, number: int) -> tuple[protocol.StoredVersion, protocol.StoredVersion | None]:
-        """A version with its content, and the one it is a patch of."""
-        answer: protocol.VersionContent
-        answer = await self._questions.ask(partial(protocol.FetchVersion, number=number))
-        if answer.damaged:
-            raise VersionDamaged(number, answer.damaged)
-        if answer.version is None:
-            raise missing(number, await self._numbers())
-        return answer.version, answer.base
 
 
 def _name(which: Any) -> str:

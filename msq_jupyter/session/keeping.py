@@ -75,7 +75,9 @@ class Keeping(Part):
 
         Raises:
             PersistedDataError: the root model's `init` fails on it; nothing was changed.
-            VersionMissing: there is no such version.
+            VersionMissing: there is no such version; says which there are.
+            VersionDamaged: it is not what was saved.
+            SealBroken: likewise, after the synchronizer sent it.
             ArgumentError: it has no such path; names the nearest one.
             SaveMethodMissing: with a path, and a root model without a method `save` that says how it is now.
             RestoreTimeout: not done in time.

@@ -23,6 +23,7 @@ from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.reading import Reader
 from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.story import Story
 from msq_jupyter.session.tending import Tender
@@ -61,6 +62,7 @@ class Part(ABC):
     _follower: Follower
     _questions: Questions
     _sealer: VersionSealer
+    _reader: Reader
     _restorer: Restorer
     _curator: Curator
     _tender: Tender

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 
-from msq_jupyter import protocol
 from msq_jupyter.errors import (
     ArgumentError,
     MsqError,
@@ -15,7 +14,6 @@ from msq_jupyter.errors import (
     PersistedDataError,
     RestoreTimeout,
     SaveMethodMissing,
-    VersionMissing,
 )
 from msq_jupyter.json_path import parse_path
 from msq_jupyter.runtime.happenings import RestoreFailed, RootReplaced
@@ -25,9 +23,8 @@ from msq_jupyter.runtime.restoring import PATH_CHARACTERS_MAX, encode_restore, w
 from msq_jupyter.runtime.view import ViewEvents
 from msq_jupyter.session.dry_run import content_now
 from msq_jupyter.session.follower import Blueprint
-from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.reading import Reader
 from msq_jupyter.session.story import Story, compact_size
-from msq_jupyter.session.versions import VersionSealer
 from msq_jupyter.stable import content_bytes, content_value
 
 
@@ -37,8 +34,7 @@ class Restorer:
     Args:
         view_id: who we are.
         blueprint: how to make a replica to try a version out.
-        questions: asks the synchronizer for versions.
-        sealer: opens them.
+        reader: gets versions.
         send: sends an event's payload.
         replica: the newest one.
         executed: waits until all events sent here are executed here.
@@ -50,8 +46,7 @@ class Restorer:
         self,
         view_id: str,
         blueprint: Blueprint,
-        questions: Questions,
-        sealer: VersionSealer,
+        reader: Reader,
         send: Callable[[bytes], object],
         replica: Callable[[], Replica],
         executed: Callable[[], Awaitable[None]],
@@ -61,8 +56,7 @@ class Restorer:
         self._story = story
         self._view_id = view_id
         self._blueprint = blueprint
-        self._questions = questions
-        self._sealer = sealer
+        self._reader = reader
         self._send = send
         self._replica = replica
         self._executed = executed
@@ -100,12 +94,7 @@ class Restorer:
     async def _restore_in_turn(self, number: int, path: str | None) -> None:
         async with self._turn:  # the parts of two restores must not mix
             self._outcomes.clear()
-            answer: protocol.VersionContent = await self._questions.ask(
-                lambda request_id: protocol.FetchVersion(request_id, number)
-            )
-            if answer.version is None:
-                raise VersionMissing(f"there is no version {number} of the persisted data: versions() shows which are")
-            content = self._sealer.open_content(answer.version, answer.base)
+            content = await self._reader.content(number)
             self._try_out(content if path is None else self._with_path(content, path, number), number)
             self._story.info("[Multisynq] Restoring %s of persistent data", compact_size(len(content)))
             restore_id = os.urandom(12).hex()

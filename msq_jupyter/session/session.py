@@ -52,6 +52,7 @@ from msq_jupyter.session.listening import Listening
 from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.questions import Questions
+from msq_jupyter.session.reading import Reader
 from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.root_view import make_root_view
 from msq_jupyter.session.saving import Saver
@@ -85,7 +86,6 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
     """
 
     def __init__(self, arguments: JoinArguments, identity: CodeIdentity, root_key: bytes, place: Place) -> None:
-        super().__init__()
         #: As they were given; what applies may differ once the code was edited.
         self.given = arguments
         self.app_id = arguments.app_id
@@ -129,9 +129,10 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self._connection = connection = Connection(self._client, self._place, self._stepper.wake, self._watch)
         self._questions = Questions(connection, self._client, self.name)
         self._sealer = VersionSealer(self._keys, self.id, self.code_hash, identity.source, arguments.label)
-        means = (self._blueprint, self._questions, self._sealer, lambda part: self._send(part, "a restore"))
+        self._reader = Reader(self._keys, self._questions.ask)
+        means = (self._blueprint, self._reader, lambda part: self._send(part, "a restore"))
         self._restorer = Restorer(self.view_id, *means, lambda: self._replica, self.synced, self._kept_stored, story)
-        self._curator = Curator(self._keys, self._questions.ask, arguments.label, story)
+        self._curator = Curator(self._keys, self._reader, arguments.label, story)
         self._asked_saves = {}
         keeps_all = arguments.retention == EVERYTHING
         tend = partial(self._curator.prune, arguments.retention, dry_run=False, as_of_newest=True)

@@ -18,8 +18,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import msgspec
-
 from msq_jupyter import protocol
 from msq_jupyter.errors import ContentDamaged, ProtocolError, SealBroken, VersionMissing
 from msq_jupyter.persistence.annotations import LABEL, PIN, Annotation, decode_annotation, encode_annotation
@@ -188,24 +186,6 @@ class VersionSealer:
     def _forget_keyframe(self) -> None:
         self._packer.forget()
         self._wait_until_s = None
-
-    # --- opening -------------------------------------------------------------------------------------------------
-
-    def open_content(self, stored: protocol.StoredVersion, base: protocol.StoredVersion | None = None) -> bytes:
-        """The data of a version; see `open_content`."""
-        return open_content(self._keys, stored, base)
-
-    def open(self, stored: protocol.StoredVersion) -> Version:
-        """What was sealed with a version, without label, pin and place among the others.
-
-        Raises:
-            SealBroken: its description was changed.
-        """
-        return Said(self._keys).version(stored)
-
-    def open_source(self, version: Version, sealed: bytes | None) -> str:
-        """The source of a version; see `open_source`."""
-        return open_source(self._keys, version, sealed)
 
 
 def sealed_save(
@@ -410,18 +390,6 @@ async def portions(list_after: Callable[[int], Awaitable[protocol.Versions]]) ->
             after = version.number
         yield portion
         more = portion.more and bool(portion.versions)
-
-
-async def whole_list(list_after: Callable[[int], Awaitable[protocol.Versions]]) -> protocol.Versions:
-    """The list of all versions in one piece; arguments and errors are those of `portions`."""
-    whole = protocol.Versions(0, 0, [], annotations=[], tips=[])
-    head = 0
-    async for portion in portions(list_after):
-        whole.versions.extend(portion.versions)
-        whole.annotations.extend(portion.annotations)
-        whole.tips.extend(portion.tips)
-        head = portion.head  # as the last portion has it
-    return msgspec.structs.replace(whole, head=head)
 
 
 def missing(number: object, existing: list[int]) -> VersionMissing:

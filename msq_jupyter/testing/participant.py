@@ -30,7 +30,7 @@ from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.saving import Saver
 from msq_jupyter.session.story import Story
 from msq_jupyter.session.talk import Talk
-from msq_jupyter.session.versions import VersionSealer
+from msq_jupyter.session.versions import VersionSealer, open_content
 from msq_jupyter.testing.faults import HandlerRaised, InvariantBroken, NotConverged
 from msq_jupyter.testing.flips import flip
 from msq_jupyter.testing.ledger import Witness
@@ -200,7 +200,7 @@ class Participant:
     def _on_version(self, answer: protocol.VersionContent) -> None:
         if answer.version is None:
             raise VersionMissing(f"there is no version of the number that {self.name} wants to restore")
-        content = self._sealer.open_content(answer.version, answer.base)
+        content = open_content(self._keys, answer.version, answer.base)
         self._restored += 1
         for payload in encode_restore(str(self._restored), answer.version.number, content):
             self._send(payload, "a restore")

@@ -185,7 +185,7 @@ async def test_inside_of_a_function_a_command_goes_on_by_itself_and_is_shown_lat
 
 async def test_a_command_that_fails_in_a_function_is_told(ada, capsys):
     await ada.run("def look():\n    %msq restore 99\nlook()")
-    await until(lambda: "there is no version 99" in capsys.readouterr().out)
+    await until(lambda: "expected a saved version, and there is none yet, got 99" in capsys.readouterr().out)
 
 
 async def test_braces_and_dollars_stay_what_they_are(ada, monkeypatch):

@@ -235,14 +235,14 @@ async def test_5_8_an_endless_init_ends_at_the_limit(join):
 
 async def test_5_8_a_damaged_version_has_a_row_and_its_neighbours_load(join, monkeypatch):
     ada = await saved_notes(join, "second", "third")
-    original = ada._sealer.open_content
+    original = ada._reader.content
 
-    def open_content(stored, base):
-        if stored.number == 1:
+    async def content(number):
+        if number == 1:
             raise SealBroken("changed")
-        return original(stored, base)
+        return await original(number)
 
-    monkeypatch.setattr(ada._sealer, "open_content", open_content)
+    monkeypatch.setattr(ada._reader, "content", content)
     first, second = await ada.check()
     assert (first.ok, first.error_type, first.error) == (False, "SealBroken", "changed")
     assert second.ok

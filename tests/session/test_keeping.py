@@ -291,14 +291,14 @@ async def test_5_6_a_version_labelled_while_others_prune_stays(join, years_later
     for number in range(1, 4):
         await write(ada, a=str(number))
     years_later()
-    listed = ada._curator._listed
+    listed = ada._reader.listed
 
     async def listed_then_labelled() -> Any:
         answer = await listed()
         await ben.label(1, "mine")
         return answer
 
-    monkeypatch.setattr(ada._curator, "_listed", listed_then_labelled)
+    monkeypatch.setattr(ada._reader, "listed", listed_then_labelled)
     assert await ada.prune(LAST_ONLY) == [2]
     assert await labels(ben) == {1: "mine", 3: ""}
 

@@ -220,7 +220,7 @@ async def test_5_10_what_cannot_be_restored_is_refused(join):
     for wrong in (0, -1, "1", True, 1.0, None):
         with pytest.raises(ArgumentError, match=r"version: expected the number of a version, .* got "):
             await ada.restore(wrong)
-    with pytest.raises(VersionMissing, match="there is no version 7"):
+    with pytest.raises(VersionMissing, match="expected a saved version, and there is none yet, got 7"):
         await ada.restore(7)
     await write(ada, "one")
     with pytest.raises(RestoreTimeout, match="version 1: restoring it is not done after 0 seconds"):
