@@ -26,8 +26,9 @@ def add_parsers(commands: Any) -> None:
             epilog=f"Example: msq {name} --app edu.school.demo --name lesson-1 {example}".rstrip(),
         )
         add_place_arguments(parser)
-        for flags, settings in arguments:
-            parser.add_argument(*flags, **settings)
+        for flag, settings in arguments:
+            parser.add_argument(flag, **settings)
+        parser.add_argument("--json", action="store_true", help="print JSON, for programs")
         parser.set_defaults(run=lambda options, run=run: _run(run, options))
 
 
@@ -66,28 +67,31 @@ def _lines(text: str) -> int:
     return int(text)
 
 
-_Argument = tuple[tuple[str, ...], dict[str, Any]]
-
-_JSON: _Argument = (("--json",), {"action": "store_true", "help": "print JSON, for programs"})
+_Argument = tuple[str, dict[str, Any]]
 
 
-def _version_argument(name: str, text: str, **settings: Any) -> _Argument:
-    return ((name,), {"type": _number, "metavar": name.upper(), "help": text, **settings})
+def _version(name: str, text: str, **settings: Any) -> _Argument:
+    return (name, {"type": _number, "metavar": name.upper(), "help": text, **settings})
 
 
-#: Name, summary, what runs it, its arguments, and an example of these.
+def _flag(name: str, text: str) -> _Argument:
+    return (name, {"action": "store_true", "help": text})
+
+
+_ONE_VERSION = _version("number", f"which one, or {LATEST}")
+
+#: Name, summary, what runs it, its arguments beside --json, and an example of these.
 _Command = tuple[str, str, Callable[[argparse.Namespace], Awaitable[int]], tuple[_Argument, ...], str]
 
 _COMMANDS: tuple[_Command, ...] = (
-    ("versions", "list the saved versions of a name", looking.versions, (_JSON,), "--json"),
+    ("versions", "list the saved versions of a name", looking.versions, (), "--json"),
     (
         "show",
         "print what a version holds",
         looking.show,
         (
-            _version_argument("number", "which one (default: the latest)", nargs="?", default=LATEST),
-            (("--source",), {"action": "store_true", "help": "print the model source that saved it, instead"}),
-            _JSON,
+            _version("number", "which one (default: the latest)", nargs="?", default=LATEST),
+            _flag("--source", "print the model source that saved it, instead"),
         ),
         "3 --source",
     ),
@@ -96,11 +100,10 @@ _COMMANDS: tuple[_Command, ...] = (
         "print how one version differs from another one",
         looking.diff,
         (
-            _version_argument("old", "the number of the older one"),
-            _version_argument("new", "that of the newer one (default: the latest)", nargs="?", default=LATEST),
-            (("--sources",), {"action": "store_true", "help": "of the model sources, instead of the data"}),
-            (("--lines",), {"type": _lines, "default": 40, "metavar": "N", "help": "how many at most (default: 40)"}),
-            _JSON,
+            _version("old", "the number of the older one"),
+            _version("new", "that of the newer one (default: the latest)", nargs="?", default=LATEST),
+            _flag("--sources", "of the model sources, instead of the data"),
+            ("--lines", {"type": _lines, "default": 40, "metavar": "N", "help": "how many at most (default: 40)"}),
         ),
         "3 5",
     ),
@@ -109,12 +112,8 @@ _COMMANDS: tuple[_Command, ...] = (
         "store a copy of a version as the newest one, which sessions start from next",
         keeping.restore,
         (
-            _version_argument("number", "which one"),
-            (
-                ("--force",),
-                {"action": "store_true", "help": "though somebody is there, whose next save takes the head back"},
-            ),
-            _JSON,
+            _version("number", "which one"),
+            _flag("--force", "though somebody is there, whose next save takes the head back"),
         ),
         "3",
     ),
@@ -122,22 +121,14 @@ _COMMANDS: tuple[_Command, ...] = (
         "label",
         "name a version; it is not pruned as long as it has a name",
         keeping.label,
-        (
-            _version_argument("number", f"which one, or {LATEST}"),
-            (("text",), {"metavar": "TEXT", "help": "its name; '' takes it away"}),
-            _JSON,
-        ),
+        (_ONE_VERSION, ("text", {"metavar": "TEXT", "help": "its name; '' takes it away"})),
         "3 'before the exam'",
     ),
     (
         "pin",
         "keep a version, whatever is pruned",
         keeping.pin,
-        (
-            _version_argument("number", f"which one, or {LATEST}"),
-            (("--off",), {"action": "store_true", "help": "take the pin away"}),
-            _JSON,
-        ),
+        (_ONE_VERSION, _flag("--off", "take the pin away")),
         "3",
     ),
     (
@@ -145,9 +136,8 @@ _COMMANDS: tuple[_Command, ...] = (
         "drop versions for good; labelled and pinned ones stay, and what sessions start from",
         keeping.prune,
         (
-            (("words",), {"metavar": "WORDS", "help": "what is kept, and for how long: see the example"}),
-            (("--dry-run",), {"action": "store_true", "help": "only say which would go"}),
-            _JSON,
+            ("words", {"metavar": "WORDS", "help": "what is kept, and for how long: see the example"}),
+            _flag("--dry-run", "only say which would go"),
         ),
         "'everything for a day, hourly for a week, daily for a year, named for ever'",
     ),
@@ -155,18 +145,15 @@ _COMMANDS: tuple[_Command, ...] = (
         "export",
         "write all versions of a name to stdout, in clear: as secret as what was saved",
         moving.export,
-        ((("--skip-damaged",), {"action": "store_true", "help": "leave out what cannot be read"}), _JSON),
+        (_flag("--skip-damaged", "leave out what cannot be read"),),
         "> versions.jsonl",
     ),
     (
         "import",
         "add exported versions to a name, sealed under its own password",
         moving.import_,
-        (
-            (("file",), {"nargs": "?", "type": Path, "metavar": "FILE", "help": "an export (default: stdin)"}),
-            _JSON,
-        ),
+        (("file", {"nargs": "?", "type": Path, "metavar": "FILE", "help": "an export (default: stdin)"}),),
         "versions.jsonl",
     ),
-    ("verify", "read every version and check its seal and its digests", looking.verify, (_JSON,), ""),
+    ("verify", "read every version and check its seal and its digests", looking.verify, (), ""),
 )
