@@ -8,7 +8,6 @@ goes: saved by the old code, it is what the new code's session begins with.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 import time
 from collections.abc import Mapping
@@ -25,8 +24,6 @@ from msq_jupyter.runtime.view import View
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.arguments import JoinArguments
 from msq_jupyter.session.history import History
-
-logger = logging.getLogger("msq_jupyter")
 
 #: How long storing what is to be saved may take before the code is changed, in seconds.
 SAVE_S = 10.0
@@ -208,7 +205,7 @@ class CodeEdits(History):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # the edit may be there to mend just this
-            logger.debug("what the old code would save now is not known: %r", error)
+            self._story.debug("what the old code would save now is not known: %r", error)
         if content is None and replica.last_save is not None:
             content = await self._reader.content(replica.last_save.number)
         return content
@@ -255,7 +252,7 @@ class CodeEdits(History):
                 f"version {newer[-1]} was saved with other code, and is newer than what is here: "
                 f"session.restore({newer[-1]}) brings it here, for everybody"
             )
-            self._note_edit(None)
+            self._look_again()
 
     async def _change_over(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         before = (self._arguments, self._identity, self._blueprint.code)
@@ -280,7 +277,7 @@ class CodeEdits(History):
         except (PeerError, KeyboardInterrupt):
             raise
         except Exception as error:
-            logger.debug("the old code did not save once more: %r", error)
+            self._story.debug("the old code did not save once more: %r", error)
 
     async def _go_back(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         """Join the old code's session again, which is as it was, for as long as nobody answers there."""

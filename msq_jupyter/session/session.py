@@ -153,14 +153,12 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
 
     def _begin_with(self, arguments: JoinArguments, identity: CodeIdentity, code: LinkedCode) -> None:
         self.step()
-        replica = self._replica_or_none
-        if replica is not None and len(replica.views) <= 1 and self.error is None:
-            self._uploads.snapshot(replica)
+        self._snapshot_if_last()
         with self._send_lock:
             left, client = self._connection, self._client
             self._stepper.end()
             self._questions.give_up()
-            self._former_replica = replica or self._former_replica
+            self._former_replica = self._replica_or_none or self._former_replica
             self._mistakes.notice = ""
             self._begin(arguments, identity, code)
         left.call(client.leave)
@@ -278,8 +276,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self.edit = None
         await self.finish(LEAVE_S)
         self.step()
-        if self._replica_or_none is not None and len(self._replica.views) <= 1:
-            self._uploads.snapshot(self._replica)
+        self._snapshot_if_last()
         self._connection.call(self._client.leave)
         await asyncio.to_thread(self._connection.wait_closed, LEAVE_S)
         self.step()
@@ -287,6 +284,11 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         if self.view is not None:
             self._mistakes.guard(self.view.detach)
         farewell.forget(self)
+
+    def _snapshot_if_last(self) -> None:
+        replica = self._replica_or_none
+        if replica is not None and len(replica.views) <= 1 and self.error is None:
+            self._uploads.snapshot(replica)
 
     async def __aenter__(self) -> Self:
         return self

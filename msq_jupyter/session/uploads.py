@@ -12,7 +12,6 @@ from msq_jupyter.errors import ContentTooLarge, StateError
 from msq_jupyter.runtime.audit import Audited
 from msq_jupyter.runtime.happenings import SaveSkipped, SaveStored
 from msq_jupyter.runtime.replica import Replica
-from msq_jupyter.runtime.saves import PendingSave
 from msq_jupyter.session.arguments import Status
 from msq_jupyter.session.client import Client, LinkState, SaveRefused
 from msq_jupyter.session.connection import Connection
@@ -61,7 +60,7 @@ class Uploads:
         self._mistakes = mistakes
         self._story = story
         self.saver = saver
-        seal_draft = partial(self._seal, draft=True)
+        seal_draft = partial(sealer.seal, draft=True)
         self._drafts = DraftSender(client, seal_draft, time.monotonic, self._later, self._draft_sent)
         self.is_quiet = True
         self._newest_number = 0
@@ -86,7 +85,7 @@ class Uploads:
         upload = self.saver.begin(pending, parent, list(replica.views), now_s, at_once=at_once, is_ready=is_ready)
         if upload == "save":
             self._connection.call(self._drafts.drop)
-            self._connection.call(self._client.tell, self._seal(pending, parent))
+            self._connection.call(self._client.tell, self._sealer.seal(pending, parent))
             self._story.debug("[Multisynq] Uploading %s of persistent data", compact_size(len(pending.content)))
         elif upload == "draft":
             self._tell_waiting()
@@ -161,9 +160,6 @@ class Uploads:
         self.saver.refused(refused.reason, time.monotonic())
         retry_s = self.saver.next_s - time.monotonic()
         self._story.warning("saving failed, trying again in %.0f s: %s", max(retry_s, 0), refused.reason)
-
-    def _seal(self, pending: PendingSave, parent: int, *, draft: bool = False) -> protocol.Save:
-        return self._sealer.seal(pending, parent, draft=draft)
 
     def _later(self, delay_s: float, function: Callable[[], None]) -> None:
         self._connection.call_later(delay_s, lambda: self._connection.call(function))
