@@ -103,6 +103,7 @@ class Neighbours:
             try:
                 label, edited_s = self._shown(view_id, session_id, card)
             except SealBroken as error:
+                # Not into the story, which strangers could fill with it.
                 logger.debug("somebody of another session is not who it says: %s", error)
                 continue
             if len(self._others) < _OTHERS_MAX:

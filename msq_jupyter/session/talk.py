@@ -99,6 +99,7 @@ class Talk:
             kind, request, data = msgspec.msgpack.decode(plain, type=tuple[str, int, Any])
             self._hear(sender, told.number, kind, request, data)
         except (SealBroken, msgspec.MsgspecError, ValueError, TypeError, RecursionError, EventTooLarge) as error:
+            # Not into the story, which strangers could fill with it.
             logger.debug("what %s told was dropped: %s", sender, error)
 
     def _hear(self, sender: str, number: int, kind: str, request: int, data: Any) -> None:
