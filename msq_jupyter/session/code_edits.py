@@ -197,8 +197,7 @@ class CodeEdits(History):
 
     async def _content_now(self) -> bytes | None:
         """What the old code would save now; where it cannot, what it saved last has to do."""
-        replica = self._follower.replica
-        assert replica is not None  # there is one since `join`
+        replica = await self._running_replica()
         content = None
         try:
             content = dry_run.content_now(self._blueprint, replica)
@@ -240,7 +239,7 @@ class CodeEdits(History):
 
         That is so when an edit is undone while others never had it: their session is as they left it.
         """
-        replica = self._follower.replica
+        replica = self._replica_or_none
         try:
             versions = await self.versions()
         except MsqError:

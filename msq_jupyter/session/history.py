@@ -12,6 +12,7 @@ from msq_jupyter.persistence.check_report import CheckReport
 from msq_jupyter.persistence.diff import Difference, difference, source_difference
 from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.runtime.model import Model
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session import dry_run
 from msq_jupyter.session.part import Part
 from msq_jupyter.session.story import SessionLog
@@ -136,14 +137,20 @@ class History(Part):
             stored, answer = await self._reader.fetched(which)
             content = open_content(self._keys, stored, answer.base)
             return content, await self._reader.source_of(Said(self._keys).version(stored))
-        replica = self._follower.replica
-        assert replica is not None  # there is one since `join`
+        replica = await self._running_replica()
         now = dry_run.content_now(self._blueprint, replica)
         if now is None and replica.last_save is not None:
             now = await self._reader.content(replica.last_save.number)
         if now is None:
             raise VersionMissing("now: the root model has saved nothing yet, so there is nothing to compare")
         return now, self._sealer.source
+
+    async def _running_replica(self) -> Replica:
+        """The replica of the code that runs now: there is none while edited code is being joined."""
+        while (replica := self._replica_or_none) is None:
+            await self._next_step()
+            self.require_open()
+        return replica
 
 
 def _name(which: Any) -> str:

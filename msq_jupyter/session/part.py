@@ -19,10 +19,9 @@ from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place
-from msq_jupyter.session.follower import Blueprint, Follower
+from msq_jupyter.session.follower import Blueprint
 from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.peers import Peers
-from msq_jupyter.session.questions import Questions
 from msq_jupyter.session.reading import Reader
 from msq_jupyter.session.restoring import Restorer
 from msq_jupyter.session.story import Story
@@ -59,8 +58,6 @@ class Part(ABC):
     _client: Client
     _connection: Connection
     _blueprint: Blueprint
-    _follower: Follower
-    _questions: Questions
     _sealer: VersionSealer
     _reader: Reader
     _restorer: Restorer
@@ -102,6 +99,10 @@ class Part(ABC):
     @abstractmethod
     def step(self) -> None:
         """Catch up with the session now."""
+
+    @abstractmethod
+    async def _next_step(self) -> None:
+        """Wait until something may have happened."""
 
     @abstractmethod
     def _look_again(self) -> None:

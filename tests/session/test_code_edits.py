@@ -134,6 +134,22 @@ async def test_the_old_model_stays_readable_until_the_new_one_is_there(join):
     assert ada.model.additions == 0
 
 
+async def test_what_differs_from_now_is_told_once_the_edited_code_is_joined(join, monkeypatch):
+    ada = await counted(join, 2, 3)
+    arrive = ada._arrive
+    asked = []
+
+    async def asked_meanwhile(timeout_s: float) -> None:
+        asked.append(asyncio.ensure_future(ada.diff("now", 1)))
+        await asyncio.sleep(0)
+        await arrive(timeout_s)
+
+    monkeypatch.setattr(ada, "_arrive", asked_meanwhile)
+    await ada.follow(EditedCounter)
+    (asking,) = asked
+    assert (await asking).counts["changed"] > 0
+
+
 async def test_5_7_undoing_the_edit_brings_the_newest_data_back(join):
     ada = await counted(join, 5)
     old_id = ada.id
