@@ -448,7 +448,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
 
     def _watch(self) -> None:
         for hook in list(self.watch_hooks):
-            hook()
+            self._mistakes.guard(hook)
         self._mistakes.tell_if_endless(self._stepper.running_s, lambda: self._stepper.running_method)
         replica = self._replica_or_none
         if replica is not None and replica.pending_save is not None:

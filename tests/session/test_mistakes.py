@@ -214,3 +214,18 @@ async def test_5_7_a_session_that_began_anew_while_somebody_was_away_takes_what_
         await asyncio.wait_for(ada.synced(), 20)
         assert ada.model.count == 1114
         await ada.leave()
+
+
+async def test_what_fails_while_a_session_is_watched_is_told_and_ends_nothing(join):
+    """Also on the socket thread: without the watch, a save that waits for its time would wait for the next event."""
+    ada = await join()
+    looks = []
+
+    def fails() -> None:
+        looks.append(ada.link_state)
+        raise ValueError("no comm")
+
+    ada.watch_hooks.append(fails)
+    await until(lambda: len(looks) > 2)
+    assert ada.notice.endswith("fails: ValueError: no comm")
+    assert ada.is_live
