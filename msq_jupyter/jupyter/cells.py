@@ -3,17 +3,16 @@
 * Class definitions are noted, so that the source of a model defined in a cell is found (`runtime.sources`).
 * A session that a cell replaces by another one with the same data is left: running the cell that joins again must not
   leave a ghost behind.
-* What a cell binds to a session ends when the cell runs again or is deleted (`widgets.cell_runs`).
 * A model that replicas would not agree about gets a line under its cell (`lint_line`).
 * A cell that edits the code of a live session makes the session try the new code out, or follow it (`edit_line`).
 * `%msq` is there (`magics`).
-* A cell that runs again replaces what it made before, and gets the session it joined before (`session.cells`).
+* A cell that runs again replaces what it made before, and gets the session it joined before; what a deleted cell made
+  ends (`session.cells`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib
 import logging
 from typing import Any
@@ -24,7 +23,6 @@ from msq_jupyter.jupyter.magics import Magics
 from msq_jupyter.runtime.codehash import capture_sources
 from msq_jupyter.session.cells import Cells, enter
 from msq_jupyter.session.session import SessionCore
-from msq_jupyter.widgets.cell_runs import CellRuns
 
 logger = logging.getLogger("msq_jupyter")
 
@@ -44,7 +42,6 @@ class CellWatcher:
         self._lint_line = LintLine(shell.user_ns)
         self._edit_line = EditLine(shell)
         self._magics = Magics(shell)
-        self._runs = CellRuns()
         shell.events.register("pre_run_cell", self._before_cell)
         shell.events.register("post_run_cell", self._after_cell)
 
@@ -55,21 +52,18 @@ class CellWatcher:
         self._stop_capturing()
         self._magics.stop()
         enter(None)
-        while self._runs.is_running:  # we go in the middle of a cell
-            self._runs.finish()
+        self._cells.stop()
 
     def _before_cell(self, info: Any) -> None:
         kernel = getattr(self._shell, "kernel", None)
         if kernel is not None:
             # JupyterLab says with each request which cells were deleted before.
-            self._runs.forget(kernel.get_parent().get("metadata", {}).get("deletedCells") or ())
-        self._runs.begin(getattr(info, "cell_id", None), info.raw_cell)
+            self._cells.forget(kernel.get_parent().get("metadata", {}).get("deletedCells") or ())
         enter(self._cells)
         # Where cells have no id, in a console, the same text is the same cell.
-        self._cells.begin(info.cell_id or hashlib.sha256(str(info.raw_cell).encode("utf-8", "replace")).hexdigest())
+        self._cells.begin(info.cell_id or f"code {info.raw_cell}", info.raw_cell)
 
     def _after_cell(self, result: Any) -> None:
-        self._runs.finish()
         self._cells.end(succeeded=bool(result.success))
         self._lint_line.after_cell(result.info.raw_cell)
         self._leave_replaced()

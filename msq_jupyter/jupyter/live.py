@@ -85,8 +85,8 @@ class LiveCell(Binding):
         self._session.loop.call_later(wait_s, self._run_when_idle)
 
     def _run_when_idle(self) -> None:
-        if self._runs is not None and self._runs.is_running:
-            self._runs.when_idle(lambda: self._session.loop.call_soon(self._run_when_idle))
+        if self._cells is not None and self._cells.is_running:
+            self._cells.when_idle(lambda: self._session.loop.call_soon(self._run_when_idle))
             return
         self._waits = False
         if not self._ended:

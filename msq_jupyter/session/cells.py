@@ -1,14 +1,18 @@
 """What the cells of one notebook make: a cell that runs again replaces what it made before, and doubles nothing.
 
+What a run of a cell made ends as soon as a later run of it makes something, when a later run has other code and makes
+nothing, and when the cell is deleted. A cell that runs again unchanged and makes nothing keeps what it has: it said
+`if link is None`. So does one that fails before it comes to that.
+
 `jupyter/cells.py` says when a cell begins and ends. Outside of cells, in scripts and tests, nothing here does anything.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -19,7 +23,17 @@ if TYPE_CHECKING:
     from msq_jupyter.session.arguments import JoinArguments
     from msq_jupyter.session.session import SessionCore
 
+#: Ends what a cell made; a second time does nothing.
 Undo = Callable[[], None]
+
+
+@dataclass
+class _Run:
+    """One run of a cell, and what ends the things it made."""
+
+    key: str
+    source: str
+    made: list[Undo] = field(default_factory=list)
 
 
 class Cells:
@@ -33,39 +47,69 @@ class Cells:
     def __init__(self) -> None:
         self.sessions: WeakSet[SessionCore] = WeakSet()
         self.joining = asyncio.Lock()
-        self._made: dict[str, list[Undo]] = {}
-        self._earlier: list[Undo] = []
-        self._running = ""
+        self._last: dict[str, _Run] = {}
+        self._run: _Run | None = None
         self._depth = 0
+        self._when_idle: list[Callable[[], object]] = []
 
-    def begin(self, key: str) -> None:
-        """A cell begins; `key` is the same when it runs again. A cell that runs inside of another is part of it."""
+    @property
+    def is_running(self) -> bool:
+        """Whether a cell runs just now, or waits for something."""
+        return self._run is not None
+
+    def begin(self, key: str, source: str) -> None:
+        """A cell begins; one that runs inside of another is a part of that.
+
+        Args:
+            key: the same when it runs again.
+            source: its code.
+        """
         self._depth += 1
         if self._depth == 1:
-            self._running = key
-            self._earlier = self._made.pop(key, [])
+            self._run = _Run(key, source)
 
     def end(self, *, succeeded: bool) -> None:
-        """The cell ended. What it did not make again ends, unless it failed before it came to that."""
+        """The cell that began last has ended; nothing happens when none has, as when we came in the middle of one."""
         self._depth = max(self._depth - 1, 0)
-        if self._depth or not self._running:
+        if self._depth or self._run is None:
             return
-        if not succeeded and self._earlier:
-            self._made.setdefault(self._running, []).extend(self._earlier)
-            self._earlier = []
-        self.replace_earlier()
-        self._running = ""
+        run, self._run = self._run, None
+        waiting, self._when_idle = self._when_idle, []
+        for call in waiting:
+            call()
+        earlier = self._last.get(run.key)
+        if run.made:
+            self._last[run.key] = run
+        elif succeeded and earlier is not None and earlier.source != run.source:
+            self.forget([run.key])
 
-    def replace_earlier(self) -> None:
-        """What this cell made when it ran before ends now."""
-        earlier, self._earlier = self._earlier, []
-        for undo in earlier:
-            undo()
+    def stop(self) -> None:
+        """No more is heard of cells: the one that runs has ended."""
+        self._depth = min(self._depth, 1)
+        self.end(succeeded=True)
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """End what cells made that are no more."""
+        for key in keys:
+            run = self._last.pop(key, None)
+            for undo in run.made if run else ():
+                undo()
+
+    def when_idle(self, call: Callable[[], object]) -> None:
+        """Have something called once, when the cell that runs has ended."""
+        self._when_idle.append(call)
 
     def note(self, undo: Undo) -> None:
-        """The running cell has made something, which `undo` ends."""
-        if self._running:
-            self._made.setdefault(self._running, []).append(undo)
+        """The running cell, if one does, has made something that `undo` ends: what it made when it ran before ends."""
+        if self._run is not None:
+            self.forget([self._run.key])
+            self._run.made.append(undo)
+
+    def drop(self, undo: Undo) -> None:
+        """What `undo` ends has ended by itself: keep it no longer."""
+        for run in (*self._last.values(), self._run):
+            if run is not None and undo in run.made:
+                run.made.remove(undo)
 
     def joined(self, arguments: JoinArguments) -> SessionCore | None:
         """The live session that a cell has joined with the same arguments; the code may be another."""
@@ -87,24 +131,6 @@ def enter(cells: Cells | None) -> None:
 def current() -> Cells | None:
     """The cells of the kernel this code runs in, None in a script."""
     return _cells.get()
-
-
-def make(make_it: Callable[[], Undo]) -> Undo:
-    """Make something that ends when the cell that makes it runs again, such as a subscription or a link.
-
-    Args:
-        make_it: makes it, and returns what ends it; ending it twice is harmless.
-
-    Returns:
-        What `make_it` returned.
-    """
-    cells = current()
-    if cells is None:
-        return make_it()
-    cells.replace_earlier()
-    undo = make_it()
-    cells.note(undo)
-    return undo
 
 
 def _without_code(arguments: JoinArguments) -> JoinArguments:

@@ -27,7 +27,10 @@ class Listening(Part):
             handling: "queued" for every one, "once_per_frame" for the last one of a frame, "immediate" in the middle
                 of the model's event.
         """
-        cells.make(lambda: self.view_events.subscribe("session", scope, event, handler, handling))
+        undo = self.view_events.subscribe("session", scope, event, handler, handling)
+        running_in = cells.current()
+        if running_in is not None:
+            running_in.note(undo)
 
     def unsubscribe(self, scope: str, event: str, handler: Callable[..., Any] | None = None) -> None:
         """End subscriptions of this session on a topic, all or those of one handler."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msq_jupyter.errors import AuthorError
 from msq_jupyter.runtime.paths import MISSING, look_up, split
-from msq_jupyter.widgets import cell_runs
+from msq_jupyter.session import cells
 
 if TYPE_CHECKING:
     from msq_jupyter.widgets.session import Session
@@ -21,12 +21,12 @@ logger = logging.getLogger("msq_jupyter")
 
 
 class Binding(ABC):
-    """Something that follows a session. It belongs to the cell that made it; see `cell_runs`."""
+    """Something that follows a session. It belongs to the cell that made it; see `session.cells`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._ended = False
-        self._runs = cell_runs.running()
+        self._cells = cells.current()
 
     def begin(self) -> None:
         """Follow the session from now on; a binding of the same things ends."""
@@ -35,16 +35,16 @@ class Binding(ABC):
             if other is not self and other.things and other.things == self.things:
                 other.end()
         self._session.bindings.add(self)
-        if self._runs is not None:
-            self._runs.note(self)
+        if self._cells is not None:
+            self._cells.note(self.end)
 
     def end(self) -> None:
         """Follow it no longer; a second time does nothing."""
         if not self._ended:
             self._ended = True
             self._session.bindings.remove(self)
-            if self._runs is not None:
-                self._runs.drop(self)
+            if self._cells is not None:
+                self._cells.drop(self.end)
             self.detach()
 
     @property

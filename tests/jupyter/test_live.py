@@ -209,7 +209,7 @@ async def test_it_never_runs_inside_of_another_cell(notebook):
     notebook.shell.user_ns["log"] = log = []
     notebook.live("log.append(session.model.speed)")
     (live,) = notebook.session.bindings
-    notebook.shell.user_ns["is_put_off"] = lambda: bool(live._runs._when_idle)
+    notebook.shell.user_ns["is_put_off"] = lambda: bool(live._cells._when_idle)
     cell = "import asyncio\nsession.assign('speed', 2)\nwhile not is_put_off():\n    await asyncio.sleep(0)\n"
     cell += "log.append('cell ends')"
     result = await notebook.shell.run_cell_async(cell, transformed_cell=cell, cell_id="long")

@@ -14,7 +14,7 @@ from ipywidgets import FloatText, IntSlider, Label, Text
 
 from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, AuthorError, SessionClosed
-from msq_jupyter.widgets.cell_runs import CellRuns
+from msq_jupyter.session.cells import Cells, enter
 from msq_jupyter.widgets.observers import Change
 from tests.conftest import SynchronizerThread
 from tests.session.test_session import until
@@ -388,17 +388,21 @@ async def test_a_widget_of_a_session_that_was_left_is_told_of_once_and_does_no_h
 # --- cells that run again ----------------------------------------------------------------------------------------
 
 
-def run_cell(runs: CellRuns, cell_id: str, source: str, code: Callable[[], Any]) -> None:
-    runs.begin(cell_id, source)
+def run_cell(cells: Cells, key: str, source: str, code: Callable[[], Any]) -> None:
+    enter(cells)
+    cells.begin(key, source)
+    succeeded = False
     try:
         code()
+        succeeded = True
     finally:
-        runs.finish()
+        cells.end(succeeded=succeeded)
+        enter(None)
 
 
 async def test_a_thousand_runs_of_a_cell_leave_as_many_objects_as_one(join):
     ada = await join()
-    runs = CellRuns()
+    cells = Cells()
     widget = Thing()
 
     def cell() -> None:
@@ -409,7 +413,7 @@ async def test_a_thousand_runs_of_a_cell_leave_as_many_objects_as_one(join):
 
     counts = []
     for run in range(1020):
-        run_cell(runs, "c1", "same", cell)
+        run_cell(cells, "c1", "same", cell)
         if run in (19, 1019):
             gc.collect()
             counts.append(len(gc.get_objects()))
@@ -430,18 +434,45 @@ async def test_without_cells_a_widget_linked_again_has_one_link(join):
 
 async def test_a_cell_that_runs_again_replaces_what_it_made(join):
     ada = await join()
-    runs = CellRuns()
-    run_cell(runs, "c1", "observe", lambda: ada.observe("speed", print))
-    run_cell(runs, "c2", "observe", lambda: ada.observe("speed", print))
+    cells = Cells()
+    run_cell(cells, "c1", "observe", lambda: ada.observe("speed", print))
+    run_cell(cells, "c2", "observe", lambda: ada.observe("speed", print))
     assert len(ada.bindings) == 2
-    run_cell(runs, "c1", "observe", lambda: ada.observe("speed", print))
+    run_cell(cells, "c1", "observe", lambda: ada.observe("speed", print))
     assert len(ada.bindings) == 2
-    run_cell(runs, "c1", "observe", lambda: None)  # `if observer is None` in an unchanged cell
+    run_cell(cells, "c1", "observe", lambda: None)  # `if observer is None` in an unchanged cell
     assert len(ada.bindings) == 2
-    run_cell(runs, "c1", "nothing any more", lambda: None)
+    run_cell(cells, "c1", "nothing any more", lambda: None)
     assert len(ada.bindings) == 1
-    runs.forget(["c2", "c3"])
+    cells.forget(["c2", "c3"])
     assert len(ada.bindings) == 0
+
+
+async def test_links_and_subscriptions_of_a_cell_are_replaced_together_and_a_failure_before_keeps_both(join):
+    ada = await join()
+    cells = Cells()
+
+    def cell() -> None:
+        ada.subscribe("studio", "done", print)
+        ada.link((Thing(), "value"), "speed")
+
+    def there() -> tuple[int, int]:
+        return len(ada.view_events.topics), len(ada.bindings)
+
+    run_cell(cells, "c1", "both", cell)
+    run_cell(cells, "c1", "both", cell)
+    assert there() == (1, 1)
+    for source in ("both", "edited"):
+        with pytest.raises(ZeroDivisionError):
+            run_cell(cells, "c1", source, lambda: 1 / 0)
+        with pytest.raises(AuthorError):
+            run_cell(cells, "c1", source, lambda: ada.link((Thing(), "value"), "nothing"))
+    run_cell(cells, "c1", "both", lambda: None)
+    assert there() == (1, 1)
+    run_cell(cells, "c1", "a link only", lambda: ada.link((Thing(), "value"), "speed"))
+    assert there() == (0, 1)
+    run_cell(cells, "c1", "nothing", lambda: None)
+    assert there() == (0, 0)
 
 
 # --- another session ---------------------------------------------------------------------------------------------
