@@ -54,16 +54,11 @@ class LiveCell(Binding):
         self._is_running = False
         self.begin()
 
-    def attach(self, session: Session) -> None:
-        """See `Binding.attach`. It runs at once, or after the cell that runs just now."""
-        self._session = session
-        self._known = {}
-        self._outside = None
+    def attach(self) -> None:
+        """See `Binding.attach`. It runs at once; of another model `look` hears by itself."""
         if self._output is None:
             self._output = LiveOutput(self._shell.display_pub)
             self._run(in_a_cell=True)
-        else:
-            self._ask()
 
     def look(self) -> None:
         """See `Binding.look`."""

@@ -1,4 +1,4 @@
-"""What follows a session in one kernel: links, observers and live cells, and how they move to another session.
+"""What follows a session in one kernel: links, observers and live cells, and how they go on with edited code.
 
 All of them look at the model on the main loop, after each step of the session.
 """
@@ -30,7 +30,7 @@ class Binding(ABC):
 
     def begin(self) -> None:
         """Follow the session from now on; a binding of the same things ends."""
-        self.attach(self._session)
+        self.attach()
         for other in list(self._session.bindings):
             if other is not self and other.things and other.things == self.things:
                 other.end()
@@ -53,8 +53,8 @@ class Binding(ABC):
         return ()
 
     @abstractmethod
-    def attach(self, session: Session) -> None:
-        """Follow this session from now on, which may be another one than before.
+    def attach(self) -> None:
+        """Follow the session's model from now on, which may be another one than before.
 
         Raises:
             AuthorError: the model does not have what is bound.
@@ -104,26 +104,20 @@ class Bindings:
         for binding in list(self._bindings):
             self._session.guard(binding.look)
 
-    def move_to(self, session: Session) -> list[str]:
-        """Let everything follow another session from now on.
-
-        Args:
-            session: where the model has been edited, or was joined again.
+    def reattach(self) -> list[str]:
+        """Let everything follow the model that the session has now, of edited code.
 
         Returns:
-            A sentence for each binding that has ended, because the other model does not have what was bound.
+            A sentence for each binding that has ended, because that model does not have what was bound.
         """
         lost = []
         for binding in list(self._bindings):
-            self._bindings.remove(binding)
             try:
-                binding.attach(session)
+                binding.attach()
             except AuthorError as error:
                 lost.append(f"{binding!r} has ended: {error}")
                 logger.warning("%s", lost[-1])
                 binding.end()
-            else:
-                session.bindings.add(binding)
         return lost
 
 

@@ -19,7 +19,7 @@ from msq_jupyter.errors import ArgumentError, AuthorError, MsqError
 from msq_jupyter.runtime.assignment import check_assignable
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.outside import changeable
-from msq_jupyter.runtime.paths import MISSING, look_up, same, split
+from msq_jupyter.runtime.paths import MISSING, same
 from msq_jupyter.widgets.bindings import Binding, require_path
 
 if TYPE_CHECKING:
@@ -63,11 +63,9 @@ class DirectedLink(Binding):
         """See `Binding.things`."""
         return type(self), id(self._widget), self._trait, self._path
 
-    def attach(self, session: Session) -> None:
+    def attach(self) -> None:
         """See `Binding.attach`."""
-        require_path(session, self._path)
-        self._session = session
-        self._shown = MISSING
+        require_path(self._session, self._path)
         self.look()
 
     def look(self) -> None:
@@ -123,23 +121,19 @@ class Link(DirectedLink):
         self._told = ""
         super().__init__(session, path, source, transform[0] if transform else None)
 
-    def attach(self, session: Session) -> None:
+    def attach(self) -> None:
         """See `Binding.attach`."""
         if self._scope == "user":
-            require_per_user(session, self._path)
+            require_per_user(self._session, self._path)
         else:
-            check_assignable(session.model, self._path)
-            held = look_up(session.model, split(self._path))
+            check_assignable(self._session.model, self._path)
+            held = self.value_at(self._path)
             if isinstance(held, Model) and self._to_model is _unchanged:
                 kind = type(held).__name__
                 raise AuthorError(
                     f"{self._path} is a {kind}, a model of its own, which a widget's value would replace: link an "
                     f"attribute of it, such as {self._path}.name, or call what changes it, such as an operation"
                 )
-        with self._lock:
-            self._session = session
-            self._last_counter = 0
-            self._shown = MISSING
         self.look()
         self._widget.observe(self._on_widget, self._trait)
 

@@ -56,12 +56,11 @@ class Observer(Binding):
         """End it: there are no more calls."""
         self.end()
 
-    def attach(self, session: Session) -> None:
+    def attach(self) -> None:
         """See `Binding.attach`."""
         if self._path != ANY:
             # What is further in may come and go.
-            require_path(session, self._path.partition(".")[0])
-        self._session = session
+            require_path(self._session, self._path.partition(".")[0])
         self._known = self._values()
 
     def look(self) -> None:

@@ -236,7 +236,7 @@ class Session(SessionCore):
             hook()
 
     def _reattach(self) -> list[str]:
-        lost = [] if self._bindings is None else self._bindings.move_to(self)
+        lost = [] if self._bindings is None else self._bindings.reattach()
         if self._panel is not None:
             self._panel.model_name = self.model_class.__name__
             self._panel.code = self.code_hash[:8]

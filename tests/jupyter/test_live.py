@@ -268,16 +268,14 @@ async def test_it_stands_still_when_the_session_is_left(notebook):
     assert "has been left" in str(notebook.run("%%live session\n1").error_in_exec)
 
 
-async def test_5_10_it_follows_a_restored_version(notebook, join):
+async def test_it_goes_on_with_edited_code(notebook):
     notebook.live("print(session.model.speed)")
     (cell,) = notebook.session.bindings
-    edited = await join(EditedStudio, "live")
-    notebook.shell.user_ns["session"] = edited
-    assert notebook.session.bindings.move_to(edited) == []
+    await notebook.session.follow(EditedStudio)
     await until(lambda: notebook.text == "4")
-    edited.assign("speed", 6)
+    await changed(notebook, "speed", 6)
     await until(lambda: notebook.text == "6")
-    assert list(edited.bindings) == [cell]
+    assert list(notebook.session.bindings) == [cell]
 
 
 async def test_it_goes_on_when_the_extension_is_loaded_again(notebook):

@@ -475,10 +475,10 @@ async def test_links_and_subscriptions_of_a_cell_are_replaced_together_and_a_fai
     assert there() == (0, 0)
 
 
-# --- another session ---------------------------------------------------------------------------------------------
+# --- edited code -------------------------------------------------------------------------------------------------
 
 
-async def test_bindings_move_to_the_session_of_edited_code(join, caplog):
+async def test_bindings_go_on_with_edited_code(join, caplog):
     ada = await join()
     heard: list[Any] = []
     slider, thing, own = IntSlider(), Thing(), Thing()
@@ -486,13 +486,30 @@ async def test_bindings_move_to_the_session_of_edited_code(join, caplog):
     ada.link((own, "value"), "volume", scope="user")
     ada.observe("speed", lambda change: heard.append(change.new))
     ada.dlink("queue.0", (thing, "value"))
-    edited = await join(model=EditedStudio)
-    lost = ada.bindings.move_to(edited)
-    assert len(lost) == 1
-    assert "<DirectedLink Thing.value and model.queue.0> has ended: queue.0: EditedStudio has no 'queue'" in lost[0]
-    assert (len(ada.bindings), len(edited.bindings)) == (0, 3)
+    await ada.follow(EditedStudio)
+    lost = "<DirectedLink Thing.value and model.queue.0> has ended: queue.0: EditedStudio has no 'queue'"
+    assert lost in ada.notice
+    assert lost in caplog.text
+    assert len(ada.bindings) == 3
     assert slider.value == 4
     slider.value, own.value = 6, 3
-    await until(lambda: edited.model.speed == 6 and edited.model.volume.values == {edited.view_id: 3})
-    assert ada.model.speed == 1
-    assert heard == [6]
+    await until(lambda: ada.model.speed == 6 and ada.model.volume.values == {ada.view_id: 3})
+    assert heard == [4, 6]
+
+
+async def test_a_widget_that_is_moved_while_the_session_changes_over_does_not_jump_back(join, monkeypatch):
+    ada = await join()
+    slider, shown = IntSlider(), []
+    ada.link((slider, "value"), "speed")
+    slider.observe(lambda change: shown.append(change["new"]), "value")
+    begin_with = ada._begin_with
+
+    def move_and_begin(*code: Any) -> None:
+        slider.value = 8
+        begin_with(*code)
+
+    monkeypatch.setattr(ada, "_begin_with", move_and_begin)
+    await ada.follow(EditedStudio)
+    await until(lambda: ada.model.speed == 8)
+    assert shown == [8]
+    assert slider.value == 8
