@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 CHROMIUM = "/usr/bin/chromium"
 BROWSER_FLAGS = [
@@ -26,6 +26,7 @@ BROWSER_FLAGS = [
 ]
 START_LIMIT_S = 90
 STEP_LIMIT_MS = 45_000
+expect.set_options(timeout=STEP_LIMIT_MS)  # a page's own default is not that of what is expected of it
 
 #: What Jupyter itself writes to the console, and is none of our doing.
 FOREIGN_CONSOLE = [
