@@ -39,6 +39,10 @@ class CodeIdentity:
     value_types: Mapping[str, type]
     source: str
 
+    def uses(self, attribute: str) -> bool:
+        """Whether the code has an attribute of this name anywhere, such as a method it calls; comments do not count."""
+        return any(f"attr={attribute})" in record.text for record in self.records)
+
 
 def identify(root: type, *, model_base: type) -> CodeIdentity:
     """Identify the code of a root model and of everything it can reach.

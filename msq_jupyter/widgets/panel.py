@@ -89,6 +89,7 @@ class PanelWriter:
         self._written_s = float("-inf")
         self._timer_set = False
         self._stamped: dict[str, Any] = {}
+        self._code_hash = ""
         self.desk = Desk(session, panel.send, self.write)
         panel.on_msg(lambda _, content, __: self.desk.receive(content))
 
@@ -118,6 +119,7 @@ class PanelWriter:
         self._set(
             {
                 **self._state(),
+                **self._code(),
                 "others": [{"view_id": other.view_id, "label": other.label} for other in session.others],
                 "on_branch": status.on_branch,
                 "error_type": "" if error is None else type(error).__name__,
@@ -125,6 +127,18 @@ class PanelWriter:
                 **self._stamps(),
             }
         )
+
+    def _code(self) -> dict[str, Any]:
+        """What is shown of the model's code, if that is another than before."""
+        session = self._session
+        if self._code_hash == session.code_hash:
+            return {}
+        self._code_hash = session.code_hash
+        return {
+            "model_name": session.model_class.__name__,
+            "code": session.code_hash[:8],
+            "has_hook": session.saves_itself,
+        }
 
     def _stamps(self) -> dict[str, int]:
         """The stamps of what was asked for since they last moved, and is another now."""

@@ -62,13 +62,7 @@ class Session(SessionCore):
         if self._panel is None:
             from msq_jupyter.widgets.panel import Panel, PanelWriter  # most sessions have none
 
-            self._panel = Panel(
-                name=self.name,
-                app_id=self.app_id,
-                model_name=self.model_class.__name__,
-                code=self.code_hash[:8],
-                has_hook=self._has_hook,
-            )
+            self._panel = Panel(name=self.name, app_id=self.app_id)
             writer = PanelWriter(self, self._panel, self._presence)
             self.frame_hooks.append(writer.write)
             self.watch_hooks.append(writer.write_if_waiting)
@@ -81,9 +75,9 @@ class Session(SessionCore):
         return self._arguments.model
 
     @property
-    def _has_hook(self) -> bool:
+    def saves_itself(self) -> bool:
         """Whether the model's code saves anything at all."""
-        return issubclass(self.model_class, PersistentModel) or "persist_session" in self._sealer.source
+        return issubclass(self.model_class, PersistentModel) or self._identity.uses("persist_session")
 
     @classmethod
     async def share(
@@ -236,12 +230,7 @@ class Session(SessionCore):
             hook()
 
     def _reattach(self) -> list[str]:
-        lost = [] if self._bindings is None else self._bindings.reattach()
-        if self._panel is not None:
-            self._panel.model_name = self.model_class.__name__
-            self._panel.code = self.code_hash[:8]
-            self._panel.has_hook = self._has_hook
-        return lost
+        return [] if self._bindings is None else self._bindings.reattach()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.badge()._repr_mimebundle_(**kwargs)
