@@ -14,6 +14,7 @@ from msq_jupyter.errors import CodeEditRefused
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.jupyter.conftest import Notebook, until
+from tests.widgets.test_panel import Browser
 
 MODEL = """\
 from msq_jupyter import Model
@@ -161,6 +162,49 @@ async def test_running_the_join_cell_again_follows_the_edit(opened):
     await ada.run(MODEL, "model")
     await ada.run(cell, "join")
     assert session.id == old_id
+
+
+async def test_after_one_edit_that_is_followed_everything_a_cell_made_goes_on(opened):
+    ada, cell = await opened()
+    session, shell = ada["session"], ada.shell
+    shell.user_ns.update(told=[], seen=[], heard=[], shown=[])
+    made = {
+        "panel": "panel = session.panel()",
+        "link": (
+            "import traitlets\nclass Slider(traitlets.HasTraits):\n    value = traitlets.Int(0)\n"
+            'slider = Slider()\nlink = session.link((slider, "value"), "count")'
+        ),
+        "observer": 'observer = session.observe("count", lambda change: seen.append(change.new))',
+        "subscription": 'session.subscribe("counter", "changed", heard.append)',
+        "live": "%%live session\nshown.append(session.model.count)",
+    }
+    for cell_id, source in made.items():
+        await ada.run(source, cell_id)
+    panel, code = ada["panel"], session.code_hash
+    browser = Browser(panel)
+
+    async def shows(count: int) -> None:
+        await until(lambda: ada["slider"].value == count and ada["shown"][-1] == count)
+        rows = (await browser.ask("tree", start=0, count=20))["rows"]
+        assert f"count {count}" in [f"{row['name']} {row['preview']}" for row in rows]
+
+    session.publish("counter", "add", 1)
+    await session.saved()
+    await shows(1)
+    await ada.run(EDITED, "model")
+    await ada.run(cell, "join")
+    assert session.code_hash != code
+    await until(lambda: panel.code == session.code_hash[:8])
+    session.publish("counter", "add", 1)
+    await session.synced()
+    stamp = panel.model_stamp
+    await shows(11)  # it asks, so that it is told when that is another
+    assert ada["heard"] == [1, 11]
+    assert ada["seen"] == [1, 11]
+    assert session.panel() is panel
+    ada["slider"].value = 20
+    await until(lambda: session.model.count == 20 and ada["seen"] == [1, 11, 20] and panel.model_stamp > stamp)
+    await shows(20)
 
 
 async def test_5_7_two_kernels_one_edits_the_other_adopts_and_both_undo(opened):
