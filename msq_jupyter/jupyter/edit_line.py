@@ -41,12 +41,11 @@ class EditLine:
                 continue
             try:
                 news = session.look_for_edit(self._namespace)
-            except MsqError as error:
+            except Exception as error:
+                # Code of others is looked at: what that raises must not stand in the way of the other sessions.
+                if not isinstance(error, MsqError):
+                    logger.exception("looking for edited code failed")
                 self._say_once(f"{session.name}: the edited code cannot be used: {error}")
-                continue
-            except Exception:
-                # A help must not stand in the way of the cell.
-                logger.exception("looking for edited code failed")
                 continue
             if news is not None:
                 change = self._show(f"{session.name}: {news.title} …")
@@ -76,10 +75,11 @@ class EditLine:
                 self._settle_later(session, tried.code_hash, change)
         except CodeEditRefused as error:
             change(f"{session.name}: {error}")
-        except MsqError as error:
+        except Exception as error:
+            # Nobody waits for this, and the line must not go on saying that it is being tried out.
+            if not isinstance(error, MsqError):
+                logger.exception("following edited code failed")
             change(f"{session.name}: the edited code was not tried out: {error}")
-        except Exception:
-            logger.exception("following edited code failed")
 
     def _settle_later(self, session: SessionCore, code_hash: str, change: Callable[[str], None]) -> None:
         """Say what became of the edit, when that is known: by then the cell may be far away."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -49,14 +48,9 @@ class BadgeRequests:
         self._session = session
         self._badge = badge
         self._tasks: set[asyncio.Task[None]] = set()
-        badge.on_msg(self._on_message)
+        badge.listen(session.loop, self._take)
 
-    def _on_message(self, _: Any, content: Any, __: Any) -> None:
-        # It comes on any thread, and may come from any browser that shows the notebook.
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and the kernel with it
-            self._session.loop.call_soon_threadsafe(self._begin, content)
-
-    def _begin(self, content: Any) -> None:
+    def _take(self, content: Any) -> None:
         sender = sender_of(content)
         if sender is None:
             return

@@ -1,7 +1,10 @@
-"""What every widget here is: values go from the kernel to the browser, never the other way round."""
+"""What every widget here is: values go from the kernel to the browser, questions the other way round."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,19 @@ class OneWayWidget(anywidget.AnyWidget):
         ipywidgets would take it and echo it to everybody who has the notebook open, `_esm` included: one browser
         could run its code in all of them.
         """
+
+    def listen(self, loop: asyncio.AbstractEventLoop, take: Callable[[Any], None]) -> None:
+        """Have what browsers ask handed to `take`, on the main loop.
+
+        A message comes on any thread, in the middle of a cell or not, from any browser that shows the notebook, and
+        may hold anything.
+        """
+
+        def receive(_: Any, content: Any, __: Any) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the kernel with it
+                loop.call_soon_threadsafe(take, content)
+
+        self.on_msg(receive)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The live view, and a snapshot in text and HTML for readers without a kernel or without trust."""

@@ -91,7 +91,7 @@ class PanelWriter:
         self._stamped: dict[str, Any] = {}
         self._code_hash = ""
         self.desk = Desk(session, panel.send, self.write)
-        panel.on_msg(lambda _, content, __: self.desk.receive(content))
+        panel.listen(session.loop, self.desk.take)
 
     def write(self) -> None:
         """Look at the session, now or a little later; on the main loop."""

@@ -1,13 +1,11 @@
 """Where a panel's questions are answered: on the main loop, in portions, the newest question first.
 
-Messages come on any thread, in the middle of a cell or not; `receive` hands them over and returns. Whatever takes long
-gives way to others, and what nobody waits for any more is not finished.
+Whatever takes long gives way to others, and what nobody waits for any more is not finished.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -57,12 +55,8 @@ class Desk:
         self.history.forget()
         self._changed()
 
-    def receive(self, content: Any) -> None:
-        """A message came; on any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and the kernel with it
-            self._session.loop.call_soon_threadsafe(self._take, content)
-
-    def _take(self, content: Any) -> None:
+    def take(self, content: Any) -> None:
+        """A message came, see `OneWayWidget.listen`."""
         sender = ask.sender_of(content)
         if sender is None:
             logger.debug("a message for the panel without a sender")

@@ -130,6 +130,26 @@ async def test_code_that_cannot_load_the_data_changes_nothing_and_says_why(opene
     assert session.edit is None
 
 
+async def test_what_fails_unexpectedly_is_told_below_the_cell_and_other_sessions_are_looked_at(opened, capsys, caplog):
+    ada, cell = await opened()
+    first = ada["session"]
+    await ada.run(cell.replace("session =", "other =").replace("'room'", "'other'"), "another")
+
+    def fails(*_: object) -> None:
+        raise LookupError("what nobody thought of")
+
+    first.look_for_edit = fails
+    ada["other"].try_out = fails
+    await ada.run(EDITED, "model")
+    del first.look_for_edit
+    said: list[str] = []
+    await until(lambda: said.append(capsys.readouterr().out) or "was not tried out: what nobody" in "".join(said))
+    assert "room: the edited code cannot be used: what nobody thought of\n" in "".join(said)
+    assert "other: the edited code was not tried out: what nobody thought of\n" in "".join(said)
+    assert caplog.text.count("LookupError: what nobody thought of") == 2
+    await ada["other"].leave()
+
+
 async def test_an_edit_that_is_undone_or_edited_again_says_so(opened, capsys):
     ada, _ = await opened()
     session = ada["session"]
