@@ -18,7 +18,7 @@ import traitlets
 from msq_jupyter.widgets import panel_requests as ask
 from msq_jupyter.widgets.one_way import built
 from msq_jupyter.widgets.panel_desk import Desk
-from msq_jupyter.widgets.panel_tree import root_of
+from msq_jupyter.widgets.panel_tree import mark_of
 from msq_jupyter.widgets.presence import Presence
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class PanelWriter:
         """The stamps of what was asked for since they last moved, and is another now."""
         desk = self.desk
         states: dict[str, tuple[type, Any]] = {
-            "model_stamp": (ask.Tree, root_of(self._session.model)[1].moves),
+            "model_stamp": (ask.Tree, mark_of(self._session.model)),
             "versions_stamp": (ask.Versions, desk.history.stamp),
             "check_stamp": (ask.Checked, desk.check.stamp),
             "log_stamp": (ask.Log, log_stamp(self._session)),

@@ -16,7 +16,7 @@ from msq_jupyter.session.keeping import VERSIONS_CHANGED
 from msq_jupyter.widgets import panel_requests as ask
 from msq_jupyter.widgets.panel_check import CheckRun
 from msq_jupyter.widgets.panel_history import PanelHistory
-from msq_jupyter.widgets.panel_tree import opened_of, root_of, search, tree_rows
+from msq_jupyter.widgets.panel_tree import mark_of, opened_of, root_of, search, tree_rows
 
 if TYPE_CHECKING:
     from msq_jupyter.widgets.session import Session
@@ -102,7 +102,7 @@ class Desk:
         root, replica = root_of(self._session.model)
         if request.text:
             found = await self.history.kept(
-                ("search", request.text, replica.moves), lambda: search(root, replica, request.text)
+                ("search", request.text, mark_of(self._session.model)), lambda: search(root, replica, request.text)
             )
             return {**found, "rows": found["rows"][request.start : request.start + request.count]}
         return tree_rows(root, replica, opened_of(request.opened), request.start, request.count)

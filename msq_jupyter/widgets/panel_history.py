@@ -16,7 +16,7 @@ from msq_jupyter.persistence.diff import Difference
 from msq_jupyter.persistence.harmless import shortened
 from msq_jupyter.persistence.records import Version, VersionList
 from msq_jupyter.widgets.panel_changes import data_rows, places_of, source_rows, within
-from msq_jupyter.widgets.panel_tree import root_of
+from msq_jupyter.widgets.panel_tree import mark_of
 from msq_jupyter.widgets.panel_versions import Filter, matching, rows_of, told, told_version
 
 if TYPE_CHECKING:
@@ -164,6 +164,6 @@ class PanelHistory:
         return parent if parent in numbers else max((one for one in numbers if one < number), default=0)
 
     async def _difference(self, a: int | Literal["now"], b: int | Literal["now"]) -> Difference:
-        moves = root_of(self._session.model)[1].moves if "now" in (a, b) else 0
-        found: Difference = await self.kept(("difference", a, b, moves), lambda: self._session.diff(a, b))
+        mark = mark_of(self._session.model) if "now" in (a, b) else None
+        found: Difference = await self.kept(("difference", a, b, mark), lambda: self._session.diff(a, b))
         return found

@@ -13,9 +13,10 @@ import reprlib
 import time
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
+from weakref import ref
 
 from msq_jupyter.errors import MsqError
 from msq_jupyter.persistence.harmless import shortened
@@ -45,9 +46,15 @@ Opened: TypeAlias = "dict[str, Opened]"
 
 
 def root_of(session_model: Any) -> tuple[Model, Replica]:
-    """The model behind a session's facade, and its replica, whose `moves` tells whether it may have changed."""
+    """The model behind a session's facade, and its replica."""
     model = model_of(session_model)
     return model, model._msq_replica
+
+
+def mark_of(session_model: Any) -> Hashable:
+    """Equal as long as nothing of the model can have changed; a replica made anew counts its moves from the start."""
+    replica = root_of(session_model)[1]
+    return ref(replica), replica.moves
 
 
 def opened_of(paths: Sequence[Sequence[str]]) -> Opened:

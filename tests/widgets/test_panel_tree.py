@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from msq_jupyter import Model
-from msq_jupyter.widgets.panel_tree import copyable, measured, opened_of, root_of, search, tree_rows
+from msq_jupyter.widgets.panel_tree import copyable, mark_of, measured, opened_of, root_of, search, tree_rows
 from tests.session.test_session import join  # noqa: F401  # a fixture
 
 Point = namedtuple("Point", "x y")
@@ -54,6 +54,17 @@ def rows(board: Any, *opened: list[str], start: int = 0, count: int = 100) -> di
 
 def named(answer: dict[str, Any], name: str) -> dict[str, Any]:
     return next(row for row in answer["rows"] if row["name"] == name)
+
+
+async def test_a_replica_made_anew_is_not_taken_for_the_one_before_that_has_moved_as_often(join: Any):
+    ada, ben = await join(model=Board), await join(model=Board)
+    before = mark_of(ada.model)
+    root_of(ben.model)[1].moves = root_of(ada.model)[1].moves
+    assert mark_of(ben.model) != before
+    assert mark_of(ada.model) == before
+    ada.publish("board", "set", {"title": "another"})
+    await ada.synced()
+    assert mark_of(ada.model) != before
 
 
 async def test_the_root_is_open_and_the_rest_closed(board):
