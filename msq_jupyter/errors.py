@@ -242,6 +242,16 @@ class SynchronizerRefused(PeerError, ConnectionError):
     """The synchronizer answered and said no."""
 
 
+class ReadOnlyMember(PeerError, PermissionError):
+    """This participant may look and nothing more: its access token says so."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"expected a token with the scope join to send {what}, and the access token of this participant is "
+            "read-only: ask for another one, and join again"
+        )
+
+
 class WrongPassword(PeerError):
     """The name is in use with another password."""
 

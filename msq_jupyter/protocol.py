@@ -345,6 +345,8 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     go on. `head` is the number of the version that new sessions start from, 0 for none. `last_counter` is the view's
     newest event in this run. When the participant comes from another run of the session, `earlier_counter` is the
     newest one in that: it has been executed there, and must not be sent to this run again.
+    `read_only` says that this member may look and nothing more: a `Send` of it ends the connection, what it wants to
+    save, annotate or prune is refused, and it is not asked for snapshots.
     """
 
     run: str
@@ -358,6 +360,7 @@ class Welcome(Message, frozen=True, tag="Welcome"):
     head: int
     earlier_counter: int = 0
     origin_base: StoredVersion | None = None
+    read_only: bool = False
 
 
 class Opened(Message, frozen=True, tag="Opened"):
@@ -519,7 +522,12 @@ Down: TypeAlias = (
 )
 
 #: Why a `Join` or an `Open` may be refused, and what the participant's side raises.
-REFUSALS = ("wrong_password", "protocol_version", "malformed", "no_such_version", "no_such_name")
+REFUSALS = (
+    *("wrong_password", "protocol_version", "malformed", "no_such_version", "no_such_name"),
+    *("forbidden", "limit"),  # the access token is not for this, or there is too much at once
+)
+#: What a member or an archive hears that may only read.
+READ_ONLY = "the access token is read-only: ask for one with the scope join"
 
 
 # --- bytes -------------------------------------------------------------------------------------------------------

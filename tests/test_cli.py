@@ -69,7 +69,12 @@ def test_other_machines_need_a_token(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(None, "No such file"), (b"", "expected one line"), (b"two\nlines", "expected one line"), (b"\xff", "codec")],
+    [
+        (None, "No such file"),
+        (b"", "got an empty file"),
+        (b"two\nlines", "line 1: expected a name"),
+        (b"\xff", "UTF-8"),
+    ],
 )
 def test_a_token_file_without_a_token_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes | None, reason: str
@@ -89,14 +94,13 @@ def test_local_makes_its_own_token(tmp_path: Path, capsys: pytest.CaptureFixture
     ("arguments", "reason"),
     [
         (["--port", "65536"], "expected a port from 0 to 65535, got 65536"),
-        (["--port", "x"], "argument --port"),
-        (["--idle-exit-s", "-1"], "expected a number of seconds from 0, got -1"),
-        (["--idle-exit-s", "nan"], "expected a number of seconds from 0, got nan"),
+        (["--port", "x"], "msq: --port: expected a port from 0 to 65535, got x"),
+        (["--idle-exit-s", "-1"], "msq: --idle-exit-s: expected a number from 0, got -1"),
+        (["--idle-exit-s", "nan"], "msq: --idle-exit-s: expected a number from 0, got nan"),
     ],
 )
 def test_impossible_values_are_refused(arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        main(["serve", *arguments])
+    assert main(["serve", *arguments]) == 2
     assert reason in capsys.readouterr().err
 
 

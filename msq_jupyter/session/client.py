@@ -128,6 +128,7 @@ class Client:
         happenings: what happened, in order; the session removes them, from another thread.
         retry_after_ms: how long the synchronizer asked us to stay away; the driver resets it.
         connections: how many there have been.
+        read_only: the synchronizer takes nothing from us but what we see.
         newest_saved: the newest acknowledgement in the log of this run that was received, None for none.
     """
 
@@ -139,6 +140,7 @@ class Client:
         self.happenings: deque[Happening] = deque()
         self.retry_after_ms = 0.0
         self.connections = 0
+        self.read_only = False
         self.newest_saved: protocol.Saved | None = None
         self._introduced = False
         self._has_replica = False
@@ -268,6 +270,7 @@ class Client:
             self.newest_saved = None
             self._earlier_events = self._sent_number - len(self._unacknowledged)
         self._has_replica = True
+        self.read_only = welcome.read_only
         self._seq = welcome.after_seq
         self._live_seq = welcome.live_seq
         self._acknowledge(welcome.last_counter)

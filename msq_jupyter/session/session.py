@@ -16,13 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import (
-    EventTooLarge,
-    JoinTimeout,
-    MsqError,
-    OutsideModelError,
-    SessionClosed,
-)
+from msq_jupyter.errors import EventTooLarge, JoinTimeout, MsqError, OutsideModelError, ReadOnlyMember, SessionClosed
 from msq_jupyter.persistence.retention import EVERYTHING
 from msq_jupyter.runtime import happenings
 from msq_jupyter.runtime.assignment import check_assignable
@@ -352,6 +346,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             StateError: the data cannot be sent; names the path.
             SubscriptionError: not a topic.
             SessionClosed: the session has been left.
+            ReadOnlyMember: the access token allows no more than to look.
             OutsideModelError: from inside a model, which writes `self.publish(...)`.
         """
         if running_replica() is not None:
@@ -395,6 +390,8 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
     def _send(self, payload: bytes, topic: str) -> int:
         if len(payload) > protocol.EVENT_PLAIN_BYTES_MAX:
             raise EventTooLarge(len(payload), protocol.EVENT_PLAIN_BYTES_MAX, topic)
+        if self._client.read_only:
+            raise ReadOnlyMember(topic)
         with self._send_lock:  # the numbers must be in the order in which the client gets the events
             self._sent_counter += 1
             if self._held is None:
@@ -450,8 +447,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         for hook in list(self.watch_hooks):
             self._mistakes.guard(hook)
         self._mistakes.tell_if_endless(self._stepper.running_s, lambda: self._stepper.running_method)
-        replica = self._replica_or_none
-        if replica is not None and replica.pending_save is not None:
+        if self._has_pending_save:
             self._stepper.wake()  # an upload that waits for its time must not wait for the next tick
 
     # --- what happened -------------------------------------------------------------------------------------------

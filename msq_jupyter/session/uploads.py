@@ -77,7 +77,7 @@ class Uploads:
             at_once: keep no distance to the last upload.
         """
         pending = replica.pending_save
-        if pending is None:
+        if pending is None or self._client.read_only:
             return
         parent = replica.last_save.number if replica.last_save else 0
         in_flight, now_s = self.saver.in_flight, time.monotonic()
@@ -183,6 +183,8 @@ class Uploads:
 
     def snapshot(self, replica: Replica) -> None:
         """Upload the replica's state as it is."""
+        if self._client.read_only:
+            return
         try:
             state = replica.snapshot()
         except StateError as error:

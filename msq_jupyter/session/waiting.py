@@ -73,7 +73,7 @@ class Waiting(Part):
     @property
     def _has_pending_save(self) -> bool:
         replica = self._replica_or_none
-        return replica is not None and replica.pending_save is not None
+        return replica is not None and replica.pending_save is not None and not self._client.read_only
 
     def hand_over(self) -> bool:
         """The process ends: send what waits; whether there is nothing more to wait for."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 
 from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import Annotate, FetchSource, ListVersions, Prune, Query, Save, SaveFailed, Stored
+from msq_jupyter.protocol import Annotate, Done, FetchSource, ListVersions, Prune, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
+from msq_jupyter.synchronizer.limits import Visit
 from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base
 from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.storage import Storage
@@ -18,7 +21,9 @@ from msq_jupyter.synchronizer.storage import Storage
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
 
-async def serve_archive(socket: ServerConnection, shelf: Shelf, rooms: Rooms, journal: Journal) -> None:
+async def serve_archive(
+    socket: ServerConnection, shelf: Shelf, rooms: Rooms, journal: Journal, visit: Visit, *, read_only: bool = False
+) -> None:
     """Answer an archive connection, one message after the other, until it ends.
 
     Args:
@@ -26,6 +31,8 @@ async def serve_archive(socket: ServerConnection, shelf: Shelf, rooms: Rooms, jo
         shelf: what it opened.
         rooms: tell their members what changed.
         journal: reads and writes.
+        visit: says how fast.
+        read_only: refuse what changes anything.
 
     Raises:
         ProtocolError: something no correct archive says.
@@ -39,6 +46,8 @@ async def serve_archive(socket: ServerConnection, shelf: Shelf, rooms: Rooms, jo
         message = protocol.decode_up(frame)
         if isinstance(message, Query):
             await socket.send(protocol.encode(await answer(message, shelf, journal)))
+        elif read_only and isinstance(message, Save | Annotate | Prune):
+            await socket.send(protocol.encode(declined(message)))
         elif isinstance(message, Save):
             await socket.send(protocol.encode(await _append(message, shelf, journal)))
         elif isinstance(message, Annotate | Prune):
@@ -46,6 +55,15 @@ async def serve_archive(socket: ServerConnection, shelf: Shelf, rooms: Rooms, jo
         else:
             kind = type(message).__name__
             raise ProtocolError(f"expected a question, a Save, an Annotate or a Prune of an archive, got {kind}")
+        await asyncio.sleep(visit.wait_s(1, len(frame), time.monotonic()))
+
+
+def declined(message: Save | Annotate | Prune) -> SaveFailed | Done:
+    """The answer to what a read-only connection must not do."""
+    if isinstance(message, Save):
+        return SaveFailed(message.save_id, protocol.READ_ONLY)
+    numbers = [message.number] if isinstance(message, Annotate) else message.numbers
+    return Done(message.request_id, [(number, protocol.READ_ONLY) for number in numbers])
 
 
 async def answer(

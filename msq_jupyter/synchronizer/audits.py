@@ -24,7 +24,7 @@ is no more than to withhold anything else.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from msq_jupyter.errors import ProtocolError
@@ -54,6 +54,7 @@ class _Audit:
     snapshot: Snapshot | None = None
     has_uploader: bool = False
     late: set[str] = field(default_factory=set)
+    observers: set[str] = field(default_factory=set)
     right: bytes = b""
     is_stored: bool = False
 
@@ -90,6 +91,7 @@ class Audits:
         self._asked: set[str] = set()
         self._attempts = 0
         self._late_verdict: Verdict | None = None
+        self._observed: list[tuple[str, Report]] = []
         # When each view came, counted: the longest there wins a tie. Of views from before a restart it is not known.
         self._ranks: dict[str, int] = {}
         self._next_rank = itertools.count(1)
@@ -137,7 +139,14 @@ class Audits:
         return max(self._due_ms, self._not_before_ms) if connected > 1 else float("inf")
 
     def begin(
-        self, seq: int, read_ms: Callable[[], float], now_ms: float, views: list[str], *, needs_snapshot: bool
+        self,
+        seq: int,
+        read_ms: Callable[[], float],
+        now_ms: float,
+        views: list[str],
+        *,
+        needs_snapshot: bool,
+        observers: Sequence[str] = (),
     ) -> Audit | None:
         """The audit to write as entry `seq`, or None when it is not the time for one.
 
@@ -145,12 +154,13 @@ class Audits:
             seq: of the entry.
             read_ms: tells session time.
             now_ms: the driver's clock, now.
-            views: those connected, the one longest there first.
+            views: those connected that have a vote, the one longest there first.
             needs_snapshot: enough came since the last one.
+            observers: those connected that may only read: what is right is not theirs to decide.
         """
         if self._open is not None or not views or now_ms < self._not_before_ms:
             return None
-        is_due = len(views) > 1 and (now_ms >= self._due_ms or self._entries >= AUDIT_ENTRIES)
+        is_due = len(views) + len(observers) > 1 and (now_ms >= self._due_ms or self._entries >= AUDIT_ENTRIES)
         if not (is_due or needs_snapshot or self._disputed):
             return None
         uploader = self._uploader(views) if needs_snapshot or self._disputed else ""
@@ -159,7 +169,9 @@ class Audits:
             self._late_verdict = self._verdict_without_the_right()
             return None
         entry = Audit(seq, read_ms(), self._number, self._parts, uploader, self._disputed)
-        self._open = _Audit(entry, now_ms + AUDIT_WAIT_MS, set(views), has_uploader=bool(uploader))
+        self._open = _Audit(
+            entry, now_ms + AUDIT_WAIT_MS, set(views), has_uploader=bool(uploader), observers=set(observers)
+        )
         self._number += 1
         self._entries, self._due_ms = 0, float("inf")
         return entry
@@ -190,12 +202,17 @@ class Audits:
                 f"expected a digest of 1 to {DIGEST_BYTES_MAX} bytes in a Report, got {len(report.digest):,}"
             )
         audit = self._open
-        if audit is not None and audit.entry.seq == report.seq:
+        if audit is None or audit.entry.seq != report.seq:
+            audit = self._over.get(report.seq)
+        if audit is not None and view_id in audit.observers:
+            audit.observers.remove(view_id)
+            self._observed.append((view_id, report))
+            return
+        if audit is not None and audit is self._open:
             if view_id in audit.waiting:
                 audit.waiting.remove(view_id)
                 audit.reports[view_id] = report.digest
             return
-        audit = self._over.get(report.seq)
         if audit is None or view_id not in audit.late:
             return
         audit.late.remove(view_id)
@@ -260,6 +277,18 @@ class Audits:
         if not self._disputed:
             verdict = Verdict(audit.entry.seq, groups)
         return Outcome(snapshot, verdict)
+
+    def take_verdicts_of_observers(self) -> list[tuple[str, Verdict]]:
+        """Whom of those without a vote to tell that it differs, and what; nobody else needs to hear of it."""
+        waiting, told = [], []
+        for view_id, report in self._observed:
+            if self._open is not None and self._open.entry.seq == report.seq:
+                waiting.append((view_id, report))
+            elif (audit := self._over.get(report.seq)) and audit.right and audit.right != report.digest:
+                right = [view for view, digest in audit.reports.items() if digest == audit.right]
+                told.append((view_id, Verdict(report.seq, [right, [view_id]])))
+        self._observed = waiting
+        return told
 
     def _verdict_without_the_right(self) -> Verdict:
         self._disputed = False

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from msq_jupyter.errors import StorageUnreadable
 from msq_jupyter.protocol import Save
+from msq_jupyter.synchronizer.counts import Counts
 from msq_jupyter.synchronizer.records import Append
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.synchronizer.storage import Storage
@@ -49,6 +50,9 @@ class Journal:
 
     Args:
         on_failure: called with the shelves of a turn that was not stored; nothing of that turn is sent.
+
+    Attributes:
+        counts: what it did since it was made, for whoever watches.
     """
 
     def __init__(self, on_failure: Callable[[Iterable[Shelf]], None]) -> None:
@@ -60,6 +64,7 @@ class Journal:
         self._appended: list[tuple[Shelf, Append, Future[None]]] = []
         self._handed_over = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self.counts = Counts()
 
     async def open(self, directory: Path) -> None:
         """Open the data directory.
@@ -132,6 +137,7 @@ class Journal:
             except Exception as error:
                 logger.exception("a turn of %d sessions could not be stored and sent; they start again", len(rooms))
                 reason = reason_of(error)
+                self.counts.failures += 1
                 for room, turn in zip(rooms, turns, strict=False):
                     room.refuse_saves(turn, reason)
                 self._on_failure([*(room.shelf for room in rooms), *(shelf for shelf, _, _ in appended)])
@@ -155,6 +161,7 @@ class Journal:
             handed_over.set()
         if written:
             await written
+            self.counts.wrote(now_ms() - now, turns, appends)
         for room, turn in zip(rooms, turns, strict=True):
             # It may have failed meanwhile, together with another room of its persistent id.
             if not room.failed:

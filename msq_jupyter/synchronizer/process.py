@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import gc
 import os
 import secrets
 import signal
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from msq_jupyter.local_registry import ListeningNote, remove_note, write_note
 from msq_jupyter.protocol import PROTOCOL_VERSION
 from msq_jupyter.synchronizer.server import Synchronizer
+from msq_jupyter.synchronizer.settings import Settings
+from msq_jupyter.synchronizer.tokens import Gate, plain_token
 
 #: How long the local synchronizer of a user stays when nobody is connected.
 LOCAL_IDLE_EXIT_S = 600.0
@@ -31,33 +33,36 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 
 async def serve(
-    host: str,
-    port: int,
+    settings: Settings,
+    gate: Gate,
     *,
-    data_directory: Path,
-    token: str | None,
-    idle_exit_s: float | None,
     on_listening: Callable[[str], None],
     on_closing: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a synchronizer until SIGTERM, SIGINT or idleness ends it in good order.
 
     Args:
-        host: see `Synchronizer`.
-        port: see `Synchronizer`.
-        data_directory: see `Synchronizer`.
-        token: see `Synchronizer`.
-        idle_exit_s: see `Synchronizer`.
+        settings: where and how.
+        gate: knows who may connect.
         on_listening: called with the URL, once.
         on_closing: called at the end, while the data directory is still ours.
 
     Raises:
-        ArgumentError: other machines could reach the host, and there is no token.
+        ArgumentError: other machines could reach the host, and there is no token; or a setting is of no use.
         StorageInUse: another synchronizer has the data directory open.
         StorageUnreadable: its file cannot be read.
         AddressInUse: another program listens there.
     """
-    synchronizer = Synchronizer(host, port, data_directory=data_directory, token=token, idle_exit_s=idle_exit_s)
+    synchronizer = Synchronizer(
+        settings.host,
+        settings.port,
+        data_directory=settings.data,
+        gate=gate,
+        accounts=settings.accounts(),
+        origins=settings.origins,
+        tls=settings.tls(),
+        idle_exit_s=settings.idle_exit_s,
+    )
     async with synchronizer:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -74,16 +79,11 @@ async def serve(
             on_closing()
 
 
-async def serve_local(
-    host: str, port: int, *, data_directory: Path, idle_exit_s: float | None, on_listening: Callable[[str], None]
-) -> None:
+async def serve_local(settings: Settings, *, on_listening: Callable[[str], None]) -> None:
     """Run the one synchronizer that all kernels of a user share; a note in the data directory says where it is.
 
     Args:
-        host: see `Synchronizer`.
-        port: see `Synchronizer`.
-        data_directory: see `Synchronizer`.
-        idle_exit_s: see `Synchronizer`; None for `LOCAL_IDLE_EXIT_S`.
+        settings: where and how; it stays `LOCAL_IDLE_EXIT_S` unless they say how long.
         on_listening: called with the URL, once, when the note is there.
 
     Raises:
@@ -94,15 +94,10 @@ async def serve_local(
     token = secrets.token_urlsafe(32)
 
     def announce(url: str) -> None:
-        write_note(data_directory, ListeningNote(url, token, os.getpid(), PROTOCOL_VERSION))
+        write_note(settings.data, ListeningNote(url, token, os.getpid(), PROTOCOL_VERSION))
         on_listening(url)
 
-    await serve(
-        host,
-        port,
-        data_directory=data_directory,
-        token=token,
-        idle_exit_s=LOCAL_IDLE_EXIT_S if idle_exit_s is None else idle_exit_s,
-        on_listening=announce,
-        on_closing=lambda: remove_note(data_directory),
-    )
+    if settings.idle_exit_s is None:
+        settings = dataclasses.replace(settings, idle_exit_s=LOCAL_IDLE_EXIT_S)
+    gate = Gate([plain_token(token)])
+    await serve(settings, gate, on_listening=announce, on_closing=lambda: remove_note(settings.data))

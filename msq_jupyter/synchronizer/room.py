@@ -67,10 +67,11 @@ class Shelf:
 class Member:
     """One connection that is in a room; `welcomed` is set when its `Welcome` is out, or never will be."""
 
-    def __init__(self, number: int, socket: ServerConnection, join: Join) -> None:
+    def __init__(self, number: int, socket: ServerConnection, join: Join, *, read_only: bool) -> None:
         self.number = number
         self.socket = socket
         self.join = join
+        self.read_only = read_only
         self.welcomed = asyncio.Event()
         self._held: list[bytes] | None = []
         # Kept here, because asyncio itself does not keep a task alive.
@@ -139,17 +140,22 @@ class Room:
         self._closed = False
 
     @property
+    def member_count(self) -> int:
+        """How many are connected."""
+        return len(self._members)
+
+    @property
     def failed(self) -> bool:
         """Whether what this room knows may not be stored; it is of no use any more."""
         return self.shelf.failed
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
-    def enter(self, socket: ServerConnection, join: Join) -> Member:
+    def enter(self, socket: ServerConnection, join: Join, *, read_only: bool = False) -> Member:
         """A connection comes in; an older one of the same view goes."""
-        member = Member(next(self._numbers), socket, join)
+        member = Member(next(self._numbers), socket, join, read_only=read_only)
         self._members[member.number] = member
-        replaced = self.sequencer.join(member.number, join, now_ms())
+        replaced = self.sequencer.join(member.number, join, now_ms(), read_only=read_only)
         if replaced is not None:
             self._remove(replaced).close(CloseCode.NORMAL_CLOSURE, "a newer connection of the same view took over")
         self.shelf.talk.come(join, member.send)
@@ -266,6 +272,7 @@ class Room:
             joined = b"".join(frames)
             for member in self._listeners.values():
                 member.write(joined)
+            self._journal.counts.sent_bytes += len(joined) * len(self._listeners)
 
     async def _catch_up(self, member: Member, welcome: Welcome) -> None:
         try:

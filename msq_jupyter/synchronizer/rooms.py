@@ -21,6 +21,7 @@ from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
 from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex, why_no_annotation
 from msq_jupyter.synchronizer.storage import Storage
+from msq_jupyter.synchronizer.tokens import ANYBODY, Token
 
 TICK_RATE_MIN, TICK_RATE_MAX = 1 / 30, 60.0
 #: Longest id of a session, a view, a persistent id, in characters.
@@ -28,6 +29,17 @@ ID_LENGTH_MAX = 256
 PASSWORD_CHECK_BYTES_MAX = 1024
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
+
+_NOT_CREATED = Refused(
+    "forbidden",
+    "nobody has used this name here, and the access token does not make new ones: ask for one with the scope create, "
+    "or look whether app_id and name are spelt right",
+)
+_NOT_STARTED = Refused(
+    "forbidden",
+    "nobody has a session with this code under this name, and the access token is read-only: come when somebody "
+    "has joined with the same code",
+)
 
 
 class Rooms:
@@ -49,16 +61,24 @@ class Rooms:
         for shelf in self._shelves.values():
             yield from shelf.rooms.values()
 
-    async def find(self, join: Join) -> Room | Refused:
+    async def find(self, join: Join, token: Token = ANYBODY) -> Room | Refused:
         """The room for a `Join`, or why there is none.
 
         The caller has to enter before it awaits anything: nobody keeps an empty room for it.
+
+        Args:
+            join: what a connection said.
+            token: what it showed.
 
         Raises:
             sqlite3.Error: the data directory cannot be read.
         """
         async with self._finding:
-            shelf = await self._shelf(join.persistent_id) or self._new_shelf(join)
+            shelf = await self._shelf(join.persistent_id)
+            if shelf is None:
+                if not token.may_create:
+                    return _NOT_CREATED
+                shelf = self._new_shelf(join)
             try:
                 if not hmac.compare_digest(shelf.password_check, join.password_check):
                     return WRONG_PASSWORD
@@ -69,12 +89,16 @@ class Rooms:
                     # Edited back: others moved the head since, with other code, and nobody is here to be hurt.
                     if not (room.sequencer.is_outdated and room.sequencer.is_empty):
                         return room
-                return await self._start(shelf, join)
+                return _NOT_STARTED if token.is_read_only else await self._start(shelf, join)
             finally:
                 self._drop_if_unused(shelf)
 
-    async def open(self, message: Open) -> Shelf | Refused:
+    async def open(self, message: Open, token: Token = ANYBODY) -> Shelf | Refused:
         """The shelf for an archive, or why there is none; `close` it in the end.
+
+        Args:
+            message: what a connection said.
+            token: what it showed.
 
         Raises:
             sqlite3.Error: the data directory cannot be read.
@@ -84,6 +108,8 @@ class Rooms:
             if shelf is None:
                 if not message.create:
                     return Refused("no_such_name", "nothing was ever saved here under this name")
+                if not token.may_create:
+                    return _NOT_CREATED
                 shelf = self._new_shelf(message)
             if not hmac.compare_digest(shelf.password_check, message.password_check):
                 self._drop_if_unused(shelf)

@@ -182,6 +182,7 @@ class _View:
     counter: int = 0
     rejoin_limit_ms: float = 0.0
     connection: int | None = None
+    read_only: bool = False
 
 
 class Sequencer:
@@ -264,13 +265,14 @@ class Sequencer:
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
-    def join(self, connection: int, join: Join, now_ms: float) -> int | None:
+    def join(self, connection: int, join: Join, now_ms: float, *, read_only: bool = False) -> int | None:
         """A connection wants in; its password, its session and the values of its fields have been checked.
 
         Args:
             connection: a number that this sequencer has not seen before.
             join: what it said.
             now_ms: the driver's clock, now.
+            read_only: nothing it says changes anything.
 
         Returns:
             The older connection of the same view, which is no member any more, or None.
@@ -283,7 +285,7 @@ class Sequencer:
             self._forget_connection(replaced)
         elif self._away.pop(view_id, None) is None:
             self._joins[view_id] = join.view_data
-        view.connection = connection
+        view.connection, view.read_only = connection, read_only
         view.rejoin_limit_ms = join.rejoin_limit_ms
         if not self._connected:
             self._tick_due_ms = now_ms + self._tick_interval_ms
@@ -312,7 +314,9 @@ class Sequencer:
         view_id = self._connected.get(connection)
         if view_id is None:
             return
-        if isinstance(message, Send):
+        if self._views[view_id].read_only and isinstance(message, Send | Snapshot | Save):
+            self._decline(connection, message)
+        elif isinstance(message, Send):
             self._send(view_id, message, now_ms)
         elif isinstance(message, Snapshot):
             self._accept_snapshot(view_id, message, now_ms)
@@ -399,6 +403,13 @@ class Sequencer:
         # Nobody may hear of something a view did before hearing of the view.
         if view_id in self._joins:
             self._write_membership(now_ms)
+
+    def _decline(self, connection: int, message: Send | Snapshot | Save) -> None:
+        """What a read-only member must not do; a correct one has been told, and does not send."""
+        if isinstance(message, Send):
+            raise ProtocolError(f"expected no Send of a read-only member: {protocol.READ_ONLY}")
+        if isinstance(message, Save):
+            self._replies.append((connection, protocol.SaveFailed(message.save_id, protocol.READ_ONLY)))
 
     def _send(self, view_id: str, send: Send, now_ms: float) -> None:
         self._announce(view_id, now_ms)
@@ -516,6 +527,7 @@ class Sequencer:
             live_time_ms=self._clock.read(now_ms),
             last_counter=view.counter,
             head=self._versions.head,
+            read_only=view.read_only,
         )
 
     # --- snapshots and audits ------------------------------------------------------------------------------------
@@ -549,12 +561,21 @@ class Sequencer:
         self._store_snapshot(outcome.snapshot)
         if outcome.verdict is not None:
             self._replies += [(connection, outcome.verdict) for connection in self._connected]
+        for view_id, verdict in self._audits.take_verdicts_of_observers():
+            connection = self._views[view_id].connection
+            if connection is not None:
+                self._replies.append((connection, verdict))
 
     def _begin_audit(self, now_ms: float) -> None:
         needs_snapshot = self._seq - self._snapshot_seq > SNAPSHOT_ENTRIES or self._tail_bytes > SNAPSHOT_BYTES
-        views = list(self._connected.values())
+        views = [view_id for view_id in self._connected.values() if not self._views[view_id].read_only]
         audit = self._audits.begin(
-            self._seq + 1, lambda: self._clock.read(now_ms), now_ms, views, needs_snapshot=needs_snapshot
+            self._seq + 1,
+            lambda: self._clock.read(now_ms),
+            now_ms,
+            views,
+            needs_snapshot=needs_snapshot,
+            observers=[view_id for view_id in self._connected.values() if self._views[view_id].read_only],
         )
         if audit is not None:
             self._append(audit, now_ms)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hmac
 import ipaddress
 import logging
 import sqlite3
-from http import HTTPStatus
+import ssl
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -22,15 +23,18 @@ from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.typing import Origin
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
 from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Tell
-from msq_jupyter.synchronizer import invitation_page
-from msq_jupyter.synchronizer.archives import answer, serve_archive
+from msq_jupyter.synchronizer.archives import answer, declined, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
+from msq_jupyter.synchronizer.limits import Accounts, Visit
+from msq_jupyter.synchronizer.pages import Pages
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
 from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
+from msq_jupyter.synchronizer.tokens import Gate, Token
 
 #: How long a connection has for its `Join`.
 JOIN_WITHIN_S = 10
@@ -53,7 +57,10 @@ class Synchronizer:
         host: address to listen at.
         port: 0 lets the system choose a free one.
         data_directory: where logs, snapshots and versions are kept; one synchronizer at a time.
-        token: what connections have to show as `Authorization: Bearer TOKEN`, None for nothing.
+        gate: knows the tokens of which connections have to show one as `Authorization: Bearer TOKEN`.
+        accounts: how much each token and each address may.
+        origins: of web pages that may connect, such as `https://lab.example.org`; kernels name none.
+        tls: its certificate, for `wss://`; None for `ws://`.
         idle_exit_s: request a stop when nobody has been connected for that many seconds, None for never.
 
     Raises:
@@ -66,15 +73,21 @@ class Synchronizer:
         port: int = 0,
         *,
         data_directory: Path,
-        token: str | None = None,
+        gate: Gate | None = None,
+        accounts: Accounts | None = None,
+        origins: Sequence[str] = (),
+        tls: ssl.SSLContext | None = None,
         idle_exit_s: float | None = None,
     ) -> None:
-        if not token and not _is_loopback(host):
+        self._gate = gate or Gate()
+        if self._gate.is_open and not _is_loopback(host):
             raise ArgumentError(
                 f"expected a token, because other machines can reach host {host!r}, got none: "
                 "give one with --token-file, or listen at 127.0.0.1"
             )
-        self._host, self._port, self._token = host, port, token
+        self._host, self._port = host, port
+        self._accounts = Accounts() if accounts is None else accounts
+        self._origins, self._tls = origins, tls
         self._data_directory = data_directory
         self._idle_exit_s = idle_exit_s
         self._connections = 0
@@ -87,7 +100,8 @@ class Synchronizer:
         """Where it listens, for example `ws://127.0.0.1:41234`."""
         assert self._server is not None, "the synchronizer does not listen yet"
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
-        return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+        scheme = "wss" if self._tls else "ws"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def __aenter__(self) -> Synchronizer:
         await self.start()
@@ -108,6 +122,7 @@ class Synchronizer:
         """
         self._journal = Journal(lambda shelves: self._rooms.fail(shelves))
         self._rooms = Rooms(self._journal, now_ms())
+        self._pages = Pages(self._gate, self._rooms, self._journal.counts, self._stop_requested.is_set)
         await self._journal.open(self._data_directory)
         try:
             self._server = await self._listen()
@@ -144,8 +159,10 @@ class Synchronizer:
                 self._host,
                 self._port,
                 # A browser names the page's origin; participants are kernels and name none.
-                origins=[None],
+                origins=[None, *map(Origin, self._origins)],
                 process_request=self._look_at_request,
+                ssl=self._tls,
+                open_timeout=JOIN_WITHIN_S,
                 # Sealed payloads do not shrink; trying doubles the cost.
                 compression=None,
                 max_size=protocol.FRAME_BYTES_MAX,
@@ -164,32 +181,30 @@ class Synchronizer:
             ) from error
 
     def _look_at_request(self, socket: ServerConnection, request: Request) -> Response | None:
-        if request.path.partition("?")[0] == invitation_page.PATH and "Upgrade" not in request.headers:
-            response = socket.respond(HTTPStatus.OK, invitation_page.PAGE)
-            del response.headers["Content-Type"]
-            response.headers.update(invitation_page.HEADERS)
-            return response
-        return self._check_token(socket, request)
-
-    def _check_token(self, socket: ServerConnection, request: Request) -> Response | None:
-        if self._token:
-            expected = f"Bearer {self._token}".encode()
-            shown = request.headers.get_all("Authorization")
-            if len(shown) != 1 or not hmac.compare_digest(shown[0].encode(errors="replace"), expected):
-                return socket.respond(
-                    HTTPStatus.UNAUTHORIZED, "expected the header Authorization with the token of this synchronizer\n"
-                )
-        return None
+        headers = request.headers
+        page = self._pages.answer(request.path, headers.get_all("Authorization"), wants_socket="Upgrade" in headers)
+        if page is None:
+            return None
+        response = socket.respond(page.status, page.text)
+        del response.headers["Content-Type"]  # the page's own comes, which would be a second one
+        response.headers.update(page.headers)
+        return response
 
     # --- one connection ------------------------------------------------------------------------------------------
 
     async def _handle(self, socket: ServerConnection) -> None:
         self._count_connection(1)
+        assert socket.request is not None, "the handshake is over"
+        token = self._gate.admit(socket.request.headers.get_all("Authorization"))
+        assert token is not None, "the handshake asked for it"
+        address = str(socket.remote_address[0]) if socket.remote_address else ""
         try:
-            await self._converse(socket)
+            with self._accounts.visit(token.name, address, time.monotonic()) as visit:
+                refused = await self._converse(socket, token, visit)
+            if refused:
+                await self._refuse(socket, refused)
         except ProtocolError as error:
-            logger.info("a connection was ended: %s", error)
-            await refuse(socket, Refused("malformed", str(error)))
+            await self._refuse(socket, Refused("malformed", str(error)))
         except (sqlite3.Error, StorageUnreadable):
             logger.exception("the data directory could not be read; the connection was ended")
             await end(socket, CloseCode.INTERNAL_ERROR, "the data directory could not be read")
@@ -198,49 +213,70 @@ class Synchronizer:
         finally:
             self._count_connection(-1)
 
-    async def _converse(self, socket: ServerConnection) -> None:
+    async def _refuse(self, socket: ServerConnection, refused: Refused) -> None:
+        self._journal.counts.refusals += 1
+        logger.info("a connection was ended: %s", refused.reason)
+        await refuse(socket, refused)
+
+    async def _converse(self, socket: ServerConnection, token: Token, visit: Visit) -> Refused | None:
+        """One connection to its end; returned is why it does not even begin."""
         try:
             frame = await asyncio.wait_for(socket.recv(), JOIN_WITHIN_S)
         except asyncio.TimeoutError:
             raise ProtocolError(f"expected a Join within {JOIN_WITHIN_S} s, got nothing") from None
         if _announced_version(frame) != protocol.PROTOCOL_VERSION:
-            reason = f"expected protocol version {protocol.PROTOCOL_VERSION}, got {_announced_version(frame)}: "
-            await refuse(socket, Refused("protocol_version", reason + "use the same msq_jupyter on both sides"))
-            return
+            return Refused("protocol_version", _version_mismatch(_announced_version(frame)))
         join = protocol.decode_up(frame)
+        if not token.may_enter:
+            return Refused(
+                "forbidden", "the access token opens no session: ask for one with the scope join or read-only"
+            )
         if isinstance(join, Open):
-            await self._open_archive(socket, join)
-            return
+            return await self._open_archive(socket, join, token, visit)
         if not isinstance(join, Join):
             raise ProtocolError(f"expected a Join or an Open as the first message, got {type(join).__name__}")
         check_join(join)
-        room = await self._rooms.find(join)
+        if reason := visit.begin(join.session_id):
+            if join.have_run:
+                # A member that comes back counts twice until the synchronizer sees that its old connection is dead.
+                await end(socket, CloseCode.TRY_AGAIN_LATER, "there is a limit; connect again")
+                return None
+            return Refused("limit", reason)
+        room = await self._rooms.find(join, token)
         if isinstance(room, Refused):
-            await refuse(socket, room)
-        elif room.failed or self._stop_requested.is_set():
+            return room
+        if room.failed or self._stop_requested.is_set():
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
         else:
-            member = room.enter(socket, join)
+            member = room.enter(socket, join, read_only=token.is_read_only)
+            self._journal.counts.connections += 1
             try:
-                await self._listen_to(room, member)
+                await self._listen_to(room, member, visit)
             finally:
                 room.leave(member)
                 await member.finish()
+        return None
 
-    async def _open_archive(self, socket: ServerConnection, message: Open) -> None:
+    async def _open_archive(
+        self, socket: ServerConnection, message: Open, token: Token, visit: Visit
+    ) -> Refused | None:
         check_open(message)
-        shelf = await self._rooms.open(message)
+        if reason := visit.begin():
+            return Refused("limit", reason)
+        shelf = await self._rooms.open(message, token)
         if isinstance(shelf, Refused):
-            await refuse(socket, shelf)
-            return
+            return shelf
+        self._journal.counts.connections += 1
         try:
-            await serve_archive(socket, shelf, self._rooms, self._journal)
+            await serve_archive(socket, shelf, self._rooms, self._journal, visit, read_only=token.is_read_only)
         finally:
             self._rooms.close(shelf)
+        return None
 
-    async def _listen_to(self, room: Room, member: Member) -> None:
+    async def _listen_to(self, room: Room, member: Member, visit: Visit) -> None:
         async for frame in member.socket:
             message = protocol.decode_up(frame)
+            await self._slow_down(visit, message, len(frame))
             if isinstance(message, Join | Open):
                 raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
             if isinstance(message, Query):
@@ -250,7 +286,8 @@ class Synchronizer:
                 continue
             if isinstance(message, Annotate | Prune):
                 await member.welcomed.wait()
-                await member.socket.send(protocol.encode(await self._rooms.change(room.shelf, message)))
+                done = declined(message) if member.read_only else await self._rooms.change(room.shelf, message)
+                await member.socket.send(protocol.encode(done))
                 continue
             if isinstance(message, Tell):
                 room.tell(member, message)
@@ -258,6 +295,15 @@ class Synchronizer:
             await room.receive(member, message)
             if isinstance(message, Leave):
                 return
+
+    async def _slow_down(self, visit: Visit, message: protocol.Up, size_bytes: int) -> None:
+        """Go on when the limits allow it; until then the network holds back what else comes."""
+        self._journal.counts.received_bytes += size_bytes
+        events = len(message.events) if isinstance(message, protocol.Send) else 1
+        wait_s = visit.wait_s(events, size_bytes, time.monotonic())
+        if wait_s:
+            self._journal.counts.slowed += 1
+            await asyncio.sleep(wait_s)
 
     # --- idleness ------------------------------------------------------------------------------------------------
 
@@ -282,6 +328,16 @@ def _announced_version(frame: bytes | str) -> object:
     if isinstance(head, list) and len(head) > 1 and head[0] in ("Join", "Open") and isinstance(head[1], int):
         return head[1]
     return protocol.PROTOCOL_VERSION
+
+
+def _version_mismatch(announced: object) -> str:
+    ours = protocol.PROTOCOL_VERSION
+    older = isinstance(announced, int) and announced < ours
+    who = "the participant's kernel" if older else "the machine of the synchronizer"
+    return (
+        f"expected protocol version {ours}, got {announced}: on {who} msq_jupyter is the older one; update it there "
+        "with pip install --upgrade msq_jupyter, and start the kernel or the synchronizer again"
+    )
 
 
 def _is_loopback(host: str) -> bool:

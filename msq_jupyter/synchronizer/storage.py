@@ -39,6 +39,8 @@ from msq_jupyter.synchronizer.records import (
 )
 from msq_jupyter.synchronizer.schema import open_file, pair_digest, version_digest
 
+#: The file in a data directory that has everything.
+FILE_NAME = "synchronizer.sqlite"
 #: Size at which a portion of a list of versions is full.
 LIST_BYTES = 1024 * 1024
 #: About what a version in a list has beside its `meta`.
@@ -74,7 +76,7 @@ class Storage:
         except OSError as error:
             raise _unwritable(directory, error) from error
         try:
-            self._database = open_file(directory / "synchronizer.sqlite")
+            self._database = open_file(directory / FILE_NAME)
         except OSError as error:
             self._lock.release()
             raise _unwritable(directory, error) from error

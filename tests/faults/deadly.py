@@ -84,6 +84,8 @@ def serve(directory: str, port: str, step: str, nth: str) -> None:
     from msq_jupyter.synchronizer import process, storage
     from msq_jupyter.synchronizer.room import Room
     from msq_jupyter.synchronizer.sequencer import Sequencer
+    from msq_jupyter.synchronizer.settings import Settings
+    from msq_jupyter.synchronizer.tokens import Gate
 
     death = Death(step, int(nth))
     death.around(Sequencer, "receive", "arrived", only=lambda _, __, message, *___: isinstance(message, protocol.Save))
@@ -106,12 +108,7 @@ def serve(directory: str, port: str, step: str, nth: str) -> None:
         storage.sqlite3.connect = connect_traced
     asyncio.run(
         process.serve(
-            "127.0.0.1",
-            int(port),
-            data_directory=Path(directory),
-            token=None,
-            idle_exit_s=None,
-            on_listening=lambda url: print(url, flush=True),
+            Settings(port=int(port), data=Path(directory)), Gate(), on_listening=lambda url: print(url, flush=True)
         )
     )
 

@@ -18,6 +18,7 @@ import pytest
 from msq_jupyter.errors import JoinTimeout, SynchronizerRefused
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.server import Synchronizer
+from msq_jupyter.synchronizer.tokens import Gate, plain_token
 from tests.session.models import Counter, EditedCounter
 from tests.session.test_session import until
 
@@ -149,7 +150,7 @@ async def test_7_4_a_synchronizer_that_says_nothing_makes_join_fail_in_time():
 
 async def test_a_token_in_the_url_lets_in_and_a_wrong_one_is_refused_without_being_told(tmp_path, caplog):
     caplog.set_level("DEBUG")
-    async with Synchronizer(data_directory=tmp_path / "data", token="s3cret") as synchronizer:
+    async with Synchronizer(data_directory=tmp_path / "data", gate=Gate([plain_token("s3cret")])) as synchronizer:
         arguments = {"app_id": "a", "name": "b", "password": "c", "model": Counter}
         for token in ("", "wr0ng@"):
             url = synchronizer.url.replace("://", f"://{token}")

@@ -38,6 +38,7 @@ class Participant:
         self.first = a_join(view_id, **changes)
         self.entries: list[protocol.Entry] = []
         self.counter = 0
+        self.headers: dict[str, str] = {}
         self.time_ms = 0.0
 
     async def __aenter__(self) -> Participant:
@@ -52,7 +53,11 @@ class Participant:
     async def connect(self) -> Welcome:
         """Join, for the first time or again with what we have."""
         self.socket: ClientConnection = await connect(
-            self.url, compression=None, max_size=protocol.FRAME_BYTES_MAX, proxy=None
+            self.url,
+            additional_headers=self.headers,
+            compression=None,
+            max_size=protocol.FRAME_BYTES_MAX,
+            proxy=None,
         )
         await self.say(self.first)
         self.welcome = await self.next_of(Welcome)
@@ -103,6 +108,10 @@ class Participant:
 
     async def read_until_event(self, payload: bytes) -> None:
         while payload not in self.payloads():
+            await self.next()
+
+    async def read_until_exit(self, view_id: str) -> None:
+        while view_id not in self.exits():
             await self.next()
 
     async def read_until_joined(self) -> None:

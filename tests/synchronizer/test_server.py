@@ -34,6 +34,7 @@ from msq_jupyter.protocol import (
 )
 from msq_jupyter.synchronizer.room import UNREAD_BYTES_MAX
 from msq_jupyter.synchronizer.server import Synchronizer
+from msq_jupyter.synchronizer.tokens import Gate, plain_token
 
 from .conftest import Participant, Processes, a_join
 
@@ -267,7 +268,10 @@ async def test_another_protocol_version_is_refused_even_if_its_join_looks_differ
         answer = protocol.decode_down(await connection.recv())
     assert isinstance(answer, Refused)
     assert answer.code == "protocol_version"
-    assert answer.reason == "expected protocol version 1, got 2: use the same msq_jupyter on both sides"
+    assert answer.reason == (
+        "expected protocol version 1, got 2: on the machine of the synchronizer msq_jupyter is the older one; update "
+        "it there with pip install --upgrade msq_jupyter, and start the kernel or the synchronizer again"
+    )
 
 
 @pytest.mark.parametrize(
@@ -315,7 +319,7 @@ async def test_pages_of_a_browser_cannot_connect(synchronizer: Synchronizer) -> 
 
 
 async def test_without_its_token_nobody_connects(tmp_path: Path) -> None:
-    async with Synchronizer(data_directory=tmp_path / "data", token="secret") as synchronizer:
+    async with Synchronizer(data_directory=tmp_path / "data", gate=Gate([plain_token("secret")])) as synchronizer:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}):
             with pytest.raises(InvalidStatus, match="401"):
                 await connect(synchronizer.url, additional_headers=headers, proxy=None)
