@@ -48,6 +48,8 @@ async def serve_archive(
             await socket.send(protocol.encode(await answer(message, shelf, journal)))
         elif read_only and isinstance(message, Save | Annotate | Prune):
             await socket.send(protocol.encode(declined(message)))
+        elif isinstance(message, Save) and (reason := rooms.why_full(shelf, len(frame))):
+            await socket.send(protocol.encode(SaveFailed(message.save_id, reason)))
         elif isinstance(message, Save):
             await socket.send(protocol.encode(await _append(message, shelf, journal)))
         elif isinstance(message, Annotate | Prune):

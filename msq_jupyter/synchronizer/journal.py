@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 from msq_jupyter.errors import StorageUnreadable
 from msq_jupyter.protocol import Save
 from msq_jupyter.synchronizer.counts import Counts
+from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import Append
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.synchronizer.storage import Storage
@@ -84,6 +85,12 @@ class Journal:
         await self.settle()
         await self.call(Storage.close)
         self._thread.shutdown()
+
+    @property
+    def payers(self) -> Payers:
+        """For whom is counted what is stored; to read only."""
+        assert self._storage is not None, "the journal is not open"
+        return self._storage.payers
 
     def touch(self, room: Room) -> None:
         """The room has something to write or to send."""

@@ -7,7 +7,7 @@ back-pressure slows the sender down. Too many connections or sessions are refuse
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 #: A bucket holds what flows into it within so long.
@@ -25,12 +25,14 @@ class Limits:
         bytes_per_s: the same in bytes of frames.
         members: connections at the same time.
         sessions: sessions at the same time.
+        stored_bytes: logs, snapshots, versions of all names that were first used with it, or from it.
     """
 
     events_per_s: float = 0
     bytes_per_s: float = 0
     members: int = 0
     sessions: int = 0
+    stored_bytes: int = 0
 
 
 class Bucket:
@@ -107,9 +109,16 @@ class Account:
 
 
 class Visit:
-    """One connection, on the accounts it counts for; a context in which it counts."""
+    """One connection, on the accounts it counts for; a context in which it counts.
 
-    def __init__(self, accounts: Iterable[Account] = ()) -> None:
+    Args:
+        accounts: they count it.
+        token: name of the token it showed, "" for none.
+        address: where it comes from.
+    """
+
+    def __init__(self, accounts: Iterable[Account] = (), token: str = "", address: str = "") -> None:
+        self.token, self.address = token, address
         self._accounts = tuple(accounts)
         self._session_id = ""
 
@@ -161,7 +170,28 @@ class Accounts:
         for key in [key for key, account in self._accounts.items() if account.is_idle(now_s)]:
             del self._accounts[key]
         keys = [("token", token)] if token else []
-        return Visit([self._account(key) for key in [*keys, ("address", address)]])
+        return Visit([self._account(key) for key in [*keys, ("address", address)]], token, address)
+
+    @property
+    def limits_storage(self) -> bool:
+        """Whether it matters how much is stored."""
+        return any(limits.stored_bytes for limits in self._limits.values())
+
+    def why_full(self, stored_bytes: Mapping[tuple[str, str], int], size_bytes: int) -> str:
+        """Why no more may be stored, "" when it may.
+
+        Args:
+            stored_bytes: what is stored for each account that pays, by its kind and its name.
+            size_bytes: what is to come.
+        """
+        for (kind, name), there_bytes in stored_bytes.items():
+            limit_bytes = self._limits[kind].stored_bytes
+            if limit_bytes and there_bytes + size_bytes > limit_bytes:
+                return (
+                    f"expected at most {limit_bytes:,} bytes stored for {kind} {name}, got {there_bytes:,} and "
+                    f"{size_bytes:,} more: drop versions, or have the limit of stored bytes raised"
+                )
+        return ""
 
     def _account(self, key: tuple[str, str]) -> Account:
         if key not in self._accounts:

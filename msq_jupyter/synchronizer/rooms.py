@@ -17,6 +17,8 @@ from msq_jupyter.errors import ProtocolError, VersionDamaged
 from msq_jupyter.protocol import Annotate, Done, Join, Open, Prune, Refused
 from msq_jupyter.synchronizer.arrivals import WRONG_PASSWORD, origin_of
 from msq_jupyter.synchronizer.journal import Journal, now_ms
+from msq_jupyter.synchronizer.limits import Accounts, Visit
+from msq_jupyter.synchronizer.payers import accounts_of
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.room import Room, Shelf
 from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex, why_no_annotation
@@ -48,10 +50,12 @@ class Rooms:
     Args:
         journal: reads and writes.
         restarted_ms: the driver's clock when the synchronizer started.
+        accounts: say how much may be stored.
     """
 
-    def __init__(self, journal: Journal, restarted_ms: float) -> None:
+    def __init__(self, journal: Journal, restarted_ms: float, accounts: Accounts | None = None) -> None:
         self._journal = journal
+        self._accounts = Accounts() if accounts is None else accounts
         self._restarted_ms = restarted_ms
         self._shelves: dict[str, Shelf] = {}
         # One storage thread serves all, so loading two at once would not be faster, only harder to think about.
@@ -61,7 +65,7 @@ class Rooms:
         for shelf in self._shelves.values():
             yield from shelf.rooms.values()
 
-    async def find(self, join: Join, token: Token = ANYBODY) -> Room | Refused:
+    async def find(self, join: Join, token: Token = ANYBODY, visit: Visit | None = None) -> Room | Refused:
         """The room for a `Join`, or why there is none.
 
         The caller has to enter before it awaits anything: nobody keeps an empty room for it.
@@ -69,6 +73,7 @@ class Rooms:
         Args:
             join: what a connection said.
             token: what it showed.
+            visit: who pays for a new name.
 
         Raises:
             sqlite3.Error: the data directory cannot be read.
@@ -76,9 +81,10 @@ class Rooms:
         async with self._finding:
             shelf = await self._shelf(join.persistent_id)
             if shelf is None:
-                if not token.may_create:
-                    return _NOT_CREATED
-                shelf = self._new_shelf(join)
+                made = await self._new_shelf(join, token, visit)
+                if isinstance(made, Refused):
+                    return made
+                shelf = made
             try:
                 if not hmac.compare_digest(shelf.password_check, join.password_check):
                     return WRONG_PASSWORD
@@ -93,12 +99,13 @@ class Rooms:
             finally:
                 self._drop_if_unused(shelf)
 
-    async def open(self, message: Open, token: Token = ANYBODY) -> Shelf | Refused:
+    async def open(self, message: Open, token: Token = ANYBODY, visit: Visit | None = None) -> Shelf | Refused:
         """The shelf for an archive, or why there is none; `close` it in the end.
 
         Args:
             message: what a connection said.
             token: what it showed.
+            visit: who pays for a new name.
 
         Raises:
             sqlite3.Error: the data directory cannot be read.
@@ -108,9 +115,10 @@ class Rooms:
             if shelf is None:
                 if not message.create:
                     return Refused("no_such_name", "nothing was ever saved here under this name")
-                if not token.may_create:
-                    return _NOT_CREATED
-                shelf = self._new_shelf(message)
+                made = await self._new_shelf(message, token, visit)
+                if isinstance(made, Refused):
+                    return made
+                shelf = made
             if not hmac.compare_digest(shelf.password_check, message.password_check):
                 self._drop_if_unused(shelf)
                 return WRONG_PASSWORD
@@ -192,7 +200,23 @@ class Rooms:
                 self._shelves[persistent_id] = shelf
         return shelf
 
-    def _new_shelf(self, first: Join | Open) -> Shelf:
+    def why_full(self, shelf: Shelf, size_bytes: int) -> str:
+        """Why so much more may not be stored under a name, "" when it may."""
+        if not self._accounts.limits_storage:
+            return ""
+        return self._why_full(self._journal.payers.accounts_of(shelf.persistent_id), size_bytes)
+
+    def _why_full(self, accounts: Iterable[tuple[str, str]], size_bytes: int) -> str:
+        stored_bytes = {account: self._journal.payers.stored_bytes(account) for account in accounts}
+        return self._accounts.why_full(stored_bytes, size_bytes)
+
+    async def _new_shelf(self, first: Join | Open, token: Token, visit: Visit | None) -> Shelf | Refused:
+        if not token.may_create:
+            return _NOT_CREATED
+        if visit is not None and self._accounts.limits_storage:
+            if reason := self._why_full(accounts_of(visit.token, visit.address), 1):
+                return Refused("limit", reason)
+            await self._journal.call(Storage.set_payer, first.persistent_id, visit.token, visit.address)
         # The first who uses a name sets its password.
         shelf = Shelf(first.persistent_id, first.password_check, VersionIndex())
         self._shelves[first.persistent_id] = shelf

@@ -90,8 +90,15 @@ CREATE TABLE bases (
     source_id TEXT NOT NULL, digest BLOB NOT NULL, meta BLOB NOT NULL, UNIQUE (persistent_id, number));
 """
 
+# `token` is the name of one, "" for none.
+_PAYERS = """
+CREATE TABLE payers (
+    persistent_id TEXT PRIMARY KEY, token TEXT NOT NULL, address TEXT NOT NULL, stored_bytes INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
 #: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
-SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING)
+SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING, _PAYERS)
 SCHEMA_VERSION = len(SCHEMA_STEPS)
 
 # The first one holds for new files only, and has to come before there is anything in them.

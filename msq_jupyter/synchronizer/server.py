@@ -27,7 +27,7 @@ from websockets.typing import Origin
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
-from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Tell
+from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Save, SaveFailed, Send, Tell
 from msq_jupyter.synchronizer.archives import answer, declined, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.limits import Accounts, Visit
@@ -121,7 +121,7 @@ class Synchronizer:
             AddressInUse: another program listens there.
         """
         self._journal = Journal(lambda shelves: self._rooms.fail(shelves))
-        self._rooms = Rooms(self._journal, now_ms())
+        self._rooms = Rooms(self._journal, now_ms(), self._accounts)
         self._pages = Pages(self._gate, self._rooms, self._journal.counts, self._stop_requested.is_set)
         await self._journal.open(self._data_directory)
         try:
@@ -219,7 +219,7 @@ class Synchronizer:
         await refuse(socket, refused)
 
     async def _converse(self, socket: ServerConnection, token: Token, visit: Visit) -> Refused | None:
-        """One connection to its end; returned is why it does not even begin."""
+        """One connection to its end; returned is why it must go, or does not even begin."""
         try:
             frame = await asyncio.wait_for(socket.recv(), JOIN_WITHIN_S)
         except asyncio.TimeoutError:
@@ -242,7 +242,7 @@ class Synchronizer:
                 await end(socket, CloseCode.TRY_AGAIN_LATER, "there is a limit; connect again")
                 return None
             return Refused("limit", reason)
-        room = await self._rooms.find(join, token)
+        room = await self._rooms.find(join, token, visit)
         if isinstance(room, Refused):
             return room
         if room.failed or self._stop_requested.is_set():
@@ -251,7 +251,7 @@ class Synchronizer:
             member = room.enter(socket, join, read_only=token.is_read_only)
             self._journal.counts.connections += 1
             try:
-                await self._listen_to(room, member, visit)
+                return await self._listen_to(room, member, visit)
             finally:
                 room.leave(member)
                 await member.finish()
@@ -263,7 +263,7 @@ class Synchronizer:
         check_open(message)
         if reason := visit.begin():
             return Refused("limit", reason)
-        shelf = await self._rooms.open(message, token)
+        shelf = await self._rooms.open(message, token, visit)
         if isinstance(shelf, Refused):
             return shelf
         self._journal.counts.connections += 1
@@ -273,7 +273,8 @@ class Synchronizer:
             self._rooms.close(shelf)
         return None
 
-    async def _listen_to(self, room: Room, member: Member, visit: Visit) -> None:
+    async def _listen_to(self, room: Room, member: Member, visit: Visit) -> Refused | None:
+        """What a member says, to its end; returned is why it must go."""
         async for frame in member.socket:
             message = protocol.decode_up(frame)
             await self._slow_down(visit, message, len(frame))
@@ -292,14 +293,20 @@ class Synchronizer:
             if isinstance(message, Tell):
                 room.tell(member, message)
                 continue
+            if isinstance(message, Save | Send) and (reason := self._rooms.why_full(room.shelf, len(frame))):
+                if isinstance(message, Send):
+                    return Refused("limit", reason)
+                member.send(SaveFailed(message.save_id, reason))
+                continue
             await room.receive(member, message)
             if isinstance(message, Leave):
-                return
+                break
+        return None
 
     async def _slow_down(self, visit: Visit, message: protocol.Up, size_bytes: int) -> None:
         """Go on when the limits allow it; until then the network holds back what else comes."""
         self._journal.counts.received_bytes += size_bytes
-        events = len(message.events) if isinstance(message, protocol.Send) else 1
+        events = len(message.events) if isinstance(message, Send) else 1
         wait_s = visit.wait_s(events, size_bytes, time.monotonic())
         if wait_s:
             self._journal.counts.slowed += 1

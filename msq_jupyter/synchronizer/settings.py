@@ -104,6 +104,13 @@ class Settings:
     token_bytes_per_s: float = _setting(0, _amount, "N", "with one token, so many bytes a second are read; 0 for all")
     token_members: int = _setting(0, _count, "N", "with one token, so many connections at a time; 0 for all")
     token_sessions: int = _setting(0, _count, "N", "with one token, so many sessions at a time; 0 for all")
+    token_stored_bytes: int = _setting(
+        0,
+        _count,
+        "N",
+        "under names that were first used with one token, so many bytes of logs, snapshots and versions are stored; "
+        "0 for all",
+    )
     address_events_per_s: float = _setting(
         0, _amount, "N", "from one address, so many events a second are read; a proxy is one address; 0 for all"
     )
@@ -112,6 +119,10 @@ class Settings:
     )
     address_members: int = _setting(0, _count, "N", "from one address, so many connections at a time; 0 for all")
     address_sessions: int = _setting(0, _count, "N", "from one address, so many sessions at a time; 0 for all")
+
+    address_stored_bytes: int = _setting(
+        0, _count, "N", "the same for names that were first used from one address; 0 for all"
+    )
 
     def gate(self) -> Gate:
         """The tokens of the token file; raises ArgumentError."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,7 @@ from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
 from msq_jupyter.synchronizer import pruning
+from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import (
     Append,
     Draft,
@@ -60,6 +62,9 @@ class Storage:
     Raises:
         StorageInUse: another synchronizer has it open.
         StorageUnreadable: its file is no database, or was written by a newer program.
+
+    Attributes:
+        payers: for whom is counted what is stored.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -83,6 +88,7 @@ class Storage:
         except BaseException:
             self._lock.release()
             raise
+        self.payers = Payers(self._database)
 
     def close(self) -> None:
         """Close the file and free the directory; closing twice is harmless."""
@@ -98,16 +104,38 @@ class Storage:
             sqlite3.Error: nothing was stored; the message says why (disk full, damaged file).
             StorageUnreadable: nothing was stored; a run of the batch is not in the file.
         """
+        growth_bytes: Counter[str] = Counter()
         with _transaction(self._database):
             for writes in batch:
-                self._write(writes)
+                persistent_id, size_bytes = self._write(writes)
+                growth_bytes[persistent_id] += size_bytes
             for append in appends:
                 self._open_name(append.persistent_id, append.password_check)
+                growth_bytes[append.persistent_id] += _size(append.save)
                 self._write_version(append.persistent_id, append.number, append.time_s, append.save)
                 if append.is_head:
                     self._move_head(append.persistent_id, append.number, "")
+            paid = {name: size_bytes for name, size_bytes in growth_bytes.items() if name in self.payers}
+            self.payers.grow(paid)
+        self.payers.count(paid)
 
-    def _write(self, writes: Writes) -> None:
+    def set_payer(self, persistent_id: str, token: str, address: str) -> None:
+        """Say for whom is counted what will be stored under a name that nobody used before.
+
+        Args:
+            persistent_id: the name.
+            token: the name of a token, "" for none.
+            address: of the network.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        with _transaction(self._database):
+            self.payers.set(persistent_id, token, address)
+        self.payers.remember(persistent_id, token, address)
+
+    def _write(self, writes: Writes) -> tuple[str, int]:
+        """Store what a run has to write; returns its persistent id and how many bytes came."""
         execute, execute_many = self._database.execute, self._database.executemany
         if writes.opened:
             record, password_check = writes.opened
@@ -118,6 +146,7 @@ class Storage:
                 (record.run, record.persistent_id, record.session_id, record.origin, record.head, record.tick_rate),
             )
         position, persistent_id = self._place(writes.run)
+        size_bytes = sum(map(len, writes.entries)) + sum(_size(save) for _, _, save in writes.versions)
         execute_many(
             "INSERT INTO entries VALUES (?, ?, ?)",
             ((position, seq, entry) for seq, entry in enumerate(writes.entries, writes.first_seq)),
@@ -129,14 +158,15 @@ class Storage:
         if writes.time_ms is not None:
             execute("UPDATE runs SET time_ms = ? WHERE position = ?", (writes.time_ms, position))
         if writes.snapshot:
-            self._write_snapshot(position, writes.snapshot)
+            size_bytes += self._write_snapshot(position, writes.snapshot)
         for number, time_s, save in writes.versions:
             self._write_version(persistent_id, number, time_s, save)
         if writes.head:
             self._move_head(persistent_id, writes.head, writes.run)
         execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
         if writes.draft is not msgspec.UNSET:
-            self._write_draft(position, writes.draft)
+            size_bytes += self._write_draft(position, writes.draft)
+        return persistent_id, size_bytes
 
     def _open_name(self, persistent_id: str, password_check: bytes) -> None:
         self._database.execute(
@@ -151,7 +181,9 @@ class Storage:
             (number, run, persistent_id, number),
         )
 
-    def _write_snapshot(self, position: int, snapshot: Snapshot) -> None:
+    def _write_snapshot(self, position: int, snapshot: Snapshot) -> int:
+        measure = "SELECT sum(length(payload)) FROM snapshots WHERE position = ?"
+        before_bytes = self._value(measure, position)
         self._database.execute(
             "INSERT INTO snapshots VALUES (?, ?, ?, ?)", (position, snapshot.seq, snapshot.time_ms, snapshot.payload)
         )
@@ -160,13 +192,17 @@ class Storage:
             "(SELECT seq FROM snapshots WHERE position = ? ORDER BY seq DESC LIMIT ?)",
             (position, position, SNAPSHOTS_KEPT),
         )
+        return self._value(measure, position) - before_bytes
 
-    def _write_draft(self, position: int, draft: Draft | None) -> None:
+    def _write_draft(self, position: int, draft: Draft | None) -> int:
+        measure = "SELECT sum(length(save)) FROM drafts WHERE position = ?"
+        before_bytes = self._value(measure, position)
         self._database.execute("DELETE FROM drafts WHERE position = ?", (position,))
         if draft:
             save = encode(draft.save)
             row = (position, draft.view_id, draft.time_s, pair_digest(b"", save), save, draft.save.base, draft.head)
             self._database.execute("INSERT INTO drafts VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        return self._value(measure, position) - before_bytes
 
     def _write_version(self, persistent_id: str, number: int, time_s: float, save: Save) -> None:
         execute = self._database.execute
@@ -197,8 +233,13 @@ class Storage:
         Raises:
             sqlite3.Error: nothing was dropped.
         """
+        paid: dict[str, int] = {}
         with _transaction(self._database):
             refused = pruning.drop(self._database, persistent_id, numbers)
+            if persistent_id in self.payers:
+                paid[persistent_id] = self.payers.growth_since(persistent_id)
+                self.payers.grow(paid)
+        self.payers.count(paid)
         if len(refused) < len(set(numbers)):
             pruning.release(self._database)
         return refused
@@ -427,6 +468,11 @@ class Storage:
 
     def _value(self, query: str, *arguments: object) -> int:
         return self._database.execute(query, arguments).fetchone()[0] or 0
+
+
+def _size(save: Save) -> int:
+    """What a version takes, in bytes."""
+    return len(save.meta) + len(save.content) + len(save.source)
 
 
 def _unwritable(directory: Path, error: OSError) -> StorageUnreadable:
