@@ -72,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
         given = "--token-file" if options.token_file else "--config"
         raise ArgumentError(f"expected --local without {given}, got both: --local makes a token of its own")
     settings = settle(options, os.environ, flags_only=options.local)
-    log_to_stderr(settings.log_format)
+    log_to_stderr(settings.log_format, settings.log_level)
     if not options.local:
         run(serve(settings, settings.gate(), on_listening=_print_url))
         return 0

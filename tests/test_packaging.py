@@ -35,4 +35,5 @@ def test_the_sdist_holds_the_browser_side_its_source_and_the_tests(archives):
     with tarfile.open(archives[0]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert names >= BROWSER_SIDE | {"js/src/badge.tsx", "js/package-lock.json", "tests/test_packaging.py", "LICENSE"}
+    assert "deploy/Containerfile" in names
     assert not [name for name in names if "node_modules" in name or "/artifacts/" in name]

@@ -24,13 +24,14 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields, ensure_ascii=False)
 
 
-def log_to_stderr(log_format: str) -> None:
+def log_to_stderr(log_format: str, log_level: str) -> None:
     """Have what the synchronizer says on stderr.
 
     Args:
         log_format: "text" or "json".
+        log_level: "debug", "info", "warning" or "error".
     """
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonFormatter() if log_format == "json" else text)
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=log_level.upper(), handlers=[handler])

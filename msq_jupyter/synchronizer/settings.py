@@ -26,6 +26,7 @@ VARIABLE_PREFIX = "MSQ_SERVE_"
 #: The section of a configuration file.
 SECTION = "Serve"
 LOG_FORMATS = ("text", "json")
+LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
 def _port(text: str) -> int:
@@ -59,10 +60,13 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def _log_format(text: str) -> str:
-    if text not in LOG_FORMATS:
-        raise ValueError(f"expected one of {', '.join(LOG_FORMATS)}, got {text!r}")
-    return text
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"expected one of {', '.join(words)}, got {text!r}")
+        return text
+
+    return parse
 
 
 def _setting(default: Any, parse: Callable[[str], Any], metavar: str, meaning: str) -> Any:
@@ -97,7 +101,10 @@ class Settings:
         "N",
         "end when nobody has been connected for N seconds; unless given, 600 with --local and never without",
     )
-    log_format: str = _setting("text", _log_format, "FORMAT", "text, or json: one object a line, on stderr")
+    log_format: str = _setting("text", _one_of(*LOG_FORMATS), "FORMAT", "text, or json: one object a line, on stderr")
+    log_level: str = _setting(
+        "info", _one_of(*LOG_LEVELS), "LEVEL", f"the least that is logged: {', '.join(LOG_LEVELS)}"
+    )
     token_events_per_s: float = _setting(
         0, _amount, "N", "with one token, so many events a second are read; more wait; 0 for all"
     )
@@ -244,7 +251,7 @@ def _configured(path: Path) -> dict[str, tuple[str, str]]:
 
 def _known(word: str, names: Mapping[str, str]) -> str:
     if word not in names:
-        nearest = difflib.get_close_matches(word, names, 1)
+        nearest = difflib.get_close_matches(word, names, 1, cutoff=0.85)  # all begin alike
         hint = f"; did you mean {nearest[0]}?" if nearest else ": msq serve --help lists them"
         raise ArgumentError(f"expected the name of a setting, got {word}{hint}")
     return names[word]
