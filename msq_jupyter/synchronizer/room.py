@@ -137,6 +137,7 @@ class Room:
         self._sent_seq = sequencer.last_seq
         self._forget_due_ms: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due_s = 0.0  # uvloop does not tell it of every timer
         self._closed = False
 
     @property
@@ -339,9 +340,9 @@ class Room:
             due_ms = self._forget_due_ms
         loop = asyncio.get_running_loop()
         due_s = loop.time() + max(0.0, due_ms - now_ms()) / 1_000
-        if self._timer is None or due_s < self._timer.when():
+        if self._timer is None or due_s < self._timer_due_s:
             self._stop_timer()
-            self._timer = loop.call_at(due_s, self._on_timer)
+            self._timer, self._timer_due_s = loop.call_at(due_s, self._on_timer), due_s
 
     def _stop_timer(self) -> None:
         if self._timer:
