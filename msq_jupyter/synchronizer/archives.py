@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 
@@ -14,7 +13,7 @@ from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Annotate, Done, FetchSource, ListVersions, Prune, Query, Save, SaveFailed, Stored
 from msq_jupyter.synchronizer.journal import Journal
 from msq_jupyter.synchronizer.limits import Visit
-from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base
+from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.storage import Storage
 
@@ -57,7 +56,10 @@ async def serve_archive(
         else:
             kind = type(message).__name__
             raise ProtocolError(f"expected a question, a Save, an Annotate or a Prune of an archive, got {kind}")
-        await asyncio.sleep(visit.wait_s(1, len(frame), time.monotonic()))
+        journal.counts.received_bytes += len(frame)
+        if wait_s := visit.wait_s(1, len(frame), time.monotonic()):
+            journal.counts.slowed += 1
+            await slow_down(socket, wait_s)
 
 
 def declined(message: Save | Annotate | Prune) -> SaveFailed | Done:

@@ -6,12 +6,15 @@ back-pressure slows the sender down. Too many connections or sessions are refuse
 
 from __future__ import annotations
 
+import ipaddress
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 #: A bucket holds what flows into it within so long.
 BURST_S = 2.0
+#: At so many accounts those that nobody uses are looked for.
+_LOOK_AT = 64
 #: One frame waits no longer than this, so that the signs of life between the frames still come in time.
 WAIT_S_MAX = 20.0
 
@@ -159,6 +162,8 @@ class Accounts:
     def __init__(self, of_token: Limits = Limits(), of_address: Limits = Limits()) -> None:
         self._limits = {"token": of_token, "address": of_address}
         self._accounts: dict[tuple[str, str], Account] = {}
+        # Looking at all of them whenever somebody comes would take ten thousand times ten thousand looks.
+        self._look_at = _LOOK_AT
 
     @property
     def account_count(self) -> int:
@@ -167,8 +172,9 @@ class Accounts:
 
     def visit(self, token: str, address: str, now_s: float) -> Visit:
         """A connection, by the name of its token, "" for none, and its address."""
-        for key in [key for key, account in self._accounts.items() if account.is_idle(now_s)]:
-            del self._accounts[key]
+        if len(self._accounts) >= self._look_at:
+            self._accounts = {key: account for key, account in self._accounts.items() if not account.is_idle(now_s)}
+            self._look_at = max(_LOOK_AT, 2 * len(self._accounts))
         keys = [("token", token)] if token else []
         return Visit([self._account(key) for key in [*keys, ("address", address)]], token, address)
 
@@ -198,3 +204,20 @@ class Accounts:
             kind, name = key
             self._accounts[key] = Account(f"{kind} {name}", self._limits[kind])
         return self._accounts[key]
+
+
+def address_of(text: str) -> str:
+    """What counts as one address: of IPv6 the 64 bits that a provider gives to one customer.
+
+    Args:
+        text: the other side's, as the socket tells it.
+    """
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return text
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    if address.ipv4_mapped:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.IPv6Network((address, 64), strict=False))

@@ -8,6 +8,7 @@ others never wait for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import sqlite3
@@ -394,6 +395,12 @@ async def end(socket: ServerConnection, code: CloseCode, reason: str, refused: R
         pass
     finally:
         socket.transport.abort()
+
+
+async def slow_down(socket: ServerConnection, wait_s: float) -> None:
+    """Read on only after so many seconds, or when the connection is gone; the network holds back what else comes."""
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(socket.wait_closed(), wait_s)
 
 
 async def refuse(socket: ServerConnection, refused: Refused) -> None:

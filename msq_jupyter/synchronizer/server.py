@@ -30,9 +30,9 @@ from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, Stora
 from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Save, SaveFailed, Send, Tell
 from msq_jupyter.synchronizer.archives import answer, declined, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
-from msq_jupyter.synchronizer.limits import Accounts, Visit
+from msq_jupyter.synchronizer.limits import Accounts, Visit, address_of
 from msq_jupyter.synchronizer.pages import Pages
-from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse
+from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
 from msq_jupyter.synchronizer.tokens import Gate, Token
 
@@ -197,7 +197,7 @@ class Synchronizer:
         assert socket.request is not None, "the handshake is over"
         token = self._gate.admit(socket.request.headers.get_all("Authorization"))
         assert token is not None, "the handshake asked for it"
-        address = str(socket.remote_address[0]) if socket.remote_address else ""
+        address = address_of(str(socket.remote_address[0])) if socket.remote_address else ""
         try:
             with self._accounts.visit(token.name, address, time.monotonic()) as visit:
                 refused = await self._converse(socket, token, visit)
@@ -277,7 +277,7 @@ class Synchronizer:
         """What a member says, to its end; returned is why it must go."""
         async for frame in member.socket:
             message = protocol.decode_up(frame)
-            await self._slow_down(visit, message, len(frame))
+            await self._count(member.socket, visit, message, len(frame))
             if isinstance(message, Join | Open):
                 raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
             if isinstance(message, Query):
@@ -303,14 +303,14 @@ class Synchronizer:
                 break
         return None
 
-    async def _slow_down(self, visit: Visit, message: protocol.Up, size_bytes: int) -> None:
-        """Go on when the limits allow it; until then the network holds back what else comes."""
+    async def _count(self, socket: ServerConnection, visit: Visit, message: protocol.Up, size_bytes: int) -> None:
+        """Go on when the limits allow it."""
         self._journal.counts.received_bytes += size_bytes
         events = len(message.events) if isinstance(message, Send) else 1
         wait_s = visit.wait_s(events, size_bytes, time.monotonic())
         if wait_s:
             self._journal.counts.slowed += 1
-            await asyncio.sleep(wait_s)
+            await slow_down(socket, wait_s)
 
     # --- idleness ------------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from msq_jupyter.errors import ArgumentError
 SCOPES = {
     "join": "be in sessions under names that are in use, send events, save, annotate and prune versions",
     "create": "use names that nobody used before; goes with join",
-    "read-only": "see sessions that are there, and versions; nothing it sends changes anything",
+    "read-only": "be in sessions that are there, and see versions; nothing it sends changes anything",
     "administer": "read /metrics",
 }
 #: What a token is for whose file says nothing about it.

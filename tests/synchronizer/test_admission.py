@@ -260,6 +260,36 @@ async def test_a_member_over_its_rate_is_slowed_and_not_cut(tmp_path: Path, monk
     assert waits[-1] > 3.0
 
 
+async def test_whoever_waits_for_its_limits_holds_up_neither_its_own_end_nor_that_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting: asyncio.Queue[str] = asyncio.Queue()
+
+    def wait_s(self: Visit, events: int, size_bytes: int, now_s: float) -> float:
+        waiting.put_nowait("")
+        return 1e6
+
+    monkeypatch.setattr(Visit, "wait_s", wait_s)
+    synchronizer = Synchronizer(data_directory=tmp_path)
+    async with synchronizer, Participant(synchronizer.url, "bob") as bob:
+        ada = Participant(synchronizer.url, "ada")
+        await ada.connect()
+        await ada.send(b"1")
+        await waiting.get()
+        ada.socket.transport.abort()
+        await bob.read_until_exit("ada")
+        # What it had sent before is not lost.
+        assert bob.payloads() == [b"1"]
+        await bob.send(b"2")
+        async with opened(synchronizer.url, "", create=True) as archive:
+            await answer_of(archive)
+            await archive.send(protocol.encode(protocol.ListVersions(1)))
+            await answer_of(archive)
+            await waiting.get()
+            await waiting.get()
+            await asyncio.wait_for(synchronizer.close(), 20)
+
+
 # --- the door ----------------------------------------------------------------------------------------------------
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msq_jupyter.synchronizer.limits import BURST_S, WAIT_S_MAX, Accounts, Bucket, Limits
+from msq_jupyter.synchronizer.limits import BURST_S, WAIT_S_MAX, Account, Accounts, Bucket, Limits, address_of
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.integers(1, 500)), max_size=50))
@@ -70,5 +71,37 @@ def test_whoever_comes_again_finds_the_bucket_as_it_was_until_it_is_full():
         visit.wait_s(int(10 * BURST_S), 1, 0.0)
     with accounts.visit("", "here", 0.0) as visit:
         assert visit.wait_s(10, 1, 0.0) == 1.0
-    accounts.visit("", "elsewhere", 100.0)
-    assert accounts.account_count == 1
+    for number in range(100):
+        accounts.visit("", f"elsewhere {number}", 100.0)
+    assert accounts.account_count < 100
+    with accounts.visit("", "here", 100.0) as visit:
+        assert visit.wait_s(int(10 * BURST_S), 1, 100.0) == 0.0
+
+
+def test_an_address_is_what_one_customer_has():
+    assert address_of("1.2.3.4") == address_of("::ffff:1.2.3.4") == "1.2.3.4"
+    assert address_of("2001:db8:1:2:3::4") == address_of("2001:db8:1:2::") == "2001:db8:1:2::/64"
+    assert address_of("2001:db8:1:3::") != address_of("2001:db8:1:2::")
+    assert address_of("fe80::1%eth0") == "fe80::/64"
+    assert address_of("::1") == "::/64"
+    assert address_of("a path") == "a path"
+
+
+def test_many_addresses_are_forgotten_without_a_look_at_all_of_them_each_time(monkeypatch: pytest.MonkeyPatch):
+    looks = 0
+
+    def is_idle(self: Account, now_s: float) -> bool:
+        nonlocal looks
+        looks += 1
+        return now_s > 0
+
+    monkeypatch.setattr(Account, "is_idle", is_idle)
+    accounts = Accounts()
+    for number in range(1_000):
+        accounts.visit("", str(number), 0.0)
+    assert accounts.account_count == 1_000
+    assert looks < 3_000
+    for number in range(2_000):
+        accounts.visit("", str(number), 1.0)
+    assert accounts.account_count < 1_200
+    assert looks < 9_000
