@@ -7,12 +7,14 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from msq_jupyter.cli import main
 from msq_jupyter.errors import ArgumentError, StorageUnreadable
 from msq_jupyter.protocol import Save
+from msq_jupyter.synchronizer import backup
 from msq_jupyter.synchronizer.backup import back_up
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import FILE_NAME, Storage
@@ -69,6 +71,31 @@ async def test_a_backup_under_load_is_one_moment_and_what_was_acknowledged_is_in
         assert events in (0, newest)
         sizes.append(len(rows))
     assert sizes == sorted(sizes)
+
+
+def test_a_backup_does_not_begin_again_with_every_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Storage(tmp_path / "data").close()
+    writer = sqlite3.connect(tmp_path / "data" / FILE_NAME, isolation_level=None)
+    writer.execute("INSERT INTO contents VALUES (1, zeroblob(1000000))")
+    left: list[int] = []
+
+    class Watched(sqlite3.Connection):
+        def backup(self, target: sqlite3.Connection, **arguments: Any) -> None:
+            def progress(status: int, remaining: int, total: int) -> None:
+                left.append(remaining)
+                assert len(left) < 2 * total
+                writer.execute("INSERT INTO contents VALUES (NULL, 'written meanwhile')")
+
+            super().backup(target, progress=progress, **arguments)
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(backup, "PAGES", 10)
+    monkeypatch.setattr(sqlite3, "connect", lambda *place, **options: connect(*place, factory=Watched, **options))
+    back_up(tmp_path / "data", tmp_path / "copy")
+    assert len(left) > 20
+    assert left == sorted(left, reverse=True)
+    assert rows_of(tmp_path / "copy", "SELECT count(*) FROM contents") == [(1,)]
+    writer.close()
 
 
 async def test_a_restored_backup_goes_on_where_it_was_made(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from websockets.asyncio.client import connect
 from msq_jupyter import protocol
 from msq_jupyter.protocol import Open, Opened, Refused, Save, SaveFailed, Send, Snapshot, Stored
 from msq_jupyter.synchronizer.limits import Accounts, Limits
-from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, Writes
+from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
 
@@ -87,10 +87,20 @@ def test_a_name_that_nobody_pays_for_costs_nothing(tmp_path: Path):
 
 
 def test_an_older_file_has_names_that_nobody_pays_for(tmp_path: Path):
-    Storage(tmp_path).close()
-    database = sqlite3.connect(tmp_path / "synchronizer.sqlite")
-    assert Payers(database).accounts_of("persistent") == []
-    database.close()
+    old = sqlite3.connect(tmp_path / "synchronizer.sqlite")
+    old.create_function("renewed_digest", 8, lambda *_: b"")
+    for step in SCHEMA_STEPS[:5]:
+        old.executescript(step)
+    old.execute("INSERT INTO persistent_ids (persistent_id, password_check) VALUES ('persistent', x'')")
+    old.execute("PRAGMA user_version = 5")
+    old.commit()
+    old.close()
+    storage = Storage(tmp_path)
+    assert storage.load_index("persistent") is not None
+    assert storage.payers.accounts_of("persistent") == []
+    storage.set_payer("another", "ada", "::1")
+    assert storage.payers.accounts_of("another") == [ACCOUNT, ("address", "::1")]
+    storage.close()
 
 
 async def test_who_is_full_saves_and_sends_no_more_and_hears_why(tmp_path: Path):
