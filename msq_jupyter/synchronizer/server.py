@@ -224,8 +224,8 @@ class Synchronizer:
             frame = await asyncio.wait_for(socket.recv(), JOIN_WITHIN_S)
         except asyncio.TimeoutError:
             raise ProtocolError(f"expected a Join within {JOIN_WITHIN_S} s, got nothing") from None
-        if _announced_version(frame) != protocol.PROTOCOL_VERSION:
-            return Refused("protocol_version", _version_mismatch(_announced_version(frame)))
+        if (theirs := _announced_version(frame)) != protocol.PROTOCOL_VERSION:
+            return Refused("protocol_version", _other_version(theirs))
         join = protocol.decode_up(frame)
         if not token.may_enter:
             return Refused(
@@ -326,7 +326,7 @@ class Synchronizer:
             self._idle_timer = None
 
 
-def _announced_version(frame: bytes | str) -> object:
+def _announced_version(frame: bytes | str) -> int:
     """The version a first message names, even one that looks different in that version; else our own version."""
     try:
         head = msgspec.msgpack.decode(frame) if isinstance(frame, bytes) else None
@@ -337,14 +337,15 @@ def _announced_version(frame: bytes | str) -> object:
     return protocol.PROTOCOL_VERSION
 
 
-def _version_mismatch(announced: object) -> str:
+def _other_version(theirs: int) -> str:
+    """What to do about it, for whoever reads it in a notebook."""
     ours = protocol.PROTOCOL_VERSION
-    older = isinstance(announced, int) and announced < ours
-    who = "the participant's kernel" if older else "the machine of the synchronizer"
-    return (
-        f"expected protocol version {ours}, got {announced}: on {who} msq_jupyter is the older one; update it there "
-        "with pip install --upgrade msq_jupyter, and start the kernel or the synchronizer again"
+    remedy = (
+        "update msq_jupyter where the notebook runs (pip install --upgrade msq_jupyter) and restart its kernel"
+        if theirs < ours
+        else "have msq_jupyter updated where the synchronizer runs, and the synchronizer restarted"
     )
+    return f"expected protocol version {ours}, got {theirs}: {remedy}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -139,7 +139,7 @@ def chains(teach):
 
 
 def test_3_2_everything_runs_in_one_order():
-    run_state_machine_as_test(Order, settings=settings(deadline=None, max_examples=80, stateful_step_count=25))
+    run_state_machine_as_test(Order, settings=settings(max_examples=80, stateful_step_count=25))
 
 
 def test_3_2_an_entry_is_done_when_what_it_wants_at_once_is_done(bench):

@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from msq_jupyter.runtime import packer
@@ -49,7 +49,6 @@ def with_extensions(value, kind):
     return value
 
 
-@settings(deadline=None)
 @given(plain)
 @example([0, 127, 128, 255, 256, 65535, 65536, -1, -32, -33, -128, -129, -32768, -32769, 1 << 32, (1 << 64) - 1])
 @example(["x" * size for size in (0, 31, 32, 255, 256, 65535, 65536)])

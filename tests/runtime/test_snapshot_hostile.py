@@ -242,20 +242,20 @@ def mutate(seed: bytes, changes: list[tuple[int, int, int]]) -> bytes:
 _changes = st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 2), st.integers(0, 255)), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.binary(max_size=300))
 @example(b"\x92\x00\xd4\x11\x90")
 def test_8_4_random_bytes_are_read_or_refused(data):
     read_or_refuse(data)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(max_examples=600)
 @given(st.sampled_from(SEEDS), _changes)
 def test_8_4_mutated_documents_are_read_or_refused(seed, changes):
     read_or_refuse(mutate(seed, changes))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(_changes)
 def test_8_4_mutated_states_are_restored_or_refused(changes):
     try:

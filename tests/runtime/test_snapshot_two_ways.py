@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from msq_jupyter.errors import SealBroken, StateError
@@ -69,7 +69,6 @@ def write_by_ids(values, named=0):
         return Writer(Table()).write_all(values, lambda _: "doc", named=named)
 
 
-@settings(deadline=None)
 @given(graphs(), st.integers(1, 3))
 def test_2_4_the_fast_and_the_careful_way_give_the_same_bytes(values, chunk):
     with pytest.MonkeyPatch.context() as patch:

@@ -260,18 +260,21 @@ async def test_8_2_a_wrong_password_is_refused_and_damages_nothing(synchronizer:
         assert ada.exits() == []
 
 
-async def test_another_protocol_version_is_refused_even_if_its_join_looks_different(
-    synchronizer: Synchronizer,
+@pytest.mark.parametrize(
+    ("version", "remedy"),
+    [
+        (2, "have msq_jupyter updated where the synchronizer runs, and the synchronizer restarted"),
+        (0, "update msq_jupyter where the notebook runs (pip install --upgrade msq_jupyter) and restart its kernel"),
+    ],
+)
+@pytest.mark.parametrize("first", ["Join", "Open"])
+async def test_another_protocol_version_is_refused_even_if_its_first_message_looks_different(
+    synchronizer: Synchronizer, first: str, version: int, remedy: str
 ) -> None:
     async with connect(synchronizer.url, proxy=None) as connection:
-        await connection.send(msgspec.msgpack.encode(["Join", 2, "something new"]))
+        await connection.send(msgspec.msgpack.encode([first, version, "something else"]))
         answer = protocol.decode_down(await connection.recv())
-    assert isinstance(answer, Refused)
-    assert answer.code == "protocol_version"
-    assert answer.reason == (
-        "expected protocol version 1, got 2: on the machine of the synchronizer msq_jupyter is the older one; update "
-        "it there with pip install --upgrade msq_jupyter, and start the kernel or the synchronizer again"
-    )
+    assert answer == Refused("protocol_version", f"expected protocol version 1, got {version}: {remedy}")
 
 
 @pytest.mark.parametrize(
