@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "persistence": {"errors", "stable", "json_path"},
     "session": {"errors", "stable", "protocol", "json_path", "local_registry", "runtime", "persistence"},
     "synchronizer": {"errors", "stable", "protocol", "local_registry"},
+    "server_extension": {"errors", "protocol", "local_registry", "session", "synchronizer"},
     "widgets": {"errors", "stable", "json_path", "runtime", "ready", "persistence", "session"},
     "jupyter": {"errors", "runtime", "session", "widgets"},
     "lint_command": {"errors", "runtime"},
@@ -113,6 +114,12 @@ def test_the_cores_do_no_io(path: Path):
     assert not any(
         isinstance(node, (ast.AsyncFunctionDef, ast.Await)) for node in ast.walk(ast.parse(path.read_text()))
     )
+
+
+def test_only_the_server_extension_needs_a_jupyter_server():
+    for path in PACKAGE.rglob("*.py"):
+        if room_of(path) != "server_extension":
+            assert not {name for name in imports_of(path) if name.split(".")[0] in ("jupyter_server", "tornado")}, path
 
 
 def test_the_two_cores_never_import_each_other():

@@ -88,11 +88,11 @@ def _one_of(names: Iterable[str]) -> str:
 async def _join(names: Names, options: argparse.Namespace) -> Session:
     given: dict[str, Any] = {"app_id": options.app, "name": options.name, "synchronizer": options.synchronizer}
     password = options.password
-    if options.link:
+    if options.link and "#" not in options.link:
+        given["synchronizer"] = options.link
+    elif options.link:
         invitation = parse_link(options.link)
-        given.update(app_id=invitation.app_id, name=invitation.name, synchronizer=invitation.synchronizer)
-        if invitation.token:
-            given["synchronizer"] = invitation.synchronizer.replace("://", f"://{invitation.token}@", 1)
+        given.update(app_id=invitation.app_id, name=invitation.name, synchronizer=invitation.address)
         password = invitation.password or password or (ASK if invitation.has_password else None)
     for option in ("app", "name"):
         if given[{"app": "app_id"}.get(option, option)] is None:

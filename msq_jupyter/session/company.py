@@ -50,21 +50,24 @@ class Company(Part):
         label, source = await self._peers.neighbours.source_of(other, self.participants)
         return source_difference(self._sealer.source, source, old_name="yours", new_name=f"that of {label}")
 
-    def invite(self, *, password: bool = False) -> Invitation:
+    def invite(self, *, password: bool = False, page: str = "") -> Invitation:
         """What others need to join: a line to paste, a link, a QR code.
 
         Args:
             password: whether the password, and the synchronizer's token, are in there. What a cell shows is stored in
-                the notebook.
+                the notebook. A Jupyter server's token never is.
+            page: the address of this notebook's Jupyter server as the browser sees it, "" when it is not known.
         """
-        address = self._place.address
+        given, place = self.given, self._place
+        # Others have to give a password for what is not on their machine, so there must be one.
+        reachable = place.url or given.password is not None
         return Invitation(
-            self.given.app_id,
-            self.given.name,
-            "" if address is None else address.url,
-            self.given.password is not None,
-            (self.given.password or "") if password else "",
-            address.token if password and address is not None else "",
+            given.app_id,
+            given.name,
+            place.url_for_others(page) if reachable else "",
+            given.password is not None,
+            (given.password or "") if password else "",
+            place.token if password else "",
         )
 
     @property

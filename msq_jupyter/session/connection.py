@@ -21,6 +21,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import InternalError, MsqError, SynchronizerRefused, SynchronizerUnreachable
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.discovery import Address, Place
+from msq_jupyter.session.jupyter_server import refusal
 
 logger = logging.getLogger("msq_jupyter")
 # At level DEBUG the library would log request headers, and with them the token.
@@ -37,6 +38,8 @@ WATCH_S = 0.25
 #: The link is given up after so long without a sign of life; C code that holds the GIL may well keep us silent.
 PING_S = 10.0
 PING_TIMEOUT_S = 60.0
+
+_NOBODY = 'start one with "msq serve" and use the URL it prints, or leave out synchronizer= to use the local one'
 
 
 class Connection:
@@ -204,14 +207,28 @@ class Connection:
             self._wake()
 
 
-async def open_socket(address: Address) -> ClientConnection:
-    """A WebSocket to a synchronizer; fails within ten seconds as `explained` knows."""
-    headers = {"Authorization": f"Bearer {address.token}"} if address.token else None
-    return await connect(
+class _Connect(connect):
+    """Follows no redirect: no synchronizer sends one, and the token must not go where somebody else says."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        """What to do about a failed handshake: always raise it."""
+        return exc
+
+
+async def open_socket(address: Address, *, max_queue: int = 16) -> ClientConnection:
+    """A WebSocket to a synchronizer; fails within ten seconds as `explained` knows.
+
+    Args:
+        address: where it is.
+        max_queue: frames that may wait to be received, at least 1; beyond, reading stops.
+    """
+    headers = {"Authorization": f"{address.scheme} {address.token}"} if address.token else None
+    return await _Connect(
         address.url,
         additional_headers=headers,
         compression=None,  # sealed bytes do not shrink
         max_size=protocol.FRAME_BYTES_MAX,
+        max_queue=max_queue,
         ping_interval=PING_S,
         ping_timeout=PING_TIMEOUT_S,
         open_timeout=10,
@@ -225,6 +242,8 @@ def explained(error: Exception, place: Place) -> MsqError:
     """What to tell people when a connection could not be opened."""
     if isinstance(error, InvalidStatus):
         status = error.response.status_code
+        if place.is_jupyter:
+            return SynchronizerRefused(refusal(place.name, status))
         return SynchronizerRefused(
             f"{place.name} answered with HTTP status {status}: check the URL and the access token, "
             'which goes before the host: "ws://TOKEN@host:port"'
@@ -232,6 +251,6 @@ def explained(error: Exception, place: Place) -> MsqError:
     if isinstance(error, SynchronizerUnreachable):
         return error
     return SynchronizerUnreachable(
-        f"no synchronizer answers at {place.name} ({error or type(error).__name__}): start one with "
-        '"msq serve" and use the URL it prints, or leave out synchronizer= to use the local one'
+        f"no synchronizer answers at {place.name} ({error or type(error).__name__}): "
+        + ("check the URL, and whether that Jupyter server runs" if place.is_jupyter else _NOBODY)
     )

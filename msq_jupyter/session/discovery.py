@@ -6,7 +6,6 @@ configuration of IPython, else the local one of this user, which is started when
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import sys
 from collections.abc import Callable
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.local_registry import default_data_directory
+from msq_jupyter.session import jupyter_server
 from msq_jupyter.session.local import find_or_start
 
 ENVIRONMENT_VARIABLE = "MSQ_SYNCHRONIZER"
@@ -21,10 +22,17 @@ ENVIRONMENT_VARIABLE = "MSQ_SYNCHRONIZER"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a synchronizer listens; `token` goes into a header, "" for none."""
+    """Where a synchronizer listens.
+
+    Attributes:
+        url: its WebSocket's.
+        token: goes into the header `Authorization`, "" for none.
+        scheme: the word before the token in there.
+    """
 
     url: str
     token: str = field(default="", repr=False)
+    scheme: str = "Bearer"
 
 
 @dataclass(frozen=True)
@@ -35,13 +43,22 @@ class Place:
         locate: says where it is now, and starts a local one that has ended; it may block for seconds.
         is_local: whether only this machine can reach it.
         name: for messages.
-        address: where it always is; None for the local one of this user, which may be somewhere else each time.
+        url: where others find it, too; "" for the local one of this user, which may be somewhere else each time.
+        token: what an invitation may give along with the URL, "" for none.
+        own_rooms: of the local one: where the Jupyter server of this kernel thinks others find it, "" for nowhere.
     """
 
     locate: Callable[[], Address]
     is_local: bool
     name: str
-    address: Address | None = None
+    url: str = ""
+    token: str = field(default="", repr=False)
+    own_rooms: str = ""
+
+    @property
+    def is_jupyter(self) -> bool:
+        """Whether it is reached through a Jupyter server, with a token of that server."""
+        return jupyter_server.is_jupyter(self.url)
 
     def check_password(self, password: str | None) -> None:
         """Refuse a name without password that others than this machine could reach; raises ArgumentError."""
@@ -51,12 +68,28 @@ class Place:
                 "and change the session: give one"
             )
 
+    def url_for_others(self, page: str = "") -> str:
+        """Where others reach it; "" when only this machine does.
+
+        Args:
+            page: what a browser shows as the address of the notebook's server, "" when nobody knows. Behind a proxy it
+                knows better than the server itself.
+        """
+        if self.url or not self.own_rooms:
+            return self.url
+        try:
+            rooms = jupyter_server.rooms_of(page)[0]
+        except ValueError:
+            rooms = self.own_rooms
+        return "" if jupyter_server.is_loopback(rooms) else rooms
+
 
 def find_place(synchronizer: str | None) -> Place:
     """The synchronizer to use.
 
     Args:
-        synchronizer: its URL, `ws://host:port` or `wss://host:port`, with a token as `ws://TOKEN@host:port`; None looks
+        synchronizer: its URL, `ws://host:port` or `wss://host:port`, with a token as `ws://TOKEN@host:port`; or that of
+            a Jupyter server with our extension, `https://host/…?token=TOKEN`, as the browser shows it; None looks
             further. The token travels in a header, never in the URL.
 
     Raises:
@@ -68,12 +101,33 @@ def find_place(synchronizer: str | None) -> Place:
         (_configured(), "c.Msq.synchronizer"),
     ):
         if url:
-            return _fixed(_address(url, origin))
-    return Place(_local, is_local=True, name="the local synchronizer")
+            return _jupyter(url, origin) if url.startswith(("http:", "https:")) else _fixed(_address(url, origin))
+    return _local_place()
+
+
+def _local_place() -> Place:
+    own_rooms = jupyter_server.own_rooms(str(default_data_directory()))
+    return Place(_local, is_local=True, name="the local synchronizer", own_rooms=own_rooms)
 
 
 def _fixed(address: Address) -> Place:
-    return Place(lambda: address, _is_loopback(address.url), address.url, address)
+    is_local = jupyter_server.is_loopback(address.url)
+    return Place(lambda: address, is_local, address.url, address.url, address.token)
+
+
+def _jupyter(url: str, origin: str) -> Place:
+    try:
+        rooms, token = jupyter_server.rooms_of(url)
+        if not (token.isascii() and token.isprintable()):
+            raise ValueError("no token")
+    except ValueError:
+        raise _no_url(url, origin) from None
+    local = _local_place()
+    if rooms == local.own_rooms:
+        return local  # the invitation came back to the server it is from
+    address = Address(jupyter_server.socket_url(rooms), token, "token")
+    # Its own loopback address may be a tunnel, and it lets in whoever has its token, wherever they are.
+    return Place(lambda: address, is_local=False, name=rooms, url=rooms)
 
 
 def _local() -> Address:
@@ -102,17 +156,15 @@ def _address(url: str, origin: str) -> Address:
     except ValueError:  # a port that is none, or half a bracket
         valid = False
     if not valid or (at and not (token.isascii() and token.isprintable() and host)):
-        shown = without_token.partition("?")[0].partition("#")[0]  # what follows may be a secret
-        raise ArgumentError(
-            f'{origin}: expected a URL such as "ws://127.0.0.1:8765", or "ws://TOKEN@host:port" for a synchronizer '
-            f"that wants a token, got {shown!r}"
-        )
+        raise _no_url(without_token, origin)
     return Address(without_token, token)
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _no_url(url: str, origin: str) -> ArgumentError:
+    shown = url.partition("?")[0].partition("#")[0]  # what follows may be a secret
+    scheme, separator, rest = shown.partition("://")
+    shown = scheme + separator + rest.rpartition("@")[2]
+    return ArgumentError(
+        f'{origin}: expected a URL such as "ws://127.0.0.1:8765", or "ws://TOKEN@host:port" for a synchronizer that '
+        f'wants a token, or "https://host/user/ada/msq?token=TOKEN" for a Jupyter server, got {shown!r}'
+    )

@@ -3,6 +3,9 @@
 A link is `https://host:port/join#app=…&name=…`. What stands after the "#" is never sent to anybody: the page that the
 synchronizer shows at `/join` reads it in the browser. The password and the synchronizer's token are in there, and in
 the line, only when they are asked for, because what a cell shows is stored in the notebook.
+
+Behind a Jupyter server the page is at `https://host/user/ada/msq/join`. Its token is in no invitation: it lets people
+do far more than join, so everybody has to have one of their own, and puts it behind the address as `?token=TOKEN`.
 """
 
 from __future__ import annotations
@@ -14,12 +17,18 @@ from html import escape
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from msq_jupyter.errors import ArgumentError
+from msq_jupyter.session.jupyter_server import PATH as JUPYTER_PATH
+from msq_jupyter.session.jupyter_server import is_jupyter, rooms_of, with_token
 
 #: Where the page is that explains a link.
 PATH = "/join"
 
 _SCHEMES = {"ws": "http", "wss": "https"}
 _FIELDS = {"app": "app_id", "name": "name", "password": "password", "token": "token", "open": "open"}
+
+_SECRET = "Password or token are in here, and are stored with the notebook: clear this output when it was sent."
+_OPEN = "The session has no password."
+_OWN_TOKEN = "Who comes from elsewhere needs a token of their own for this Jupyter server, as ?token=… behind /msq."
 
 
 @dataclass(frozen=True)
@@ -29,10 +38,12 @@ class Invitation:
     Attributes:
         app_id: the session's.
         name: the session's.
-        synchronizer: its URL; "" for the local one of this user.
+        synchronizer: its URL, `ws` or `wss`, or that of rooms behind a Jupyter server, `http` or `https`; "" for the
+            local one of this user.
         has_password: whether the session has one.
         password: the password; "" unless it was asked for.
-        token: the synchronizer's; "" when it has none, or it was not asked for.
+        token: the synchronizer's; "" when it has none, or it was not asked for. From a Jupyter server's link, what the
+            guest put there.
     """
 
     app_id: str
@@ -43,12 +54,18 @@ class Invitation:
     token: str = ""
 
     @property
+    def address(self) -> str:
+        """What `synchronizer=` of `join` takes: the URL with the token, if there is one."""
+        if is_jupyter(self.synchronizer):
+            return with_token(self.synchronizer, self.token)
+        return self.synchronizer.replace("://", f"://{self.token}@", 1) if self.token else self.synchronizer
+
+    @property
     def line(self) -> str:
         """What to paste into a cell below the model's. Without the password in it, it asks for it."""
         words = ["%msq", "join", "--app", self.app_id, "--name", self.name]
         if self.synchronizer:
-            url = self.synchronizer.replace("://", f"://{self.token}@", 1) if self.token else self.synchronizer
-            words += ["--synchronizer", url]
+            words += ["--synchronizer", self.address]
         if self.has_password:
             words += ["--password", *([self.password] if self.password else [])]
         return " ".join(word if word == "%msq" else shlex.quote(word) for word in words)
@@ -59,10 +76,11 @@ class Invitation:
         if not self.synchronizer:
             return ""
         scheme, _, host = self.synchronizer.partition("://")
-        fields = {"app": self.app_id, "name": self.name, "password": self.password, "token": self.token}
+        token = "" if is_jupyter(self.synchronizer) else self.token
+        fields = {"app": self.app_id, "name": self.name, "password": self.password, "token": token}
         fields["open"] = "" if self.has_password else "1"
         fragment = urlencode({key: value for key, value in fields.items() if value}, quote_via=quote)
-        return f"{_SCHEMES[scheme]}://{host.rstrip('/')}{PATH}#{fragment}"
+        return f"{_SCHEMES.get(scheme, scheme)}://{host.rstrip('/')}{PATH}#{fragment}"
 
     @property
     def qr_svg(self) -> str:
@@ -81,14 +99,14 @@ class Invitation:
     def remark(self) -> str:
         """What else to know, one line."""
         if not self.synchronizer:
-            return "Only this machine can reach this session: others need a synchronizer that theirs can reach, too."
+            need = "a synchronizer that theirs can reach, too"
+            need = need if self.has_password else f"a password for it, and {need}"
+            return f"Only this machine can reach this session: others need {need}."
         if self.password or self.token:
-            return (
-                "Password or token are in here, and are stored with the notebook: clear this output when it was sent."
-            )
-        if self.has_password:
-            return "The password is not in here: tell it on another way."
-        return "The session has no password."
+            secret = _SECRET
+        else:
+            secret = "The password is not in here: tell it on another way." if self.has_password else _OPEN
+        return f"{secret} {_OWN_TOKEN}" if is_jupyter(self.synchronizer) else secret
 
     def __repr__(self) -> str:
         return "\n".join(part for part in (self.line, self.link, self.remark) if part)
@@ -115,9 +133,12 @@ def parse_link(link: str) -> Invitation:
             raise ValueError(link)
         path = parts.path.removesuffix(PATH)
         has_password = not found.pop("open", "")
-        return Invitation(synchronizer=f"{scheme}://{parts.netloc}{path}", has_password=has_password, **found)
+        synchronizer = f"{scheme}://{parts.netloc}{path}"
+        if path.endswith(JUPYTER_PATH) and "token" not in found:
+            synchronizer, found["token"] = rooms_of(link)
+        return Invitation(synchronizer=synchronizer, has_password=has_password, **found)
     except (KeyError, TypeError, ValueError):
-        shown = link.partition("#")[0]  # what follows may be a secret
+        shown = link.partition("#")[0].partition("?")[0]  # what follows may be a secret
         raise ArgumentError(
             f"expected a link such as https://host:port{PATH}#app=edu.school.demo&name=lesson-1, got {shown!r}"
         ) from None
