@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from urllib.parse import urlsplit, urlunsplit
 
@@ -10,48 +9,40 @@ from jupyter_server.extension.application import ExtensionApp
 from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado.ioloop import IOLoop
-from websockets.frames import CloseCode
 
 from msq_jupyter.local_registry import default_data_directory
-from msq_jupyter.server_extension.handlers import InvitationPage, RoomSocket
+from msq_jupyter.server_extension.handlers import ROUTES, SOCKETS, dismiss
 from msq_jupyter.session.jupyter_server import DATA_VARIABLE, PATH, URL_VARIABLE
-from msq_jupyter.synchronizer import invitation_page
 
 #: What JupyterHub says of the address at which people see this server; unset by some versions and set-ups.
 HUB_URL_VARIABLE = "JUPYTERHUB_PUBLIC_URL"
-#: How long members have to read that the server stops, in seconds.
-FAREWELL_S = 1.0
 
 
 class MsqExtension(ExtensionApp):
     """Serves the rooms of the local synchronizer of the user who runs the Jupyter server."""
 
     name = "msq_jupyter"
-    extension_url = PATH
+
+    def initialize_settings(self) -> None:
+        """What the handlers find in the settings of the web application; the server asks for it, then for handlers."""
+        self.settings[SOCKETS] = set()
 
     def initialize_handlers(self) -> None:
-        """The routes, all below `PATH`; called by the server while it loads extensions."""
-        self._sockets: set[RoomSocket] = set()
-        self.handlers.append((PATH, RoomSocket, {"sockets": self._sockets}))
-        self.handlers.append((PATH + invitation_page.PATH, InvitationPage))
+        """The routes, all below `PATH`."""
+        self.handlers.extend((PATH + path, handler) for path, handler in ROUTES.items())
         # The port is known only when the server listens, and no kernel starts before.
         IOLoop.current().add_callback(self._tell_kernels)
 
     def _tell_kernels(self) -> None:
         # Kernels inherit the environment. There is no token in there: they reach the same synchronizer without Jupyter.
-        assert self.serverapp is not None
+        if self.serverapp is None or self.serverapp.sock:
+            return  # at a socket in the file system, where nobody from elsewhere comes
         os.environ[URL_VARIABLE] = public_url(self.serverapp)
         os.environ[DATA_VARIABLE] = str(default_data_directory())
 
     async def stop_extension(self) -> None:
         """The server stops: tell all members, who connect again when it is back."""
-        for member in list(self._sockets):
-            member.close(CloseCode.SERVICE_RESTART, "the Jupyter server stops")
-        gone = [asyncio.ensure_future(member.gone.wait()) for member in self._sockets]
-        if gone:
-            _, waiting = await asyncio.wait(gone, timeout=FAREWELL_S)
-            for task in waiting:
-                task.cancel()
+        await dismiss(self.settings[SOCKETS])
 
 
 def public_url(server: ServerApp) -> str:

@@ -8,12 +8,11 @@ Who is let in is decided by the Jupyter server's identity provider and authorize
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized, ws_authenticated
 from jupyter_server.base.handlers import JupyterHandler
-from tornado.web import HTTPError, authenticated
+from tornado.web import HTTPError, RequestHandler, authenticated
 from tornado.websocket import WebSocketClosedError, WebSocketHandler
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -33,6 +32,10 @@ RESOURCE = "msq"
 PING_S = 60.0
 #: Frames from the synchronizer that may wait for a member; the rest waits in the sockets, and then at its source.
 WAITING_FRAMES = 2
+#: How long members have to read that the server stops, in seconds.
+FAREWELL_S = 1.0
+#: Among the settings of the web application: the set of members' sockets that are open.
+SOCKETS = "msq_sockets"
 #: Codes that a close frame cannot carry, because they say that none came.
 _UNSENDABLE = {CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE}
 
@@ -42,13 +45,9 @@ class RoomSocket(WebSocketHandler, JupyterHandler):
 
     auth_resource = RESOURCE
 
-    def initialize(self, sockets: set[RoomSocket]) -> None:
-        """Begin.
-
-        Args:
-            sockets: this one is in there while it is open.
-        """
-        self._sockets = sockets
+    def initialize(self) -> None:
+        """Begin."""
+        self._sockets: set[RoomSocket] = self.settings[SOCKETS]
         self._upstream: ClientConnection | None = None
         self._carrying: asyncio.Task[None] | None = None
         #: Set when nothing is left of the connection.
@@ -74,16 +73,16 @@ class RoomSocket(WebSocketHandler, JupyterHandler):
     def set_default_headers(self) -> None:
         """None: they are for pages."""
 
-    def prepare(self) -> Awaitable[None] | None:  # type: ignore[override]
+    async def prepare(self) -> None:  # type: ignore[override]  # Jupyter's returns something awaitable once more
         """Find out who asks; a WebSocket cannot follow to the login page."""
-        return super().prepare(_redirect_to_login=False)
+        await super().prepare(_redirect_to_login=False)
 
-    def check_origin(self, origin: str) -> bool:  # type: ignore[override]  # Jupyter's has another name for it
+    def check_origin(self, origin: str = "") -> bool:  # type: ignore[override]  # Jupyter's has another name for it
         """Whether pages of another origin may connect: as all over Jupyter, with a token or where it is allowed."""
         return JupyterHandler.check_origin(self, origin)
 
     @ws_authenticated
-    @authorized("execute", RESOURCE)
+    @authorized("execute", RESOURCE)  # type: ignore[untyped-decorator]
     async def get(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # Jupyter's decorators
         """Open the connection and stay until it ends."""
         try:
@@ -149,15 +148,30 @@ class RoomSocket(WebSocketHandler, JupyterHandler):
         self.gone.set()
 
 
+async def dismiss(sockets: set[RoomSocket]) -> None:
+    """Tell members that the server stops, and wait a little until they know; they connect again when it is back."""
+    for member in list(sockets):
+        member.close(CloseCode.SERVICE_RESTART, "the Jupyter server stops")
+    gone = [asyncio.ensure_future(member.gone.wait()) for member in sockets]
+    if gone:
+        _, waiting = await asyncio.wait(gone, timeout=FAREWELL_S)
+        for task in waiting:
+            task.cancel()
+
+
 class InvitationPage(JupyterHandler):
     """The page behind the link of an invitation, for those who are let in here."""
 
     auth_resource = RESOURCE
 
     @authenticated
-    @authorized("execute", RESOURCE)
+    @authorized("execute", RESOURCE)  # type: ignore[untyped-decorator]
     async def get(self) -> None:
         """The page; it knows nothing of the session, which stands behind the "#" of the link."""
         for header, value in invitation_page.HEADERS.items():
             self.set_header(header, value)
         await self.finish(invitation_page.PAGE)
+
+
+#: Everything that is served, below `PATH` of the server's base URL.
+ROUTES: dict[str, type[RequestHandler]] = {"": RoomSocket, invitation_page.PATH: InvitationPage}
