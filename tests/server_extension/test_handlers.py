@@ -55,16 +55,24 @@ def test_the_walk_below_knows_every_handler():
 
 @pytest.mark.parametrize("headers", STRANGERS.values(), ids=STRANGERS.keys())
 @pytest.mark.parametrize("path", handlers.ROUTES)
-async def test_no_handler_lets_in_who_is_not_authenticated(web: Web, played: Played, path: str, headers):
+@pytest.mark.parametrize("jupyter_checks", [True, False], ids=["jupyter checks", "left to handlers"])
+async def test_no_handler_lets_in_who_is_not_authenticated(
+    web: Web, played: Played, path: str, headers: dict[str, str], jupyter_checks: bool
+):
+    # As long as it is true, which is Jupyter's default, handlers have to look for themselves.
+    web.server.request_callback.settings["allow_unauthenticated_access"] = not jupyter_checks
     for method in METHODS:
         for more in ({}, UPGRADE):
             answer = await ask(web.url + PATH + path, method, {**headers, **more})
-            if path and method in ("GET", "HEAD"):
-                # A page may show the way to the login, as all of Jupyter's do.
-                assert answer.code == 302
+            is_page = path == invitation_page.PATH
+            if answer.code == 302:
+                # A page shows the way to the login, as all of Jupyter's do.
+                assert is_page and method in ("GET", "HEAD")
                 assert answer.headers["Location"].startswith("/user/ada/login?next=")
+            elif answer.code == 405:
+                assert method != "GET" and not jupyter_checks  # there is no such method
             else:
-                assert answer.code == 403, (method, more)
+                assert answer.code == 403 and not (is_page and method == "GET"), (method, more)
             assert b"Join a live notebook" not in answer.body
     assert not played.connections
 
