@@ -6,6 +6,7 @@ configuration of IPython, else the local one of this user, which is started when
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -75,13 +76,13 @@ class Place:
             page: what a browser shows as the address of the notebook's server, "" when nobody knows. Behind a proxy it
                 knows better than the server itself.
         """
-        if self.url or not self.own_rooms:
-            return self.url
-        try:
-            rooms = jupyter_server.rooms_of(page)[0]
-        except ValueError:
-            rooms = self.own_rooms
-        return "" if jupyter_server.is_loopback(rooms) else rooms
+        if self.own_rooms:
+            for url in (page, self.own_rooms):
+                with contextlib.suppress(ValueError):
+                    rooms, _ = jupyter_server.rooms_of(url)
+                    if not jupyter_server.is_loopback(rooms):
+                        return rooms
+        return self.url
 
 
 def find_place(synchronizer: str | None) -> Place:
