@@ -77,7 +77,7 @@ class RoomSocket(WebSocketHandler, JupyterHandler):
         """Find out who asks; a WebSocket cannot follow to the login page."""
         await super().prepare(_redirect_to_login=False)
 
-    def check_origin(self, origin: str = "") -> bool:  # type: ignore[override]  # Jupyter's has another name for it
+    def check_origin(self, origin: str = "") -> bool:
         """Whether pages of another origin may connect: as all over Jupyter, with a token or where it is allowed."""
         return JupyterHandler.check_origin(self, origin)
 
