@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tarfile
@@ -29,6 +30,14 @@ def test_the_wheel_holds_the_browser_side_and_the_types(archives):
         names = set(wheel.namelist())
     assert names >= BROWSER_SIDE | {"msq_jupyter/py.typed", "msq_jupyter/__init__.py"}
     assert not [name for name in names if name.startswith(("tests/", "js/"))]
+
+
+def test_the_wheel_enables_the_extension_of_the_jupyter_server(archives):
+    with zipfile.ZipFile(archives[1]) as wheel:
+        (name,) = [name for name in wheel.namelist() if name.endswith("jupyter_server_config.d/msq_jupyter.json")]
+        assert name.partition("/")[2] == "data/etc/jupyter/jupyter_server_config.d/msq_jupyter.json"
+        enabled = json.loads(wheel.read(name))["ServerApp"]["jpserver_extensions"]
+    assert enabled == {"msq_jupyter.server_extension": True}
 
 
 def test_the_sdist_holds_the_browser_side_its_source_and_the_tests(archives):

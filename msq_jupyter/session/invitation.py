@@ -17,14 +17,15 @@ from html import escape
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from msq_jupyter.errors import ArgumentError
-from msq_jupyter.session.jupyter_server import PATH as JUPYTER_PATH
 from msq_jupyter.session.jupyter_server import is_jupyter, rooms_of, with_token
 
 #: Where the page is that explains a link.
 PATH = "/join"
 
 _SCHEMES = {"ws": "http", "wss": "https"}
-_FIELDS = {"app": "app_id", "name": "name", "password": "password", "token": "token", "open": "open"}
+_FIELDS = {"app": "app_id", "name": "name", "password": "password", "token": "token"}
+#: What a link has besides, each as "1": the session has no password; the rooms are behind a Jupyter server.
+_OPEN_MARK, _JUPYTER_MARK = "open", "jupyter"
 
 _SECRET = "Password or token are in here, and are stored with the notebook: clear this output when it was sent."
 _OPEN = "The session has no password."
@@ -78,7 +79,8 @@ class Invitation:
         scheme, _, host = self.synchronizer.partition("://")
         token = "" if is_jupyter(self.synchronizer) else self.token
         fields = {"app": self.app_id, "name": self.name, "password": self.password, "token": token}
-        fields["open"] = "" if self.has_password else "1"
+        fields[_OPEN_MARK] = "" if self.has_password else "1"
+        fields[_JUPYTER_MARK] = "1" if is_jupyter(self.synchronizer) else ""
         fragment = urlencode({key: value for key, value in fields.items() if value}, quote_via=quote)
         return f"{_SCHEMES.get(scheme, scheme)}://{host.rstrip('/')}{PATH}#{fragment}"
 
@@ -128,13 +130,14 @@ def parse_link(link: str) -> Invitation:
     try:
         parts = urlsplit(link)
         scheme = {plain: socket for socket, plain in _SCHEMES.items()}[parts.scheme]
-        found = {_FIELDS[key]: value for key, value in parse_qsl(parts.fragment, strict_parsing=True)}
+        found = dict(parse_qsl(parts.fragment, strict_parsing=True))
         if not parts.path.endswith(PATH) or not parts.netloc:
             raise ValueError(link)
         path = parts.path.removesuffix(PATH)
-        has_password = not found.pop("open", "")
+        has_password, behind_jupyter = not found.pop(_OPEN_MARK, ""), found.pop(_JUPYTER_MARK, "")
+        found = {_FIELDS[key]: value for key, value in found.items()}
         synchronizer = f"{scheme}://{parts.netloc}{path}"
-        if path.endswith(JUPYTER_PATH) and "token" not in found:
+        if behind_jupyter:
             synchronizer, found["token"] = rooms_of(link)
         return Invitation(synchronizer=synchronizer, has_password=has_password, **found)
     except (KeyError, TypeError, ValueError):

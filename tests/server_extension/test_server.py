@@ -67,7 +67,7 @@ async def test_a_kernel_of_the_server_finds_the_rooms_by_itself_and_invites_to_t
         invitation = await kernel.run(IN_THE_KERNEL)
         line, link, remark = invitation.splitlines()
         assert line.endswith("--synchronizer https://hub.example.org/user/ada/msq --password")
-        assert link == "https://hub.example.org/user/ada/msq/join#app=test&name=kernel"
+        assert link == "https://hub.example.org/user/ada/msq/join#app=test&name=kernel&jupyter=1"
         assert "needs a token of their own for this Jupyter server" in remark
         assert server.token not in invitation
         ben = await join(server.with_token(), "kernel")

@@ -140,20 +140,25 @@ def test_a_server_without_a_hub_and_one_with_a_name_are_told_apart():
 def test_an_invitation_through_a_jupyter_server_never_has_its_token():
     invitation = Invitation("edu.school", "lesson 1", HUB, True, "pw")
     assert invitation.line == f"%msq join --app edu.school --name 'lesson 1' --synchronizer {HUB} --password pw"
-    assert invitation.link == f"{HUB}/join#app=edu.school&name=lesson%201&password=pw"
+    assert invitation.link == f"{HUB}/join#app=edu.school&name=lesson%201&password=pw&jupyter=1"
     assert "needs a token of their own for this Jupyter server" in invitation.remark
     assert parse_link(invitation.link) == invitation
 
 
 def test_a_guest_puts_a_token_into_the_link_and_does_not_hand_it_on():
-    guest = parse_link(f"{HUB}/join?token=of%2Fben#app=a&name=b")
+    guest = parse_link(f"{HUB}/join?token=of%2Fben#app=a&name=b&jupyter=1")
     assert (guest.synchronizer, guest.token) == (HUB, "of/ben")
     assert guest.address == f"{HUB}?token=of%2Fben"
     assert find_place(guest.address).locate().token == "of/ben"
     assert "of" not in guest.link.partition("msq")[2]
     with pytest.raises(ArgumentError) as caught:
-        parse_link(f"{HUB}/x?token=secret#app=a&name=b")
+        parse_link(f"{HUB}/x?token=secret#app=a&name=b&jupyter=1")
     assert "secret" not in str(caught.value)
+
+
+def test_a_synchronizer_behind_a_proxy_may_be_at_the_same_path():
+    plain = Invitation("a", "b", "wss://host/msq", True)
+    assert parse_link(plain.link) == plain
 
 
 @pytest.fixture
@@ -172,10 +177,10 @@ async def test_who_is_at_a_jupyter_server_invites_there_and_goes_the_short_way(i
     in_a_server(HUB)
     session = await SessionCore.join(app_id="test", name="room", password="pw", model=Counter)
     assert session.synchronizer == "the local synchronizer"
-    assert session.invite().link == f"{HUB}/join#app=test&name=room"
+    assert session.invite().link == f"{HUB}/join#app=test&name=room&jupyter=1"
     # The browser knows better than the server what others see.
     seen = session.invite(page="https://proxy.example.org/ada/lab/tree/x.ipynb?token=secret")
-    assert seen.link == "https://proxy.example.org/ada/msq/join#app=test&name=room"
+    assert seen.link == "https://proxy.example.org/ada/msq/join#app=test&name=room&jupyter=1"
     assert session.invite(page="vscode-webview://x").link == session.invite().link
     assert session.invite(page="http://127.0.0.1:8888/").link == session.invite().link  # a tunnel's end
     await session.leave()
