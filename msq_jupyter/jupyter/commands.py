@@ -13,7 +13,7 @@ from msq_jupyter.runtime.model import Model
 from msq_jupyter.session.arguments import DEBUG_WORDS
 from msq_jupyter.session.discovery import find_place
 from msq_jupyter.session.doctor import diagnose, gather
-from msq_jupyter.session.invitation import parse_link
+from msq_jupyter.session.invitation import is_link, parse_link
 from msq_jupyter.widgets.session import Session
 
 #: What `--password` is without a text: it is asked for, and not stored in the notebook.
@@ -88,7 +88,7 @@ def _one_of(names: Iterable[str]) -> str:
 async def _join(names: Names, options: argparse.Namespace) -> Session:
     given: dict[str, Any] = {"app_id": options.app, "name": options.name, "synchronizer": options.synchronizer}
     password = options.password
-    if options.link and "#" not in options.link:
+    if options.link and not is_link(options.link):
         given["synchronizer"] = options.link
     elif options.link:
         invitation = parse_link(options.link)
@@ -224,7 +224,14 @@ COMMANDS: dict[str, Command] = {
             "join a session, and show its badge",
             _join,
             (
-                (("link",), {"nargs": "?", "help": "of an invitation, in place of --app, --name and --synchronizer"}),
+                (
+                    ("link",),
+                    {
+                        "nargs": "?",
+                        "help": "of an invitation, in place of --app, --name and --synchronizer; or a Jupyter server's "
+                        "address, in place of --synchronizer",
+                    },
+                ),
                 (("--app",), {"metavar": "ID", "help": "names the application, such as edu.school.demo"}),
                 (("--name",), {"help": "names the session"}),
                 (

@@ -86,7 +86,7 @@ class JoinArguments:
     view: type[View]
     options: Mapping[str, Any]
     persistent_options: tuple[str, ...]
-    synchronizer: str | None
+    synchronizer: str | None = field(repr=False)  # may hold a token
     view_data: Any
     tick_rate: float
     debug: frozenset[str]

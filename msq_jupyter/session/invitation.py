@@ -118,6 +118,11 @@ class Invitation:
         return f"<pre>{escape(self.line)}</pre>{link}{self.qr_svg}<p>{escape(self.remark)}</p>"
 
 
+def is_link(text: str) -> bool:
+    """Whether a text is meant for an invitation's link, and not for the address of a synchronizer."""
+    return "#" in text or text.partition("?")[0].endswith(PATH)
+
+
 def parse_link(link: str) -> Invitation:
     """What a link says.
 

@@ -91,7 +91,9 @@ def refusal(rooms: str, status: int) -> str:
         return text + "install msq_jupyter where that server runs, and restart it; or check the URL"
     if status == 503:
         return text + "it is not running, or cannot reach its synchronizer; its log says which"
-    if status not in (302, 401, 403):
+    if status == 401:  # which Jupyter never says, and ours does
+        return text + 'if it is a synchronizer of its own, its address is "wss://TOKEN@host:port"'
+    if status not in (302, 403):
         return text + "check the URL"
     text += (
         "it lets in those who show a token of their own, which no invitation contains. "

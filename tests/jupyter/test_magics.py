@@ -63,6 +63,16 @@ async def test_the_line_and_the_link_of_an_invitation_let_somebody_in(ada, noteb
         await session.leave()
 
 
+async def test_the_address_of_a_jupyter_server_stands_in_place_of_a_link(notebook):
+    ben = notebook()
+    await ben.run(MODEL, "model")
+    line = "%msq join http://127.0.0.1:9/user/ada/lab/tree/x.ipynb?token=secret --app test --name room --password pw"
+    with pytest.raises(UsageError, match=r"no synchronizer answers at http://127.0.0.1:9/user/ada/msq \(") as caught:
+        await ben.run(line, "join")
+    assert "check the URL, and whether that Jupyter server runs" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
 async def test_an_invitation_shows_no_password_unless_asked(ada):
     invitation = await ada.run("%msq invite")
     shown = repr(invitation) + invitation._repr_html_()

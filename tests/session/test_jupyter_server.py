@@ -117,7 +117,7 @@ async def test_the_token_follows_no_redirect():
     ("status", "words"),
     [
         (302, "token of their own"),
-        (401, "token of their own"),
+        (401, 'if it is a synchronizer of its own, its address is "wss://TOKEN@host:port"'),
         (403, "https://hub.example.org/hub/token, with the scope access:servers!server=ada/ and no other"),
         (404, "install msq_jupyter where that server runs"),
         (503, "it is not running, or cannot reach its synchronizer"),

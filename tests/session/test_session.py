@@ -552,7 +552,7 @@ async def test_stepping_on_another_thread_raises(join):
         ({"options": [1]}, "options: expected a dict of JSON data, got list"),
         ({"options": {"x": {1}}}, r"set at options\.x is not JSON"),
         ({"persistent_options": ["doc"]}, "'doc' is not a key of options"),
-        ({"synchronizer": "http://x"}, r'synchronizer=: expected a URL such as "ws://127.0.0.1:8765"'),
+        ({"synchronizer": "ftp://x"}, r'synchronizer=: expected a URL such as "ws://127.0.0.1:8765"'),
         ({"synchronizer": "ws://x:1?token=s3"}, r'"ws://TOKEN@host:port" for a synchronizer .* got .ws://x:1.$'),
         ({"synchronizer": "ws://x:99999"}, "expected a URL"),
         ({"tick_rate": 0}, "tick_rate: expected 1/30 to 60"),
