@@ -11,6 +11,7 @@ import { BadgeDetails } from "./BadgeDetails.tsx";
 import type { BadgeAsked, Difference, Invitation } from "./badgeMessages.ts";
 import { BadgeView } from "./BadgeView.tsx";
 import { entryOf } from "./entry.tsx";
+import { jupyterAddress } from "./jupyterPage.ts";
 import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
 import { BADGE_TRAITS, type BadgeTraits } from "./traits.ts";
 import { useAsker } from "./useAsker.ts";
@@ -38,7 +39,7 @@ function Badge({ model }: { readonly model: BadgeModel }): JSX.Element {
       invitation={invitation}
       difference={difference}
       onInvite={(with_password) => {
-        void asker.ask("invite", { with_password }).then(setInvitation, (failure: unknown) => {
+        void asker.ask("invite", { with_password, page: jupyterAddress() }).then(setInvitation, (failure: unknown) => {
           setInvitation({ line: "", link: "", qr: "", remark: AskError.of(failure).message });
         });
       }}

@@ -17,7 +17,7 @@ export interface Difference {
 
 /** For each kind of question: what goes along, and what comes back. */
 export interface BadgeAsked {
-  invite: { question: { with_password: boolean }; answer: Invitation };
+  invite: { question: { with_password: boolean; page: string }; answer: Invitation };
   difference: { question: { view_id: string }; answer: Difference };
   follow: { question: Readonly<Record<string, never>>; answer: Readonly<Record<string, never>> };
 }

@@ -71,7 +71,7 @@ describe("the badge's details", () => {
     await click("msq-invite-with-password");
     expect(byTestId("msq-invitation").querySelector("code")?.textContent).toBe("%msq join secret");
     expect(model.asked).toMatchObject([
-      { ask: "invite", with_password: false },
+      { ask: "invite", with_password: false, page: "" },
       { ask: "invite", with_password: true },
     ]);
   });

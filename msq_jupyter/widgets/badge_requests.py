@@ -21,6 +21,7 @@ class Invite(Request, frozen=True, tag="invite"):
     """What others need to join."""
 
     with_password: bool = False
+    page: Text = ""
 
 
 class Difference(Request, frozen=True, tag="difference"):
@@ -75,7 +76,7 @@ class BadgeRequests:
 
 
 async def _invite(session: Session, request: Invite) -> dict[str, Any]:
-    invitation = session.invite(password=request.with_password)
+    invitation = session.invite(password=request.with_password, page=request.page)
     return {
         "line": invitation.line,
         "link": invitation.link,

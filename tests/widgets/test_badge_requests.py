@@ -14,6 +14,7 @@ import pytest
 import traitlets
 
 from msq_jupyter import Session
+from msq_jupyter.session.jupyter_server import DATA_VARIABLE, URL_VARIABLE
 from msq_jupyter.widgets import badge_requests
 from tests.conftest import SynchronizerThread
 from tests.session import models
@@ -58,6 +59,17 @@ async def test_8_1_an_invitation_has_the_password_only_when_asked_and_is_in_no_t
     assert answer["qr"].startswith("<svg")
     assert ("pw!" in str(answer)) is with_password
     assert "pw!" not in str(ada.badge().get_state())
+
+
+async def test_an_invitation_leads_to_the_server_that_the_browser_sees(join, local_synchronizer, monkeypatch):
+    monkeypatch.setenv(URL_VARIABLE, "http://127.0.0.1:8888/user/ada/msq")
+    monkeypatch.setenv(DATA_VARIABLE, str(local_synchronizer))
+    ada = await join(synchronizer=None)
+    for page, link in (("https://hub.example.org/user/ada/", "https://hub.example.org/user/ada/msq/join#"), ("", "")):
+        sent = clicks(ada, ask="invite", page=page)
+        await until(lambda sent=sent: sent)
+        assert sent[0]["answer"]["link"].startswith(link)
+        assert bool(sent[0]["answer"]["link"]) is bool(link)
 
 
 async def test_the_difference_to_somebodys_code_is_told(join):
