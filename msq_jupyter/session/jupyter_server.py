@@ -18,6 +18,7 @@ DATA_VARIABLE = "MSQ_JUPYTER_SERVER_DATA_DIR"
 
 #: What follows the base URL in the addresses that a browser shows.
 _PAGES = {"lab", "tree", "notebooks", "doc", "edit", "consoles", "terminals", "nbclassic", "retro", "voila"}
+_SAME_SERVER = "In a notebook of that same server, leave the address out"
 _SOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 
 
@@ -101,9 +102,9 @@ def refusal(rooms: str, status: int) -> str:
     )
     before, user, owner = rooms.removesuffix(PATH).rpartition("/user/")
     if not user:
-        return text + "Whoever runs that server has the token. In a notebook of that server, leave the address out"
+        return text + f"Whoever runs that server has the token. {_SAME_SERVER}"
     scope = f"access:servers!server={owner if '/' in owner else f'{owner}/'}"
     return text + (
         f"On JupyterHub you make one at {before}/hub/token, with the scope {scope} and no other, because "
-        "that server sees it; who runs the hub, or shares that server with you, has to allow it"
+        f"that server sees it; who runs the hub, or shares that server with you, has to allow it. {_SAME_SERVER}"
     )

@@ -50,6 +50,7 @@ class RunningServer:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}{BASE_URL}"
+        self.rooms = f"ws://127.0.0.1:{self.port}{BASE_URL}msq"
 
     def with_token(self, page: str = "") -> str:
         """The address of a page as a browser shows it."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from websockets.asyncio.client import connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from msq_jupyter.errors import SynchronizerRefused
 from msq_jupyter.local_registry import read_note
@@ -101,7 +101,7 @@ async def test_who_has_no_token_is_told_what_to_do(server: RunningServer):
         f'their own, which no invitation contains. Put yours behind the address, "{server.url}msq?token=TOKEN". '
         f"On JupyterHub you make one at http://127.0.0.1:{server.port}/hub/token, with the scope "
         "access:servers!server=ada/ and no other, because that server sees it; who runs the hub, or shares that server "
-        "with you, has to allow it"
+        "with you, has to allow it. In a notebook of that same server, leave the address out"
     )
 
 
@@ -115,7 +115,12 @@ async def test_members_come_back_when_the_synchronizer_was_killed_or_the_server_
     await asyncio.to_thread(server.kill_synchronizer)
     ada.publish("counter", "add", 1)
     await until(lambda: ben.model.count == 1)
-    await asyncio.to_thread(server.stop)
+    header = {"Authorization": f"token {server.token}"}
+    async with connect(server.rooms, additional_headers=header, proxy=None) as socket:
+        await asyncio.to_thread(server.stop)
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+    assert (socket.close_code, socket.close_reason) == (1012, "the Jupyter server stops")
     ben.publish("counter", "add", 2)
     await asyncio.to_thread(server.start)
     await until(lambda: ada.model.count == ben.model.count == 3)
@@ -128,7 +133,7 @@ async def test_no_log_shows_a_token(server: RunningServer):
     with await asyncio.to_thread(urllib.request.urlopen, server.with_token("msq/join")) as page:
         assert page.status == 200
     with pytest.raises(InvalidStatus):
-        await connect(f"ws://127.0.0.1:{server.port}{BASE_URL}msq?token=secret", proxy=None)
+        await connect(f"{server.rooms}?token=secret", proxy=None)
     note = read_note(server.data)
     assert note is not None
     text = server.log.read_text()
