@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import gc
+import weakref
 
 import pytest
 
 from msq_jupyter import Model, View, protocol
 from msq_jupyter.errors import ArgumentError, PersistedDataError
+from msq_jupyter.runtime.codehash import CodeIdentity
+from msq_jupyter.runtime.link import LinkedCode, link
 from msq_jupyter.session.client import Client
 from msq_jupyter.synchronizer import sequencer
 from msq_jupyter.testing import (
@@ -19,7 +23,9 @@ from msq_jupyter.testing import (
     Simulation,
     Weather,
     check_determinism,
+    plan,
 )
+from tests.runtime.linked import notebook
 
 pytest_plugins = ["pytester"]
 
@@ -196,6 +202,69 @@ def test_what_hides_outside_of_the_model_is_found():
 def test_what_no_snapshot_holds_is_found():
     with pytest.raises(NotConverged, match=r"Careless\.seen\[0\] differs after step 1.*after a restore"):
         check_determinism(Careless, [("do", "it", "remember")])
+
+
+POLL_IN_CELLS = (
+    "STEP = 1\n",
+    """
+class Poll(Model):
+    def init(self, options, persisted=None):
+        self.votes = 0
+        self.subscribe("poll", "vote", self.vote)
+    def vote(self, _):
+        self.votes += STEP
+""",
+)
+
+
+def test_what_is_checked_and_simulated_is_the_code_as_it_is_now():
+    """The class is the same one after a cell ran again that holds something it uses."""
+    with notebook(*POLL_IN_CELLS) as cells:
+        simulation = Simulation(weather=CALM)
+        before = simulation.room(cells.main.Poll, participants=2)
+        assert check_determinism(cells.main.Poll, [("poll", "vote")]).votes == 1
+        cells.run("STEP = 5\n")
+        assert check_determinism(cells.main.Poll, [("poll", "vote")]).votes == 5
+        before.join()
+        before.publish("poll", "vote")
+        before.assert_converged()
+        assert before.model.votes == 1, "a room goes on with the code it began with"
+        before.edit(cells.main.Poll)
+        before.publish("poll", "vote")
+        before.assert_converged()
+        assert before.model.votes == 5
+
+
+def test_code_is_linked_once_for_all_that_use_it(monkeypatch: pytest.MonkeyPatch):
+    linked = []
+
+    def counted(identity: CodeIdentity) -> LinkedCode:
+        linked.append(identity.code_hash)
+        return link(identity)
+
+    monkeypatch.setattr(plan, "link", counted)
+    with notebook(*POLL_IN_CELLS) as cells:
+        for _ in range(2):
+            check_determinism(cells.main.Poll, [("poll", "vote"), 500])
+            Simulation(weather=CALM).room(cells.main.Poll, participants=2)
+        assert len(linked) == 1
+        cells.run("STEP = 5\n")
+        check_determinism(cells.main.Poll, [("poll", "vote"), 500])
+        assert len(set(linked)) == len(linked) == 2
+
+
+def test_of_many_classes_the_last_ones_are_kept_linked():
+    def checked_class() -> weakref.ref[type]:
+        with notebook(*POLL_IN_CELLS) as cells:
+            check_determinism(cells.main.Poll, [("poll", "vote")])
+            return weakref.ref(cells.main.Poll)
+
+    first = checked_class()
+    for _ in range(plan.LINKED_MAX):
+        checked_class()
+    gc.collect()
+    assert first() is None
+    assert len(plan._linked) == plan.LINKED_MAX
 
 
 def test_a_step_that_is_none_is_refused():

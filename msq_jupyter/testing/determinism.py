@@ -9,6 +9,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.runtime.differences import first_difference, twin_of
 from msq_jupyter.runtime.happenings import HandlerFailed
+from msq_jupyter.runtime.link import LinkedCode
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.snapshot import pack_value
@@ -52,7 +53,8 @@ def check_determinism(
         PersistenceTypeError: `persisted` is not JSON.
         ArgumentError: a step is none.
     """
-    first, again, restored = (_Bench(model, options or {}, persisted) for _ in range(3))
+    code = code_of(model).linked
+    first, again, restored = (_Bench(code, options or {}, persisted) for _ in range(3))
     _compare("init", first, again, restored)
     for number, step in enumerate([None, *events]):
         what = "the participant joins" if step is None else f"step {number}, {step!r}"
@@ -70,8 +72,7 @@ _Work: TypeAlias = "Callable[[_Bench], protocol.Entry] | float"
 class _Bench:
     """One replica, fed by hand."""
 
-    def __init__(self, model: type[Model], options: Mapping[str, Any], persisted: Any) -> None:
-        _, code = code_of(model)
+    def __init__(self, code: LinkedCode, options: Mapping[str, Any], persisted: Any) -> None:
         self.replica = Replica(_SESSION, _RUN, code.models, value_types=code.value_types, originals=code.originals)
         self.time_ms = 0.0
         self.counter = 0

@@ -35,7 +35,7 @@ from msq_jupyter.testing.faults import HandlerRaised, InvariantBroken, NotConver
 from msq_jupyter.testing.flips import flip
 from msq_jupyter.testing.ledger import Witness
 from msq_jupyter.testing.network import Link
-from msq_jupyter.testing.plan import Plan, World, code_of
+from msq_jupyter.testing.plan import Plan, World
 from msq_jupyter.testing.timeline import Timer
 
 logger = logging.getLogger("msq_jupyter.testing")
@@ -60,7 +60,7 @@ class Participant:
         self._world = world
         self._plan = plan
         arguments = plan.arguments
-        identity, code = code_of(arguments.model)
+        identity, code = plan.code
         self._keys = Keys(derive_root_key(None, arguments.persistent_id), arguments.persistent_id, self.session_id)
         card = self._keys.seal_view_data(name, pack_value({"label": name, "view_data": arguments.view_data}, "card"))
         self.client = Client(self._keys, arguments.message(self.session_id, name, self._keys.password_check, card))

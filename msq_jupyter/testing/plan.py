@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from typing import NamedTuple
 
 from msq_jupyter.runtime.codehash import CodeIdentity, identify
 from msq_jupyter.runtime.link import LinkedCode, link
@@ -14,15 +15,30 @@ from msq_jupyter.testing.network import Dice
 from msq_jupyter.testing.synchronizer import SimulatedSynchronizer
 from msq_jupyter.testing.timeline import Timeline
 
-_codes: WeakKeyDictionary[type[Model], tuple[CodeIdentity, LinkedCode]] = WeakKeyDictionary()
+#: So many classes are kept linked, those that were used last.
+LINKED_MAX = 32
 
 
-def code_of(model: type[Model]) -> tuple[CodeIdentity, LinkedCode]:
-    """The code of a model, identified and linked once for each class: participants may share what nobody changes."""
-    if model not in _codes:
-        identity = identify(model, model_base=Model)
-        _codes[model] = (identity, link(identity))
-    return _codes[model]
+class Code(NamedTuple):
+    """The code of a model at one moment. Replicas may share what is linked: nobody changes it."""
+
+    identity: CodeIdentity
+    linked: LinkedCode
+
+
+_linked: OrderedDict[type[Model], Code] = OrderedDict()
+
+
+def code_of(model: type[Model]) -> Code:
+    """The code of a model as it is now. It is linked once, and again when something that it uses was edited."""
+    identity = identify(model, model_base=Model)
+    code = _linked.pop(model, None)
+    if code is None or code.identity.code_hash != identity.code_hash:
+        code = Code(identity, link(identity))
+    _linked[model] = code
+    while len(_linked) > LINKED_MAX:
+        _linked.popitem(last=False)
+    return code
 
 
 @dataclass(frozen=True)
@@ -40,9 +56,10 @@ class Plan:
     """What a participant joins with. `raise_errors`: an exception in a model's method ends the simulation."""
 
     arguments: JoinArguments
+    code: Code
     raise_errors: bool
 
     @property
     def session_id(self) -> str:
         """Identity of the live session."""
-        return self.arguments.session_id(code_of(self.arguments.model)[0].code_hash)
+        return self.arguments.session_id(self.code.identity.code_hash)

@@ -22,7 +22,7 @@ from msq_jupyter.testing.ledger import Ledger, require_equal
 from msq_jupyter.testing.memory import Limits
 from msq_jupyter.testing.network import CALM, STORM, Dice, Weather
 from msq_jupyter.testing.participant import Participant
-from msq_jupyter.testing.plan import Plan, World
+from msq_jupyter.testing.plan import Plan, World, code_of
 from msq_jupyter.testing.synchronizer import SimulatedSynchronizer
 from msq_jupyter.testing.timeline import Timeline
 
@@ -146,7 +146,7 @@ class Simulation:
             persisted=persisted,
             code_hash=None,
         )
-        room = Room(self, self._world, Plan(arguments, raise_errors), participants)
+        room = Room(self, self._world, Plan(arguments, code_of(model), raise_errors), participants)
         self._rooms.append(room)
         room.join(participants)
         return room
@@ -352,7 +352,7 @@ class Room:
         arguments = replace(self._plan.arguments, model=model)
         if options is not None:
             arguments = replace(arguments, options=options)
-        self._plan = replace(self._plan, arguments=arguments)
+        self._plan = replace(self._plan, arguments=arguments, code=code_of(model))
         seen = self._world.synchronizer.storage.load_run(arguments.persistent_id, self.session_id) is not None
         self.join(self.size)
         self.settle(saved=False)
