@@ -5,13 +5,18 @@ This finds the others, and that is all it does.
 
 What only one thing refers to is in one place. So Python's own count of references settles nearly every container; only
 what something else refers to as well, a second place or a variable somewhere, is remembered and looked up by its id.
+
+That is CPython's business and might be another one in its next version. So it is tried out once, when this module is
+loaded. Where it fails, and without a global lock, where each thread counts for itself, everything is looked up by its
+id: the same is found, in more time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from sys import getrefcount
+from sysconfig import get_config_var
 from typing import Any, NamedTuple
 
 from msq_jupyter.runtime.arrays import is_array
@@ -27,8 +32,8 @@ _LIKE_BYTES = frozenset((bytearray, memoryview))
 #: What of an id tells containers apart: all have more than 16 bytes. A set of ids as they are would use every 16th of
 #: its places only, and takes twice the time.
 _SIXTEENTH = (4).__rrshift__
-#: What `getrefcount` says, called like this, of something that a single list refers to and nothing else.
-_ONCE = max(map(getrefcount, [[]]))
+#: A count that nothing has: by it everything is remembered and looked up, as if counts said nothing.
+_NEVER = -1_000
 
 
 class _Column(NamedTuple):
@@ -53,17 +58,22 @@ class _Layer(NamedTuple):
 
 
 class Census:
-    """What was found so far. The records are the dataclasses to look into; of other objects only the type counts.
+    """What was found so far.
+
+    Args:
+        records: the dataclasses to look into; of other objects only the type counts.
+        once: what `getrefcount` says of what is in one place; as `count_of_one_place` found it, if not given.
 
     Attributes:
         shared: ids of lists, dicts, sets, byte arrays, arrays and dataclass instances that are in several places.
         depth: how many containers are inside each other, at most.
     """
 
-    def __init__(self, records: Mapping[type, RecordShape]) -> None:
+    def __init__(self, records: Mapping[type, RecordShape], once: int | None = None) -> None:
         self.shared: set[int] = set()
         self.depth = 0
         self._records = records
+        self._once = _ONCE if once is None else once
         self._seen: set[int] = set()
         self._unseen_before: list[Sequence[Any]] | None = []
         self._unlike: set[int] = set()
@@ -153,7 +163,7 @@ class Census:
         if not column.are_places:
             return self._unseen(mine)
         # Its place refers to it, and the column, and the list of those of a kind if it is another one.
-        once = _ONCE + 1 if mine is column.values else _ONCE + 2
+        once = self._once + (1 if mine is column.values else 2)
         counts = [*map(getrefcount, mine)]
         if max(counts) <= once:
             return mine
@@ -225,3 +235,29 @@ def _at_most_twice(values: Iterable[Any]) -> list[Any]:
         if place <= 2:
             kept.append(value)
     return kept
+
+
+def _finds_what_is_shared(once: int) -> bool:
+    """Whether by this count a value of each kind is found that nothing but its two places refers to."""
+    columns: list[Callable[[Any], list[Any]]] = [
+        lambda held: [[held], [held]],
+        lambda held: [{"a": held, "b": 1}, {"a": 2, "b": held}],
+        lambda held: [[held, 1, held]],
+    ]
+    for make in (list, dict, set, bytearray, OrderedSet):
+        for column in columns:
+            census = Census({}, once)
+            values = column(make())
+            census.take(values)
+            if len(census.shared) != 1:
+                return False
+    return True
+
+
+def count_of_one_place() -> int:
+    """What `getrefcount`, called as it is here, says of something that a single list refers to and nothing else."""
+    once = max(map(getrefcount, [[]]))
+    return once if not get_config_var("Py_GIL_DISABLED") and _finds_what_is_shared(once) else _NEVER
+
+
+_ONCE = count_of_one_place()

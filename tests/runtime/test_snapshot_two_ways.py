@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sys import getrefcount
+from sysconfig import get_config_var
 from typing import Any
 
 import msgspec
@@ -65,7 +67,7 @@ def write_with_care(values):
 def write_by_ids(values, named=0):
     """Without trusting the count of references anywhere."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(census, "_ONCE", -10)
+        patch.setattr(census, "_ONCE", census._NEVER)
         return Writer(Table()).write_all(values, lambda _: "doc", named=named)
 
 
@@ -150,3 +152,33 @@ def test_2_5_what_is_in_two_places_is_found_though_nothing_else_refers_to_it(mak
     document = Writer(Table()).write_all(rows, lambda _: "doc", named=named)
     assert len(msgspec.msgpack.decode(document, type=list[msgspec.Raw])) > len(rows)
     assert write_by_ids(rows, named) == document
+
+
+# --- where counts of references say nothing ------------------------------------------------------------------------
+
+
+def test_counts_are_trusted_on_the_pythons_that_were_tried():
+    is_free_threaded = bool(get_config_var("Py_GIL_DISABLED"))
+    assert (census.count_of_one_place() != census._NEVER) is not is_free_threaded
+
+
+@pytest.mark.parametrize(
+    "counting",
+    [lambda _: 1, lambda value: min(getrefcount(value), 2), lambda value: getrefcount(value) % 2],
+    ids=["of one", "up to two", "odd and even"],
+)
+def test_2_5_counts_that_do_not_tell_two_places_are_not_trusted(counting, monkeypatch):
+    """A future Python may count less: what is shared is found all the same."""
+    monkeypatch.setattr(census, "getrefcount", counting)
+    assert census.count_of_one_place() == census._NEVER
+    monkeypatch.setattr(census, "_ONCE", census.count_of_one_place())
+    for make in SHARING.values():
+        rows = make([1])
+        back = Reader(Table()).read_all(Writer(Table()).write_all(rows, lambda _: "doc"), len(rows))
+        assert Writer(Table()).write_all(back, lambda _: "doc") == Writer(Table()).write_all(rows, lambda _: "doc")
+        assert len(msgspec.msgpack.decode(Writer(Table()).write_all(rows, lambda _: "doc"), type=list)) > len(rows)
+
+
+def test_counts_are_not_trusted_without_a_global_lock(monkeypatch):
+    monkeypatch.setattr(census, "get_config_var", lambda name: int(name == "Py_GIL_DISABLED"))
+    assert census.count_of_one_place() == census._NEVER
