@@ -96,7 +96,7 @@ class LiveCell(Binding):
         began_s = time.monotonic()
         self._is_running = True
         try:
-            with nullcontext() if in_a_cell else ModelRun():
+            with nullcontext() if in_a_cell else ModelRun(inside=frozenset()):
                 self._run_and_show()
         except KeyboardInterrupt:
             if in_a_cell:

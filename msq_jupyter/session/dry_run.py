@@ -118,16 +118,19 @@ def _begin(plan: Blueprint, replica: Replica, persisted: object) -> None:
 
 
 def _run(function: Callable[[], object], limit_s: float) -> None:
-    run = ModelRun()
-    try:
-        with run:
+    run, cause = ModelRun(), None
+    with run:
+        try:
             within(limit_s, function)
-    except TimeIsUp as error:
-        method = interrupted_method(error) or "the model"
-        raise DryRunEnded(f"{method} did not end within {limit_s:g} seconds, and was ended") from error
-    except KeyboardInterrupt as interrupt:
-        run.pass_on(interrupt)
-        raise DryRunEnded(f"{interrupted_method(interrupt) or 'the model'} was interrupted") from interrupt
+        except TimeIsUp as error:
+            method = interrupted_method(error) or "the model"
+            raise DryRunEnded(f"{method} did not end within {limit_s:g} seconds, and was ended") from error
+        except KeyboardInterrupt as interrupt:
+            run.caught(interrupt)
+            cause = interrupt
+    run.pass_on()
+    if run.interrupted:
+        raise DryRunEnded(f"{run.method or 'the model'} was interrupted") from cause
 
 
 def _note(replica: Replica) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from msq_jupyter.errors import MsqError, OutsideModelError
 from msq_jupyter.session.follower import Follower, Happening
-from msq_jupyter.session.interrupts import ModelRun, interrupted_method, method_in
+from msq_jupyter.session.interrupts import ModelRun, method_in
 
 #: How long one portion of catching up may keep the main loop, in seconds.
 PORTION_S = 0.02
@@ -100,9 +100,9 @@ class Stepper:
         """Whether nothing is left to do."""
         if self._stepping or self._ended:
             return True
-        self._stepping = True
         done = True
         try:
+            self._stepping = True
             if self._follower.behind:
                 done = self._move(pause)
             while self._follower.happenings:
@@ -113,23 +113,25 @@ class Stepper:
         return done
 
     def _move(self, pause: Callable[[], bool]) -> bool:
+        done = True
         run = ModelRun()
-        try:
-            with run:
-                self._run_began_s = time.monotonic()
-                return self._follower.step(self._watched(pause))
-        except MsqError as error:
-            self._end(error)
-        except KeyboardInterrupt as interrupt:
-            # An event may be half executed here, and on no other replica.
+        with run:
             try:
-                self._interrupted(interrupted_method(interrupt))
+                self._run_began_s = time.monotonic()
+                done = self._follower.step(self._watched(pause))
             except MsqError as error:
                 self._end(error)
-            run.pass_on(interrupt)
-        finally:
+            except KeyboardInterrupt as interrupt:
+                run.caught(interrupt)
             self._run_began_s = None
-        return True
+            if run.interrupted and not self._ended:
+                # An event may be half executed here, and on no other replica.
+                try:
+                    self._interrupted(run.method)
+                except MsqError as error:
+                    self._end(error)
+        run.pass_on()
+        return done
 
     def end(self) -> None:
         """Step no more: another one takes over."""
