@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+
 import pytest
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import OutsideModelError, StateError
+from msq_jupyter.errors import OutsideModelError, StateError, SubscriptionError
+from msq_jupyter.runtime.view import View, make_view
 from tests.runtime.board import Board, do
 
 
@@ -172,6 +176,66 @@ def test_4_1_a_method_that_an_attribute_hides_fails_alike_everywhere(bench):
     twin.apply(bench.log[-1])
     assert bench.failures() == ["Board.heard: TypeError: 'int' object is not callable"]
     assert twin.snapshot() == bench.replica.snapshot()
+
+
+class Shown(View):
+    def __init__(self, model):
+        super().__init__(model)
+        self.got = []
+
+    def heard(self, data):
+        self.got.append(("heard", data))
+
+    def heard_too(self, data):
+        self.got.append(("heard too", data))
+
+
+@pytest.fixture
+def shown(bench):
+    return make_view(Shown, bench.root, SimpleNamespace(view_events=bench.replica.view_events))
+
+
+def test_4_1_a_view_subscribes_with_wildcards_and_ends_what_it_names(bench, shown):
+    other = make_view(Shown, bench.root, SimpleNamespace(view_events=bench.replica.view_events))
+    for topic in (("x", "y"), ("x", "*"), ("*", "y"), ("*", "*")):
+        for view in (shown, other):
+            view.subscribe(*topic, view.heard)
+            view.subscribe(*topic, view.heard_too)
+    hear = partial(after_frame, bench, shown)
+    assert len(hear("x", "y")) == 8
+    assert len(hear("x", "z")) == len(hear("z", "y")) == 4
+    assert len(hear("z", "z")) == 2
+    shown.unsubscribe("x", "y", shown.heard)
+    assert [name for name, _ in hear("x", "y")].count("heard too") == 4
+    shown.unsubscribe("*", "*")
+    assert hear("z", "z") == []
+    shown.unsubscribe_all()
+    other.got.clear()
+    assert hear("x", "y") == []
+    assert len(other.got) == 8
+
+
+def after_frame(bench, view, scope, event):
+    """What a view hears of a publication."""
+    view.got.clear()
+    do(bench, ["tell", scope, event, 1])
+    bench.replica.view_events.run_frame()
+    return view.got
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (("a:b", "c", print), "a:b"),
+        (("", "c", print), "non-empty"),
+        (("a", 1, print), "expected"),
+        (("a", "b", "heard"), "expected something to call for a:b, got 'heard'"),
+        (("a", "b", print, "sometimes"), "expected handling to be one of .*, got 'sometimes'"),
+    ],
+)
+def test_4_1_what_no_view_can_subscribe_to_raises_at_the_call(shown, wrong, message):
+    with pytest.raises(SubscriptionError, match=message):
+        shown.subscribe(*wrong)
 
 
 # --- 4.2, further ------------------------------------------------------------------------------------------------

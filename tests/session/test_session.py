@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -31,6 +32,7 @@ from msq_jupyter.errors import (
 )
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.persistent_model import PersistentModel
+from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.client import Client
 from msq_jupyter.session.crypto import Keys
@@ -247,6 +249,15 @@ async def test_1_2_options_are_part_of_the_identity_they_should_be(join):
     assert plain.persistent_id == other.persistent_id != named.persistent_id
 
 
+async def test_1_3_a_code_hash_that_is_given_takes_the_place_of_the_codes_own(join):
+    own, given = await join(), await join(code_hash="mine")
+    assert (given.code_hash, given.id) == ("mine", given._arguments.session_id("mine"))
+    assert own.id == own._arguments.session_id(own.code_hash) != given.id
+    other = await join(EditedCounter, code_hash="mine too")
+    assert other.code_hash == "mine too"
+    assert other.persistent_id == own.persistent_id
+
+
 async def test_1_4_two_sessions_in_one_process_do_not_hear_each_other(join):
     one, two = await join(name="one"), await join(name="two")
     got: list[Any] = []
@@ -412,6 +423,8 @@ async def test_3_3_a_failing_handler_is_told_to_who_published_and_everything_goe
         "Counter.fail: RuntimeError: oops",
         "Counter.fail: RuntimeError: ouch",
     ]
+    assert [traceback.extract_tb(record.exc_info[2])[-1].line for record in told] == ["raise RuntimeError(message)"] * 2
+    assert {line.text for line in ada.log} >= {record.getMessage() for record in told}
 
 
 async def test_4_6_an_event_too_large_raises_at_the_caller_with_size_and_limit(join):
@@ -420,6 +433,75 @@ async def test_4_6_an_event_too_large_raises_at_the_caller_with_size_and_limit(j
         ada.publish("counter", "hold", b"x" * 300_000)
     ada.publish("counter", "add", 1)
     await ada.synced()
+
+
+class Diary(Model):
+    def init(self, options):
+        self.begun, self.lines = self.now(), []
+        self.subscribe("diary", "write", self.write)
+
+    def write(self, text):
+        self.lines.append((self.now(), text, self.random()))
+        self.publish("diary", "written", text)
+
+
+async def test_4_3_an_event_has_no_shortcut_and_runs_everywhere_at_the_same_time(join):
+    ada, ben = await join(Diary), await join(Diary)
+    ada.publish("diary", "write", "one")
+    ben.publish("diary", "write", "two")
+    assert ada.model.lines == ben.model.lines == [], "it has no place in the order yet"
+    await until(lambda: len(ada.model.lines) == len(ben.model.lines) == 2)
+    assert ada.model.lines == ben.model.lines
+
+
+class Watching(View):
+    def __init__(self, model):
+        super().__init__(model)
+        self.got: list[Any] = []
+        for handling in ("once_per_frame", "queued", "immediate"):
+            self.subscribe("diary", "written", lambda text, how=handling: self.got.append((how, text)), handling)
+
+    def update(self, time_ms):
+        self.got.append(("update", time_ms))
+
+
+async def test_4_4_a_frame_ends_with_the_update_of_the_root_view(join):
+    ada = await join(Diary, view=Watching)
+    ada.publish("diary", "write", "one")
+    ada.publish("diary", "write", "two")
+    await until(lambda: len([how for how, _ in ada.view.got if how == "queued"]) == 2)
+    frames, frame = [], []
+    for how, what in ada.view.got:
+        frame.append((how, what))
+        if how == "update":
+            frames.append([(name, text) for name, text in frame if name != "update"])
+            frame = []
+    assert frame == [], "nothing comes after an update but the next frame"
+    order = ["immediate", "queued", "once_per_frame"]
+    assert all([how for how, _ in one] == sorted((how for how, _ in one), key=order.index) for one in frames)
+    assert [text for one in frames for how, text in one if how == "queued"] == ["one", "two"]
+    updates = [time_ms for how, time_ms in ada.view.got if how == "update"]
+    assert updates == sorted(updates)
+
+
+def noting(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:
+    return lambda *given: calls.append(function(*given))
+
+
+async def test_7_1_who_comes_before_the_first_snapshot_begins_with_init_too(join, monkeypatch):
+    begun, restored = [], []
+    for name, noted in (("start", begun), ("restore", restored)):
+        monkeypatch.setattr(Replica, name, noting(getattr(Replica, name), noted))
+    ada = await join(Diary)
+    for text in ("one", "two"):
+        ada.publish("diary", "write", text)
+    await ada.synced()
+    ben = await join(Diary)
+    await until(lambda: ben._replica.seq == ada._replica.seq and ben._replica.snapshot() == ada._replica.snapshot())
+    assert (len(begun), len(restored)) == (2, 0)
+    assert ada.model.begun == ben.model.begun == 0
+    assert ben.model.lines == ada.model.lines
+    assert len(ben.model.lines) == 2
 
 
 async def test_4_3_a_topic_nobody_hears_is_warned_about_with_the_nearest(join, caplog):

@@ -267,6 +267,24 @@ def test_views_that_do_not_return_after_a_crash_exit(play: Play) -> None:
     assert play.sequencer.is_empty
 
 
+@pytest.mark.parametrize("away_ms", [100, 1_000, 3_600_000])
+def test_4_5_when_all_were_gone_their_exits_come_before_the_join_of_who_returns(play: Play, away_ms: float) -> None:
+    for connection in (play.join("ada"), play.join("bob", rejoin_limit_ms=500.0)):
+        play.turn()
+        play.sequencer.disconnect(connection, play.now_ms)
+    play.pass_time(away_ms)
+    play.join("eve")
+    play.pass_time(2_000)
+    members = [
+        event
+        for entry in play.entries()
+        if isinstance(entry, Membership)
+        for event in [*entry.exits, *(view_id for view_id, _ in entry.joins)]
+    ]
+    assert sorted(members[-3:]) == sorted(members) == ["ada", "bob", "eve"]
+    assert members[-1] == "eve" or away_ms < 1_000
+
+
 def test_4_5_a_run_restored_long_after_the_restart_waits_for_nobody(play: Play) -> None:
     play.join("ada")
     play.turn()

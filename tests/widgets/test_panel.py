@@ -444,6 +444,17 @@ async def test_the_log_is_read_newest_first_and_filtered(join):
     await until(lambda: ada.panel().log_stamp == before + 1)
 
 
+async def test_3_3_a_failing_handler_is_shown_in_the_badge_and_in_the_log_of_the_panel(join):
+    ada, ben = await join(), await join("Ben")
+    browser = Browser(ada.panel())
+    ada.publish("counter", "fail", "oops")
+    ada.publish("counter", "add", 1)
+    await until(lambda: ada.model.count == ben.model.count == 1)
+    await until(lambda: ada.badge().notice == ben.badge().notice == "Counter.fail: RuntimeError: oops")
+    (row,) = (await browser.ask("log", count=200, text="RuntimeError"))["rows"]
+    assert row["text"] == "Counter.fail: RuntimeError: oops"
+
+
 async def test_a_session_that_was_left_answers_what_it_can(join):
     ada = await join()
     browser = Browser(ada.panel())

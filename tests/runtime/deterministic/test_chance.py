@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+import sys
 import uuid
 
 import pytest
@@ -151,7 +152,8 @@ def test_6_1_wrong_arguments_raise_what_random_raises():
         for name, given, error in wrong:
             with pytest.raises(error):
                 getattr(ours, name)(*given)
-            if (name, given) != ("randrange", (1.5,)):  # a warning up to Python 3.11
+            lenient = sys.version_info < (3, 11) and given in [({1, 2}, 1), (OrderedSet([1, 2]), 1)]
+            if (name, given) != ("randrange", (1.5,)) and not lenient:  # a warning up to Python 3.11
                 with pytest.raises(error):
                     getattr(random.Random(1), name)(*given)
 

@@ -6,6 +6,7 @@ import cmath
 import decimal
 import json
 import math
+import sys
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import islice
@@ -113,6 +114,8 @@ def test_6_1_special_values_and_errors_are_those_of_math(name):
 def test_6_1_special_values_of_two_arguments_are_those_of_math(name):
     for x in SPECIAL:
         for y in [*SPECIAL, 2, -1080, -1060]:
+            if name == "pow" and x == 0 and y == -math.inf and sys.version_info < (3, 11):
+                continue  # Python 3.10 raises there; later ones, and all with linked code, give inf
             ours, native = outcome(MATH[name], x, y), outcome(getattr(math, name), x, y)
             assert agree(ours, native), (name, x, y, ours, native)
 
