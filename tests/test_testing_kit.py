@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import textwrap
 import weakref
 
 import pytest
@@ -342,6 +343,85 @@ def test_the_seed_of_a_failure_is_printed_with_the_way_to_repeat_it(suite: pytes
     result.stdout.fnmatch_lines(
         ["*msq_jupyter simulation*", "seed 2, at *", "repeat it with: pytest *::test_fails --msq-seed 2 *"]
     )
+
+
+HOMEWORK = """
+    from msq_jupyter import Model
+
+    class Poll(Model):
+        def init(self, options, persisted=None):
+            self.votes = dict(persisted["votes"]) if persisted else {"yes": 0, "no": 0}
+            self.subscribe("poll", "vote", self.vote)
+
+        def vote(self, choice):
+            self.votes[choice] += 1
+            self.persist_session(lambda: {"version": 1, "votes": self.votes})
+
+    class Edited(Poll):
+        def init(self, options, persisted=None):
+            self.votes = dict(persisted["votes"]) if persisted else {"yes": 0, "no": 0}
+            self.closed = False
+            self.subscribe("poll", "vote", self.vote)
+"""
+
+#: Agreement, determinism and migration: up to three lines for each.
+HOMEWORK_TESTS = """
+    from homework import Edited, Poll
+    from msq_jupyter.testing import check_determinism
+
+    def test_all_agree(simulation):
+        room = simulation.room(Poll, participants=3)
+        room.publish("poll", "vote", "yes")
+        room.assert_converged()
+
+    def test_it_is_deterministic():
+        check_determinism(Poll, [("poll", "vote", "yes"), 500, ("poll", "vote", "no")])
+
+    def test_data_outlives_the_edit(simulation):
+        room = simulation.room(Poll, participants=2)
+        room.publish("poll", "vote", "yes")
+        room.edit(Edited)
+        assert room.model.votes == {"yes": 1, "no": 0}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "failed", "told"),
+    [
+        ("", "", [], ""),
+        (
+            'persisted["votes"]) if persisted else',
+            'persisted["ballots"]) if persisted else',
+            ["edit"],
+            "KeyError: 'ballots'",
+        ),
+        (
+            "self.votes[choice] += 1",
+            "self.votes[choice] += len(kept(choice))",
+            ["agree", "deterministic", "edit"],
+            "Poll.votes.yes differs",
+        ),
+        (
+            "self.votes[choice] += 1",
+            "open('votes.txt')",
+            ["agree", "deterministic", "edit"],
+            "open is not available in model code",
+        ),
+    ],
+    ids=["sound", "migration", "memory outside", "file"],
+)
+def test_a_homework_is_tested_in_three_lines(
+    suite: pytest.Pytester, right: str, wrong: str, failed: list[str], told: str
+):
+    kept = "    import functools\n\n    @functools.cache\n    def hidden():\n        return []\n\n"
+    kept += "    def kept(choice):\n        hidden().append(choice)\n        return hidden()\n"
+    suite.makepyfile(homework=textwrap.dedent(kept) + textwrap.dedent(HOMEWORK).replace(right, wrong))
+    suite.makepyfile(test_homework=HOMEWORK_TESTS)
+    result = suite.runpytest_inprocess("--msq-schedules", "2")
+    assert result.parseoutcomes().get("failed", 0) > 0 or not failed
+    result.stdout.fnmatch_lines([f"*{told}*"])
+    outcome = " ".join(line for line in result.outlines if line.startswith("FAILED"))
+    assert [name for name in ("agree", "deterministic", "edit") if name in outcome] == failed
 
 
 def test_seed_and_number_are_options(suite: pytest.Pytester):
