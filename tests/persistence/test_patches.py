@@ -121,7 +121,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_before_it_takes_memory(name):
+def test_8_4_a_bomb_is_refused_before_it_takes_memory(name):
     data, size = BOMBS[name]
     packed = Packed("", bytes_digest(b""), size, data)
     tracemalloc.start()

@@ -128,7 +128,7 @@ def test_records_have_names_for_people() -> None:
     assert len(set(named)) == len(named)
 
 
-def test_a_difference_is_one_sentence_for_each_piece() -> None:
+def test_1_3_a_difference_is_one_sentence_for_each_piece() -> None:
     ours = identity(NOTEBOOK).records
     theirs = identity(cases.edited("OFFSET = 2", "OFFSET = 3")).records
     assert explain_difference(ours, theirs) == ["the constant OFFSET differs."]
@@ -256,7 +256,7 @@ def test_an_import_with_more_dots_than_packages_leads_nowhere(project: Path) -> 
     assert [record.name for record in one.records if record.kind == "module"] == ["pack"]
 
 
-def test_a_module_edited_and_not_imported_again_is_refused(project: Path) -> None:
+def test_1_3_a_module_edited_and_not_imported_again_is_refused(project: Path) -> None:
     cells = uses("go()", "from third_helpers import go\n")
     write(project / "third_helpers.py", "def go(): return 1\n")
     fresh(cells)

@@ -128,7 +128,7 @@ def test_1_4_two_sessions_in_one_kernel_share_no_class_and_no_class_attribute():
         assert publish(other, "root", "add", 0).total == 11
 
 
-def test_the_notebooks_own_code_stays_as_it_is():
+def test_6_1_the_notebooks_own_code_stays_as_it_is():
     with notebook("import random, math\nfrom math import sin\n" + SPEEDY) as cells:
         before = {**vars(cells.main)}, {**vars(cells.main.Root)}, cells.main.helper.__code__
         cells.replica()
@@ -519,7 +519,7 @@ def test_6_1_copies_of_constants_are_plain():
 # --- values at the border ----------------------------------------------------------------------------------------
 
 
-def test_values_of_the_notebooks_classes_arrive_as_those_of_the_sessions():
+def test_1_4_values_of_the_notebooks_classes_arrive_as_those_of_the_sessions():
     root = """
 class Root(Model):
     def init(self, options):

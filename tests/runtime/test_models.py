@@ -73,7 +73,7 @@ class Fragile(Model):
         self.data = data
 
 
-def test_init_may_be_a_static_method():
+def test_2_1_init_may_be_a_static_method():
     seen = []
     kind = type("Kind", (Model,), {"init": staticmethod(lambda *given: seen.append(given))})
     Bench(kind, options="o", persisted="p")

@@ -84,7 +84,7 @@ def test_2_4_the_fast_and_the_careful_way_give_the_same_bytes(values, chunk):
 
 
 @pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: {1: v}, Place, Token])
-def test_both_ways_have_the_same_limit_of_depth(wrap):
+def test_2_5_both_ways_have_the_same_limit_of_depth(wrap):
     value: Any = wrap(1)
     for _ in range(199):
         value = wrap(value)

@@ -199,7 +199,7 @@ def test_2_5_the_dict_of_an_object_is_a_dict_like_others():
 
 
 @pytest.mark.parametrize("name", ["__class__", "__dict__", "__x"])
-def test_attributes_with_the_names_of_python_are_refused(name):
+def test_8_4_attributes_with_the_names_of_python_are_refused(name):
     replica = lived()
     vars(replica.root)[name] = 1
     with pytest.raises(StateError, match=f"Doc.{name}: cannot store an attribute of this name"):

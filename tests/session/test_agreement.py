@@ -320,7 +320,7 @@ async def test_what_makes_no_sense_is_dropped_and_the_session_goes_on(join, data
     assert (ben.notice, ben.error) == (notice, None)
 
 
-async def test_counters_agree_through_everything_else(join):
+async def test_6_3_counters_agree_through_everything_else(join):
     """Not one false alarm."""
     people = [await join(Counter) for _ in range(3)]
     for number in range(100):

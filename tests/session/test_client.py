@@ -134,7 +134,7 @@ def test_events_given_together_travel_in_one_frame(wire: Wire):
     assert len(ada.outgoing) == 1
 
 
-def test_what_the_synchronizer_sees_is_sealed(wire: Wire):
+def test_8_1_what_the_synchronizer_sees_is_sealed(wire: Wire):
     ada = a_client("ada")
     wire.connect(ada)
     wire.settle()

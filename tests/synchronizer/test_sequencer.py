@@ -154,7 +154,7 @@ def test_4_6_the_last_counters_survive_a_restart_even_of_views_that_left(play: P
     assert play.welcome(play.join("ada")).last_counter == 2
 
 
-def test_an_event_too_large_is_refused(play: Play) -> None:
+def test_4_6_an_event_too_large_is_refused(play: Play) -> None:
     ada = play.join("ada")
     with pytest.raises(ProtocolError, match=r"at most 262,144 bytes of payload, got 262,145 in event 1"):
         play.say(ada, Send([(1, bytes(protocol.EVENT_BYTES_MAX + 1))]))
@@ -234,7 +234,7 @@ def test_a_newer_connection_of_the_same_view_takes_the_place_of_the_older_one(pl
     assert not play.sequencer.is_empty
 
 
-def test_an_event_never_comes_before_the_join_of_its_view(play: Play) -> None:
+def test_4_5_an_event_never_comes_before_the_join_of_its_view(play: Play) -> None:
     play.join("ada")
     play.turn()
     bob = play.join("bob")
@@ -245,7 +245,7 @@ def test_an_event_never_comes_before_the_join_of_its_view(play: Play) -> None:
 # --- restart -----------------------------------------------------------------------------------------------------
 
 
-def test_a_crash_is_not_noticed_by_views_that_return_in_time(play: Play) -> None:
+def test_4_5_a_crash_is_not_noticed_by_views_that_return_in_time(play: Play) -> None:
     play.join("ada")
     play.turn()
     play.crash(after_ms=100)
@@ -255,7 +255,7 @@ def test_a_crash_is_not_noticed_by_views_that_return_in_time(play: Play) -> None
     assert play.entries() == []
 
 
-def test_views_that_do_not_return_after_a_crash_exit(play: Play) -> None:
+def test_4_5_views_that_do_not_return_after_a_crash_exit(play: Play) -> None:
     play.join("ada", rejoin_limit_ms=RESTART_GRACE_MS + 100)
     play.join("bob")
     play.turn()
@@ -401,7 +401,7 @@ def test_a_replica_of_another_run_or_of_the_future_starts_anew(play: Play, have_
     assert not play.welcome(play.join("ada", have_run=have_run, have_seq=have_seq)).resumed
 
 
-def test_a_replica_too_far_behind_starts_from_the_snapshot(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_7_2_a_replica_too_far_behind_starts_from_the_snapshot(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sequencer_module, "TAIL_ENTRIES_MAX", 3)
     ada = play.join("ada")
     play.send(ada, *range(1, 8))
