@@ -74,8 +74,17 @@ def run_membership(replica: Replica, entry: protocol.Membership) -> None:
             data = replica.views.pop(view_id)
             _tell(replica, "view-exit", view_id, data)
     for view_id, payload in entry.joins:
-        replica.views[view_id] = data = read_value(payload, replica)
+        replica.views[view_id] = data = _card(replica, view_id, payload)
         _tell(replica, "view-join", view_id, data)
+
+
+def _card(replica: Replica, view_id: str, payload: bytes) -> Any:
+    """What a participant says of itself; None where it makes no sense, which must not keep others from coming."""
+    try:
+        return read_value(payload, replica)
+    except SealBroken as error:
+        replica.happenings.append(HandlerFailed("session", f"data of the view {view_id}, dropped", error, view_id))
+        return None
 
 
 def _tell(replica: Replica, event: str, view_id: str, data: Any) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import OutsideModelError, StateError, SubscriptionError
+from msq_jupyter.runtime.snapshot import pack_value
 from msq_jupyter.runtime.view import View, make_view
 from tests.runtime.board import Board, do
 
@@ -383,6 +384,19 @@ def test_4_5_view_data_that_is_false_is_view_data(bench, view_data):
 def test_4_5_an_exit_of_somebody_who_never_came_is_nothing(bench):
     bench.members(exits=["nobody"])
     assert bench.root.log == []
+
+
+@pytest.mark.parametrize(
+    "card", [b"", b"\xc1", b"\x93\x01", pack_value(["no", "card"], ""), pack_value({"label": 5}, "")]
+)
+def test_4_5_whoever_comes_with_data_that_makes_no_sense_keeps_nobody_from_coming(bench, card):
+    sound = pack_value({"label": "Ada", "view_data": 1}, "")
+    bench.feed(protocol.Membership(1, 0, [], [("eve", card), ("ada", sound)]))
+    assert bench.root.log == [["came", "eve", 1], ["came", {"view_id": "ada", "view_data": 1}, 2]]
+    assert bench.root.view_count == 2
+    bench.twin()
+    bench.members(exits=["eve", "ada"])
+    assert bench.root.view_count == 0
 
 
 def test_4_5_views_do_not_hear_who_comes(bench):
