@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import linecache
 import sys
@@ -15,6 +16,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import CodeIdentityError
 from msq_jupyter.runtime import sources
 from msq_jupyter.runtime.codehash import CodeIdentity, Record, capture_sources, explain_difference, identify
+from msq_jupyter.runtime.model import Model as BaseModel
 from tests.runtime import test_codehash_cases as cases
 from tests.runtime.test_codehash_cases import BASE, COUNTER, DIFFERENT, NOTEBOOK, SAME, SUB, Pair, identity, uses
 
@@ -281,6 +283,30 @@ def test_code_that_pytest_rewrote_is_taken_as_it_is() -> None:
             assert self is not None
 
     assert list(identify(Tested, model_base=cases.Model).models) == [f"{__name__}.{Tested.__qualname__}"]
+
+
+class Lively(BaseModel):
+    def act(self) -> int:
+        return len(Lively.__name__)
+
+
+def test_1_3_code_that_was_read_once_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs an unchanged cell again does not wait for it."""
+    parsed: list[str] = []
+
+    def parse(text: str, *given: Any, **named: Any) -> Any:
+        parsed.append(text)
+        return whole(text, *given, **named)
+
+    whole = ast.parse
+    sources._parsed.cache_clear()
+    monkeypatch.setattr(ast, "parse", parse)
+    one = identify(Lively, model_base=BaseModel)
+    assert parsed
+    assert len(parsed) == len(set(parsed))
+    parsed.clear()
+    assert identify(Lively, model_base=BaseModel) == one
+    assert parsed == []
 
 
 # --- in a notebook -----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from msq_jupyter.runtime.deterministic import OrderedFrozenSet, OrderedSet
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.replica import Replica
 from tests.runtime.bench import Bench
+from tests.runtime.linked import method, notebook
 from tests.runtime.outside.poll import (
     Box,
     Cell,
@@ -204,6 +205,20 @@ def _twins():
         return Game, Suit, Hand, Card
 
     return made(), made()
+
+
+def test_6_2_model_code_pays_nothing_for_it():
+    """What refuses writes is in the facades: the models themselves are plain objects of Python."""
+    with notebook(method("[1]")) as cells:
+        replica = cells.replica()
+        kind = type(replica.root)
+        for name in ("__setattr__", "__delattr__", "__getattribute__"):
+            assert getattr(kind, name) is getattr(object, name)
+        assert not hasattr(kind, "__getattr__")
+        assert type(vars(replica.root)) is dict
+        assert type(replica.root.result) is list
+        with pytest.raises(ModelWriteError):
+            replica.outside.root.result = []
 
 
 def test_6_2_linked_classes_are_those_of_the_notebook_outside():
