@@ -112,8 +112,9 @@ def test_2_1_a_child_gets_options_and_persisted_as_given(bench, teach):
 def test_2_1_an_id_is_never_given_twice_and_the_counter_is_state(bench):
     do(bench, ["part", "a"], ["end_part", "a"])
     bench.replica = bench.twin()
-    do(bench, ["part", "b"])
-    assert bench.root.well_known_model("b").id == "M3"
+    do(bench, ["part", "b"], ["part", "c"], ["end_part", "c"], ["part", "d"])
+    assert [bench.root.well_known_model(name).id for name in "bd"] == ["M3", "M5"]
+    assert list(bench.replica.models) == ["M1", "M3", "M5"]
 
 
 def test_2_1_a_child_whose_init_fails_fails_its_maker_and_what_it_did_stays(teach):
