@@ -24,11 +24,6 @@ settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
 
 
-# How long an example takes says something of the machine, and of what else runs on it.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
-
-
 class SynchronizerThread:
     """A synchronizer on a thread and a loop of its own: a busy test does not keep it from working.
 
