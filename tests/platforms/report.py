@@ -17,7 +17,7 @@ from msq_jupyter.runtime import packer
 from tests.platforms.code_samples import code_samples, refusals
 from tests.platforms.math_samples import math_samples
 from tests.platforms.simulation import simulate
-from tests.platforms.value_samples import hostile_samples, random_samples, value_samples
+from tests.platforms.value_samples import hostile_samples, random_samples, shared_samples, value_samples
 
 
 def samples(events: int, after: int | None) -> Iterator[tuple[str, str]]:
@@ -26,6 +26,7 @@ def samples(events: int, after: int | None) -> Iterator[tuple[str, str]]:
         yield from random_samples()
         yield from math_samples()
         yield from value_samples()
+        yield from shared_samples()
         yield from hostile_samples()
         yield from ((f"code: {name}", outcome) for name, outcome in code_samples())
         yield from ((f"no code: {name}", outcome) for name, outcome in refusals())

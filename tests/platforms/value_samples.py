@@ -9,7 +9,7 @@ import functools
 import math
 import struct
 from collections import namedtuple
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -98,6 +98,28 @@ JSON = {
     "text": ["ä", "雪", "\u2028", "\0", '"\\'],
     "order": {"b": 1, "a": {"ä": 1, "\N{BIRD}": 2, "￿": 3, "Z": 4}},
 }
+
+
+#: Makers of rows in which something is in two places, and to which nothing but the rows refers. What finds it may be
+#: another way on another interpreter; what is found may not.
+SHARED: dict[str, Callable[[Any], list[Any]]] = {
+    "in two rows": lambda held: [{"a": held}, {"a": held}],
+    "in two attributes": lambda held: [{"a": held, "b": held}, {"a": 1, "b": 2}],
+    "in a tuple": lambda held: (lambda pair: [{"a": pair}, {"b": pair}])((held, 1)),
+    "in an instance": lambda held: (lambda page: [{"a": page}, {"b": [page]}])(Page("p", held)),
+    "far apart": lambda held: [{"a": held}, *({"x": number} for number in range(600)), {"a": held}],
+}
+
+
+def shared_samples() -> Iterator[tuple[str, str]]:
+    """Names and digests of documents that keep what is shared, and how many parts they have beside their rows."""
+    for name, make in SHARED.items():
+        for kind in (list, dict, set, bytearray):
+            rows = make(kind())
+            document = Writer(Table()).write_all(rows, lambda _: "sample", named=len(rows))
+            extra = len(unpack(document)) - len(rows)
+            assert extra > 0, (name, kind)
+            yield f"shared {kind.__name__} {name}", f"{extra} {bytes_digest(document)}"
 
 
 def value_samples() -> Iterator[tuple[str, str]]:
