@@ -12,6 +12,8 @@ import pytest
 
 from msq_jupyter.errors import DeterminismError, StateError
 from msq_jupyter.runtime.codehash import identify
+from msq_jupyter.runtime.deterministic import power
+from msq_jupyter.runtime.deterministic.elementary import MATH
 from msq_jupyter.runtime.link import link
 from msq_jupyter.runtime.model import Model
 from tests.runtime.linked import computed, method, notebook
@@ -405,6 +407,41 @@ def test_6_1_powers_and_set_algebra_on_views_are_calls():
     assert {"__msq_power__", "__msq_view_set__"} <= names
     assert list(replica.root.result[0]) == ["b", "a"]
     assert replica.root.result[1:] == (9, 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("expression", "ours"),
+    [
+        ("[x ** y for x, y in self.pairs()]", power),
+        ("[self.in_place(x, y) for x, y in self.pairs()]", power),
+        ("[pow(x, y) for x, y in self.pairs()]", power),
+        ("[math.pow(x, y) for x, y in self.pairs()]", power),
+        ("[math.sin(x) for x, _ in self.pairs()]", lambda x, _: MATH["sin"](x)),
+        ("[math.exp(y) for _, y in self.pairs()]", lambda _, y: MATH["exp"](y)),
+        ("[sum([x, y, 1e16, x, y]) for x, y in self.pairs()]", lambda x, y: x + y + 1e16 + x + y),
+        (
+            "[sum([0.1] * 10) for _ in self.pairs()]",
+            lambda *_: 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1 + 0.1,
+        ),
+    ],
+)
+def test_6_1_what_is_computed_has_the_bits_of_ours_and_not_of_the_platform(expression, ours):
+    """Most results are the same; among two thousand some are not."""
+    cell = f"""
+import math
+class Root(Model):
+    def init(self, options):
+        self.result = {expression}
+    def pairs(self):
+        return [(1 + number / 997, number / 499 - 2.003) for number in range(2000)]
+    def in_place(self, x, y):
+        x **= y
+        return x
+"""
+    with notebook(cell) as cells:
+        computed = cells.replica().root.result
+    pairs = [(1 + number / 997, number / 499 - 2.003) for number in range(2000)]
+    assert [value.hex() for value in computed] == [ours(x, y).hex() for x, y in pairs]
 
 
 def _inner(function):
