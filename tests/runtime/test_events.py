@@ -59,6 +59,23 @@ def test_4_2_handlers_removed_during_dispatch_are_skipped_and_added_ones_not_cal
     assert [entry[1] for entry in bench.root.log] == ["stop"]
 
 
+@pytest.mark.parametrize("topic", [("x", "y"), ("x", "*"), ("*", "*")])
+def test_4_2_who_subscribes_during_a_dispatch_hears_the_next_one_only(bench, teach, topic):
+    def first(self, data):
+        self.note("first", data)
+        if data == 1:
+            self.subscribe(*topic, "heard_too")
+
+    teach(Board, first=first)
+    do(bench, ["hear", "x", "y", "first"], ["hear", "x", "y", "heard"])
+    bench.publish("x", "y", 1)
+    assert [entry[1] for entry in bench.root.log] == ["first", "heard"]
+    bench.root.log.clear()
+    bench.publish("x", "y", 2)
+    expected = ["first", "heard", "heard too"] if topic == ("x", "y") else ["heard too", "first", "heard"]
+    assert [entry[1] for entry in bench.root.log] == expected
+
+
 def test_4_2_views_get_copies(bench):
     got = []
     bench.replica.view_events.subscribe("view", "out", "list", got.append)
