@@ -504,6 +504,29 @@ async def test_7_1_who_comes_before_the_first_snapshot_begins_with_init_too(join
     assert len(ben.model.lines) == 2
 
 
+class Curious(Model):
+    def init(self, options):
+        self.heard = []
+        self.subscribe("free", "*", self.hear)
+        self.subscribe("*", "ping", self.hear)
+
+    def hear(self, data):
+        self.heard.append(data)
+
+
+async def test_4_3_an_event_that_only_a_wildcard_of_a_model_matches_is_sent(join, caplog):
+    ada = await join(Curious)
+    await until(lambda: not ada._follower.behind)
+    ada.publish("free", "anything", 1)
+    ada.publish("elsewhere", "ping", 2)
+    assert "nothing subscribes" not in caplog.text
+    ada.publish("elsewhere", "pong", 3)
+    assert "nothing subscribes to elsewhere:pong, so it was not sent" in caplog.text
+    await ada.synced()
+    assert ada.model.heard == [1, 2]
+    assert ada._sent_counter == 2
+
+
 async def test_4_3_a_topic_nobody_hears_is_warned_about_with_the_nearest(join, caplog):
     ada = await join()
     await until(lambda: not ada._follower.behind)
