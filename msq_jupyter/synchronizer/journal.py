@@ -14,7 +14,6 @@ import sqlite3
 import time
 from asyncio import Future
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
@@ -25,6 +24,7 @@ from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import Append
 from msq_jupyter.synchronizer.sequencer import Turn
 from msq_jupyter.synchronizer.storage import Storage
+from msq_jupyter.synchronizer.storage_thread import StorageThread
 
 if TYPE_CHECKING:
     from msq_jupyter.synchronizer.room import Room, Shelf
@@ -58,7 +58,7 @@ class Journal:
 
     def __init__(self, on_failure: Callable[[Iterable[Shelf]], None]) -> None:
         self._on_failure = on_failure
-        self._thread = ThreadPoolExecutor(1, "msq-storage")
+        self._thread = StorageThread()
         self._storage: Storage | None = None
         # A dict for its order: rooms are served as they come.
         self._touched: dict[Room, None] = {}
@@ -75,16 +75,16 @@ class Journal:
             StorageUnreadable: its file cannot be read.
         """
         try:
-            self._storage = await asyncio.get_running_loop().run_in_executor(self._thread, Storage, directory)
+            self._storage = await self._thread.call(lambda: Storage(directory))
         except BaseException:
-            self._thread.shutdown()
+            self._thread.stop()
             raise
 
     async def close(self) -> None:
         """Write what is waiting, and close the data directory."""
         await self.settle()
         await self.call(Storage.close)
-        self._thread.shutdown()
+        self._thread.stop()
 
     @property
     def payers(self) -> Payers:
@@ -129,8 +129,7 @@ class Journal:
     def call(self, function: Callable[Concatenate[Storage, P], T], *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Have a method of the storage run on its thread, after everything that was handed over before."""
         assert self._storage is not None, "the journal is not open"
-        bound = functools.partial(function, self._storage, *args, **kwargs)
-        return asyncio.get_running_loop().run_in_executor(self._thread, bound)
+        return self._thread.call(functools.partial(function, self._storage, *args, **kwargs))
 
     async def _write_turns(self) -> None:
         while self._touched or self._appended:
