@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-from websockets.asyncio.server import ServerConnection
 from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
@@ -16,12 +15,13 @@ from msq_jupyter.synchronizer.limits import Visit
 from msq_jupyter.synchronizer.room import Shelf, end, forget_unreadable_base, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms
 from msq_jupyter.synchronizer.storage import Storage
+from msq_jupyter.synchronizer.transport import Connection
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
 
 async def serve_archive(
-    socket: ServerConnection, shelf: Shelf, rooms: Rooms, journal: Journal, visit: Visit, *, read_only: bool = False
+    socket: Connection, shelf: Shelf, rooms: Rooms, journal: Journal, visit: Visit, *, read_only: bool = False
 ) -> None:
     """Answer an archive connection, one message after the other, until it ends.
 

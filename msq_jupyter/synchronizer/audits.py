@@ -123,10 +123,12 @@ class Audits:
 
     # --- when ----------------------------------------------------------------------------------------------------
 
-    def noticed(self, now_ms: float, *, is_save: bool) -> None:
-        """Something happened: an entry that is no audit was written."""
-        self._entries += 1
-        self._due_ms = min(self._due_ms, now_ms + (AUDIT_AFTER_SAVE_MS if is_save else AUDIT_INTERVAL_MS))
+    def noticed(self, now_ms: float, *, entries: int = 1, is_save: bool = False) -> None:
+        """Something happened: entries that are no audits were written."""
+        self._entries += entries
+        due_ms = now_ms + (AUDIT_AFTER_SAVE_MS if is_save else AUDIT_INTERVAL_MS)
+        if due_ms < self._due_ms:
+            self._due_ms = due_ms
 
     def deadline_ms(self, connected: int) -> float:
         """When there is something to do if nothing happens before; infinity for never."""

@@ -18,10 +18,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
-from websockets.frames import CloseCode, Frame, Opcode
-from websockets.protocol import State
+from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import StorageUnreadable, VersionDamaged
@@ -31,6 +29,7 @@ from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.synchronizer.storage import Storage
 from msq_jupyter.synchronizer.talk import Talk
+from msq_jupyter.synchronizer.transport import Connection, framed
 
 #: A member that leaves more than this unread is disconnected; it connects again and reads the log at its own pace.
 UNREAD_BYTES_MAX = 4 * 1024 * 1024
@@ -68,7 +67,7 @@ class Shelf:
 class Member:
     """One connection that is in a room; `welcomed` is set when its `Welcome` is out, or never will be."""
 
-    def __init__(self, number: int, socket: ServerConnection, join: Join, *, read_only: bool) -> None:
+    def __init__(self, number: int, socket: Connection, join: Join, *, read_only: bool) -> None:
         self.number = number
         self.socket = socket
         self.join = join
@@ -103,12 +102,11 @@ class Member:
         """Send frames; never waits. Until it listens they are held back, behind `Welcome` and the log."""
         if self._held is not None:
             self._held.append(frames)
-        elif self.socket.state is State.OPEN:
-            transport = self.socket.transport
-            transport.write(frames)
-            if transport.get_write_buffer_size() > UNREAD_BYTES_MAX:
-                logger.info("a member left %d bytes unread and was disconnected", transport.get_write_buffer_size())
-                transport.abort()
+            return
+        unread_bytes = self.socket.write(frames)
+        if unread_bytes > UNREAD_BYTES_MAX:
+            logger.info("a member left %d bytes unread and was disconnected", unread_bytes)
+            self.socket.transport.abort()
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Say goodbye; never waits."""
@@ -153,7 +151,7 @@ class Room:
 
     # --- steps ---------------------------------------------------------------------------------------------------
 
-    def enter(self, socket: ServerConnection, join: Join, *, read_only: bool = False) -> Member:
+    def enter(self, socket: Connection, join: Join, *, read_only: bool = False) -> Member:
         """A connection comes in; an older one of the same view goes."""
         member = Member(next(self._numbers), socket, join, read_only=read_only)
         self._members[member.number] = member
@@ -169,7 +167,7 @@ class Room:
         if self._members.get(member.number) is member:
             self.shelf.talk.tell(member.join.view_id, tell, now_ms())
 
-    async def receive(
+    def receive(
         self,
         member: Member,
         message: protocol.Send | protocol.Snapshot | protocol.Report | protocol.Save | protocol.Leave,
@@ -179,15 +177,15 @@ class Room:
         Raises:
             ProtocolError: something no correct member says.
         """
-        if isinstance(message, protocol.Save):
-            await forget_unreadable_base(message, self.shelf, self._journal)
         if self._closed:
             return
         try:
             self.sequencer.receive(member.number, message, now_ms(), time.time())
         finally:
             self._journal.touch(self)
-        # A disk slower than the senders slows them down instead of filling the memory.
+
+    async def keep_up(self) -> None:
+        """Wait while too much is waiting: a disk slower than the senders slows them down, and fills no memory."""
         if self.sequencer.waiting_bytes > UNREAD_BYTES_MAX:
             await self._journal.handed_over()
 
@@ -380,11 +378,11 @@ async def forget_unreadable_base(save: protocol.Save, shelf: Shelf, journal: Jou
 
 
 def frame_of(message: protocol.Message) -> bytes:
-    """The WebSocket frame of a message, ready for every connection: servers do not mask, and we do not compress."""
-    return Frame(Opcode.BINARY, protocol.encode(message)).serialize(mask=False)
+    """The WebSocket frame of a message, ready for every connection."""
+    return framed(protocol.encode(message))
 
 
-async def end(socket: ServerConnection, code: CloseCode, reason: str, refused: Refused | None = None) -> None:
+async def end(socket: Connection, code: CloseCode, reason: str, refused: Refused | None = None) -> None:
     """End a connection, if need be with a last message, whether the other side reads it or not."""
     try:
         if refused:
@@ -397,12 +395,12 @@ async def end(socket: ServerConnection, code: CloseCode, reason: str, refused: R
         socket.transport.abort()
 
 
-async def slow_down(socket: ServerConnection, wait_s: float) -> None:
+async def slow_down(socket: Connection, wait_s: float) -> None:
     """Read on only after so many seconds, or when the connection is gone; the network holds back what else comes."""
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(socket.wait_closed(), wait_s)
 
 
-async def refuse(socket: ServerConnection, refused: Refused) -> None:
+async def refuse(socket: Connection, refused: Refused) -> None:
     """Say why, and end the connection."""
     await end(socket, CloseCode.PROTOCOL_ERROR, refused.code, refused)

@@ -384,19 +384,19 @@ class Sequencer:
         self._arrivals: dict[int, Welcome] = {}
         self._replies: list[tuple[int, protocol.Down]] = []
 
-    def _append(self, entry: protocol.Entry, now_ms: float) -> None:
-        if not isinstance(entry, protocol.Audit):
-            self._audits.noticed(now_ms, is_save=isinstance(entry, Saved))
+    def _append(self, entry: protocol.Entry) -> None:
         encoded = protocol.encode(entry)
         self._writes.entries.append(encoded)
-        self._waiting_bytes += len(encoded)
-        self._tail_bytes += len(encoded)
+        size_bytes = len(encoded)
+        self._waiting_bytes += size_bytes
+        self._tail_bytes += size_bytes
         self._seq += 1
 
     def _write_membership(self, now_ms: float) -> None:
         if self._exits or self._joins:
             time_ms = self._clock.read(now_ms)
-            self._append(Membership(self._seq + 1, time_ms, self._exits, list(self._joins.items())), now_ms)
+            self._append(Membership(self._seq + 1, time_ms, self._exits, list(self._joins.items())))
+            self._audits.noticed(now_ms)
             self._exits, self._joins = [], {}
 
     def _announce(self, view_id: str, now_ms: float) -> None:
@@ -416,21 +416,26 @@ class Sequencer:
         view = self._views[view_id]
         time_ms = self._clock.read(now_ms)
         self._changed.add(view_id)
-        for counter, payload in send.events:
-            if counter <= view.counter:
-                continue
-            if counter != view.counter + 1:
-                raise ProtocolError(
-                    f"expected event {view.counter + 1} of view {view_id!r}, got event {counter}: "
-                    "connect again and send everything past Welcome.last_counter"
-                )
-            if len(payload) > protocol.EVENT_BYTES_MAX:
-                raise ProtocolError(
-                    f"expected at most {protocol.EVENT_BYTES_MAX:,} bytes of payload, got {len(payload):,} "
-                    f"in event {counter} of view {view_id!r}"
-                )
-            view.counter = counter
-            self._append(Event(self._seq + 1, time_ms, view_id, counter, payload), now_ms)
+        first_seq = self._seq
+        try:
+            for counter, payload in send.events:
+                if counter <= view.counter:
+                    continue
+                if counter != view.counter + 1:
+                    raise ProtocolError(
+                        f"expected event {view.counter + 1} of view {view_id!r}, got event {counter}: "
+                        "connect again and send everything past Welcome.last_counter"
+                    )
+                if len(payload) > protocol.EVENT_BYTES_MAX:
+                    raise ProtocolError(
+                        f"expected at most {protocol.EVENT_BYTES_MAX:,} bytes of payload, got {len(payload):,} "
+                        f"in event {counter} of view {view_id!r}"
+                    )
+                view.counter = counter
+                self._append(Event(self._seq + 1, time_ms, view_id, counter, payload))
+        finally:
+            if self._seq > first_seq:
+                self._audits.noticed(now_ms, entries=self._seq - first_seq)
 
     def _save(self, connection: int, view_id: str, save: Save, now_ms: float, time_s: float) -> None:
         is_stored = save.save_id in self._versions.numbers
@@ -470,7 +475,8 @@ class Sequencer:
         time_ms = self._clock.read(now_ms)
         entry = Saved(self._seq + 1, time_ms, save.save_id, number, view_id, time_s, save.digest)
         is_whole = number in self._versions.keyframes
-        self._append(msgspec.structs.replace(entry, is_whole=is_whole, is_head=is_head), now_ms)
+        self._append(msgspec.structs.replace(entry, is_whole=is_whole, is_head=is_head))
+        self._audits.noticed(now_ms, is_save=True)
 
     def _why_unsaveable(self, view_id: str, save: Save) -> str:
         if self._audits.is_suspect(view_id):
@@ -578,4 +584,4 @@ class Sequencer:
             observers=[view_id for view_id in self._connected.values() if self._views[view_id].read_only],
         )
         if audit is not None:
-            self._append(audit, now_ms)
+            self._append(audit)

@@ -18,8 +18,6 @@ from pathlib import Path
 from types import TracebackType
 
 import msgspec
-from websockets.asyncio.server import Server, ServerConnection
-from websockets.asyncio.server import serve as serve_websockets
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
@@ -32,9 +30,10 @@ from msq_jupyter.synchronizer.archives import answer, declined, serve_archive
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.limits import Accounts, Visit, address_of
 from msq_jupyter.synchronizer.pages import Pages
-from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, refuse, slow_down
+from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, forget_unreadable_base, refuse, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
 from msq_jupyter.synchronizer.tokens import Gate, Token
+from msq_jupyter.synchronizer.transport import Connection, Server, Settings
 
 #: How long a connection has for its `Join`.
 JOIN_WITHIN_S = 10
@@ -153,25 +152,20 @@ class Synchronizer:
         await self._stop_requested.wait()
 
     async def _listen(self) -> Server:
+        settings = Settings(
+            # A browser names the page's origin; participants are kernels and name none.
+            origins=[None, *map(Origin, self._origins)],
+            process_request=self._look_at_request,
+            open_timeout=JOIN_WITHIN_S,
+            max_size=protocol.FRAME_BYTES_MAX,
+            ping_interval=PING_INTERVAL_S,
+            ping_timeout=PING_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            logger=_websockets_logger,
+        )
+        server = Server(self._handle, settings)
         try:
-            return await serve_websockets(
-                self._handle,
-                self._host,
-                self._port,
-                # A browser names the page's origin; participants are kernels and name none.
-                origins=[None, *map(Origin, self._origins)],
-                process_request=self._look_at_request,
-                ssl=self._tls,
-                open_timeout=JOIN_WITHIN_S,
-                # Sealed payloads do not shrink; trying doubles the cost.
-                compression=None,
-                max_size=protocol.FRAME_BYTES_MAX,
-                ping_interval=PING_INTERVAL_S,
-                ping_timeout=PING_TIMEOUT_S,
-                close_timeout=CLOSE_TIMEOUT_S,
-                logger=_websockets_logger,
-                backlog=BACKLOG,
-            )
+            await server.listen(self._host, self._port, backlog=BACKLOG, tls=self._tls)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise
@@ -179,8 +173,9 @@ class Synchronizer:
                 f"expected port {self._port} of {self._host} to be free, but another program listens there: "
                 "end it, or let the system choose with --port 0"
             ) from error
+        return server
 
-    def _look_at_request(self, socket: ServerConnection, request: Request) -> Response | None:
+    def _look_at_request(self, socket: Connection, request: Request) -> Response | None:
         headers = request.headers
         page = self._pages.answer(request.path, headers.get_all("Authorization"), wants_socket="Upgrade" in headers)
         if page is None:
@@ -192,7 +187,7 @@ class Synchronizer:
 
     # --- one connection ------------------------------------------------------------------------------------------
 
-    async def _handle(self, socket: ServerConnection) -> None:
+    async def _handle(self, socket: Connection) -> None:
         self._count_connection(1)
         assert socket.request is not None, "the handshake is over"
         token = self._gate.admit(socket.request.headers.get_all("Authorization"))
@@ -213,12 +208,12 @@ class Synchronizer:
         finally:
             self._count_connection(-1)
 
-    async def _refuse(self, socket: ServerConnection, refused: Refused) -> None:
+    async def _refuse(self, socket: Connection, refused: Refused) -> None:
         self._journal.counts.refusals += 1
         logger.info("a connection was ended: %s", refused.reason)
         await refuse(socket, refused)
 
-    async def _converse(self, socket: ServerConnection, token: Token, visit: Visit) -> Refused | None:
+    async def _converse(self, socket: Connection, token: Token, visit: Visit) -> Refused | None:
         """One connection to its end; returned is why it must go, or does not even begin."""
         try:
             frame = await asyncio.wait_for(socket.recv(), JOIN_WITHIN_S)
@@ -257,9 +252,7 @@ class Synchronizer:
                 await member.finish()
         return None
 
-    async def _open_archive(
-        self, socket: ServerConnection, message: Open, token: Token, visit: Visit
-    ) -> Refused | None:
+    async def _open_archive(self, socket: Connection, message: Open, token: Token, visit: Visit) -> Refused | None:
         check_open(message)
         if reason := visit.begin():
             return Refused("limit", reason)
@@ -275,38 +268,68 @@ class Synchronizer:
 
     async def _listen_to(self, room: Room, member: Member, visit: Visit) -> Refused | None:
         """What a member says, to its end; returned is why it must go."""
-        async for frame in member.socket:
-            message = protocol.decode_up(frame)
-            await self._count(member.socket, visit, message, len(frame))
-            if isinstance(message, Join | Open):
-                raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
-            if isinstance(message, Query):
-                # `Welcome` comes first.
-                await member.welcomed.wait()
-                await member.socket.send(protocol.encode(await answer(message, room.shelf, self._journal)))
-                continue
-            if isinstance(message, Annotate | Prune):
-                await member.welcomed.wait()
-                done = declined(message) if member.read_only else await self._rooms.change(room.shelf, message)
-                await member.socket.send(protocol.encode(done))
-                continue
-            if isinstance(message, Tell):
-                room.tell(member, message)
-                continue
-            if isinstance(message, Save | Send) and (reason := self._rooms.why_full(room.shelf, len(frame))):
+        while frames := await member.socket.receive():
+            # Nearly everything is events: those that came at once are ordered in one go.
+            events: list[tuple[int, bytes]] = []
+            size_bytes = 0
+            for frame in frames:
+                try:
+                    message = protocol.decode_up(frame)
+                except ProtocolError:
+                    await self._order(room, member, visit, events, size_bytes)
+                    raise
                 if isinstance(message, Send):
-                    return Refused("limit", reason)
-                member.send(SaveFailed(message.save_id, reason))
-                continue
-            await room.receive(member, message)
-            if isinstance(message, Leave):
-                break
+                    events += message.events
+                    size_bytes += len(frame)
+                    continue
+                if refused := await self._order(room, member, visit, events, size_bytes):
+                    return refused
+                events, size_bytes = [], 0
+                await self._count(member.socket, visit, 1, len(frame))
+                await self._hear(room, member, message, len(frame))
+                if isinstance(message, Leave):
+                    return None
+            if refused := await self._order(room, member, visit, events, size_bytes):
+                return refused
+            await room.keep_up()
         return None
 
-    async def _count(self, socket: ServerConnection, visit: Visit, message: protocol.Up, size_bytes: int) -> None:
+    async def _order(
+        self, room: Room, member: Member, visit: Visit, events: list[tuple[int, bytes]], size_bytes: int
+    ) -> Refused | None:
+        if size_bytes:
+            await self._count(member.socket, visit, len(events), size_bytes)
+            if reason := self._rooms.why_full(room.shelf, size_bytes):
+                return Refused("limit", reason)
+            room.receive(member, Send(events))
+        return None
+
+    async def _hear(self, room: Room, member: Member, message: protocol.Up, size_bytes: int) -> None:
+        """What a member says but events."""
+        if isinstance(message, Join | Open):
+            raise ProtocolError(f"expected one Join, as the first message, got another {type(message).__name__}")
+        if isinstance(message, Query):
+            # `Welcome` comes first.
+            await member.welcomed.wait()
+            await member.socket.send(protocol.encode(await answer(message, room.shelf, self._journal)))
+        elif isinstance(message, Annotate | Prune):
+            await member.welcomed.wait()
+            done = declined(message) if member.read_only else await self._rooms.change(room.shelf, message)
+            await member.socket.send(protocol.encode(done))
+        elif isinstance(message, Tell):
+            room.tell(member, message)
+        elif isinstance(message, Save) and (reason := self._rooms.why_full(room.shelf, size_bytes)):
+            member.send(SaveFailed(message.save_id, reason))
+        else:
+            if isinstance(message, Save):
+                await forget_unreadable_base(message, room.shelf, self._journal)
+            room.receive(member, message)
+            # What is large waits for the disk one by one.
+            await room.keep_up()
+
+    async def _count(self, socket: Connection, visit: Visit, events: int, size_bytes: int) -> None:
         """Go on when the limits allow it."""
         self._journal.counts.received_bytes += size_bytes
-        events = len(message.events) if isinstance(message, Send) else 1
         wait_s = visit.wait_s(events, size_bytes, time.monotonic())
         if wait_s:
             self._journal.counts.slowed += 1

@@ -49,6 +49,8 @@ LIST_BYTES = 1024 * 1024
 _ROW_BYTES = 200
 #: Snapshots kept for each run: the newest, and the one before it.
 SNAPSHOTS_KEPT = 2
+#: For so many runs it is known where they are, without asking the file.
+PLACES_KEPT = 1_000
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
@@ -89,6 +91,7 @@ class Storage:
             self._lock.release()
             raise
         self.payers = Payers(self._database)
+        self._places: dict[str, tuple[int, str]] = {}
 
     def close(self) -> None:
         """Close the file and free the directory; closing twice is harmless."""
@@ -104,6 +107,13 @@ class Storage:
             sqlite3.Error: nothing was stored; the message says why (disk full, damaged file).
             StorageUnreadable: nothing was stored; a run of the batch is not in the file.
         """
+        try:
+            self._commit(batch, appends)
+        except BaseException:
+            self._places.clear()  # a run it has opened may be none
+            raise
+
+    def _commit(self, batch: Sequence[Writes], appends: Sequence[Append]) -> None:
         growth_bytes: Counter[str] = Counter()
         with _transaction(self._database):
             for writes in batch:
@@ -149,11 +159,11 @@ class Storage:
         size_bytes = sum(map(len, writes.entries)) + sum(_size(save) for _, _, save in writes.versions)
         execute_many(
             "INSERT INTO entries VALUES (?, ?, ?)",
-            ((position, seq, entry) for seq, entry in enumerate(writes.entries, writes.first_seq)),
+            [(position, seq, entry) for seq, entry in enumerate(writes.entries, writes.first_seq)],
         )
         execute_many(
             "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?)",
-            ((position, view.view_id, view.counter, view.rejoin_limit_ms, view.present) for view in writes.views),
+            [(position, view.view_id, view.counter, view.rejoin_limit_ms, view.present) for view in writes.views],
         )
         if writes.time_ms is not None:
             execute("UPDATE runs SET time_ms = ? WHERE position = ?", (writes.time_ms, position))
@@ -461,10 +471,15 @@ class Storage:
         return bytes(source)
 
     def _place(self, run: str) -> tuple[int, str]:
-        row = self._database.execute("SELECT position, persistent_id FROM runs WHERE run = ?", (run,)).fetchone()
-        if row is None:
-            raise StorageUnreadable(f"expected run {run} in the data directory, got none: was its file replaced?")
-        return row[0], row[1]
+        place = self._places.get(run)
+        if place is None:
+            place = self._database.execute("SELECT position, persistent_id FROM runs WHERE run = ?", (run,)).fetchone()
+            if place is None:
+                raise StorageUnreadable(f"expected run {run} in the data directory, got none: was its file replaced?")
+            if len(self._places) >= PLACES_KEPT:
+                self._places.clear()
+            self._places[run] = place
+        return place
 
     def _value(self, query: str, *arguments: object) -> int:
         return self._database.execute(query, arguments).fetchone()[0] or 0
