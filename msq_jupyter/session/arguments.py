@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -99,6 +99,7 @@ class JoinArguments:
     #: When this kernel's user edited the code, in seconds since 1970; 0 for never.
     edited_s: float = 0.0
     retention: str = EVERYTHING
+    progress: Callable[[float], object] | None = None
 
     @property
     def persistent_id(self) -> str:
@@ -242,6 +243,7 @@ _RULES: tuple[tuple[str, str, Any], ...] = (
         lambda v: v in ("latest", "ignore") or (type(v) is int and v > 0),
     ),
     ("on_code_edit", '"ask", "follow" or "stay"', lambda v: v in get_args(OnCodeEdit)),
+    ("progress", "a function of one number, or None", lambda v: v is None or callable(v)),
     ("code_hash", "a non-empty string or None", lambda v: v is None or _is_name(v)),
 )
 

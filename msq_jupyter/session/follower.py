@@ -101,11 +101,20 @@ class Follower:
         self.happenings: deque[Happening] = deque()
         self._discarded = False
         self._interrupted_at: tuple[str, int, float] | None = None
+        self._first_seq = 0
 
     @property
     def behind(self) -> bool:
         """Whether something waits to be applied or handled."""
         return bool(self._moves or self._client.happenings)
+
+    @property
+    def share_done(self) -> float:
+        """How much of what happened before we came the replica has been through: 0 to 1."""
+        if self.replica is None:
+            return 0.0
+        past = self.replica.history_seq - self._first_seq
+        return min(1.0, (self.replica.seq - self._first_seq) / past) if past > 0 else 1.0
 
     def discard(self, method: str = "") -> None:
         """The replica stopped in the middle of an event: take nothing for it any more, until there is another one.
@@ -184,6 +193,7 @@ class Follower:
         else:
             self._start(replica, welcome.origin, welcome.origin_base)
         self.replica = replica
+        self._first_seq = replica.seq
         self._discarded = False
         self.run = welcome.run
         self.happenings.append(ReplicaMade())

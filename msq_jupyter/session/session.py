@@ -192,6 +192,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         on_code_edit: OnCodeEdit = "ask",
         code_hash: str | None = None,
         retention: str = EVERYTHING,
+        progress: Callable[[float], object] | None = None,
     ) -> Self:
         """Take part in a session; the first one to come starts it.
 
@@ -219,6 +220,8 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             code_hash: used instead of the hash of the model's code; you vouch that the code is the same.
             retention: which versions are kept, in the words of `prune`; the others are dropped, at most hourly, after
                 a save of this participant, and `log` says which.
+            progress: called with how much of the past is caught up with, 0 to 1, now and then until joined; without
+                one, a notebook shows a bar if that takes long.
 
         Raises:
             ArgumentError: names the argument.
@@ -427,9 +430,12 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
     def _after_step(self) -> None:
         replica = self._replica_or_none
         if replica is not None and self.error is None:
-            if not self._joined.done() and self.view_id in replica.views:
-                self._joined.set_result(None)
-                self._uploads.is_quiet = False
+            if not self._joined.done():
+                is_here = self.view_id in replica.views
+                self._mistakes.guard(self._show_progress, 1.0 if is_here else self._follower.share_done)
+                if is_here:
+                    self._joined.set_result(None)
+                    self._uploads.is_quiet = False
             self._upload_if_due()
             self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
@@ -517,6 +523,8 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         except asyncio.CancelledError:
             self._connection.call(self._client.leave)
             raise
+        finally:
+            self._end_progress()
         self._former_replica = None
         farewell.note(self)
 

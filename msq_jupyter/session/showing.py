@@ -24,6 +24,14 @@ class Showing(Part):
         replica = self._replica_or_none
         return [] if replica is None else participants_of(replica.outside.cards, self.view_id)
 
+    def _show_progress(self, share: float) -> None:
+        """While joining: how much of the past is caught up with, 0 to 1; the notebook's session has a bar for it."""
+        if self._arguments.progress is not None:
+            self._arguments.progress(share)
+
+    def _end_progress(self) -> None:
+        """Joined, or not going to be."""
+
     def guard(self, function: Callable[..., Any], *args: Any) -> None:
         """Call what shows the model, on the main loop: its mistakes are told, and end nothing."""
         self._mistakes.guard(function, *args)

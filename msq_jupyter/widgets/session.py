@@ -23,6 +23,7 @@ from msq_jupyter.widgets.links import (
 )
 from msq_jupyter.widgets.observers import Change, Observer
 from msq_jupyter.widgets.presence import Badge
+from msq_jupyter.widgets.progress import ProgressBar, is_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,10 +42,25 @@ class Session(SessionCore):
     _badge: Badge | None = None
     _panel: Panel | None = None
     _bindings: Bindings | None = None
+    _bar: ProgressBar | None = None
 
     def __dir__(self) -> list[str]:
         # What Tab shows: the words of the documentation, and not what the inside needs.
         return sorted(_FOR_USERS)
+
+    def _show_progress(self, share: float) -> None:
+        if self._arguments.progress is None and self._bar is None and is_notebook():
+            from IPython.display import display
+
+            self._bar = ProgressBar(self.name, display)
+        if self._bar is not None:
+            self._bar.show(share)
+        super()._show_progress(share)
+
+    def _end_progress(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
 
     def badge(self) -> Badge:
         """The line that says how the session is doing: name, link, people, saved state. The same one each time."""

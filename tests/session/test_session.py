@@ -281,6 +281,33 @@ async def test_7_2_catching_up_with_a_long_log_and_snapshots(join):
     assert ben.model.people[0] == ada.model.people[0]
 
 
+async def test_7_6_progress_of_catching_up_is_told_and_ends_with_1(join):
+    ada = await join()
+    for _ in range(3000):
+        ada.publish("counter", "add", 1)
+    await ada.synced()
+    told: list[float] = []
+    ben = await join(progress=told.append)
+    assert ben.model.count == 3000
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert 0 <= told[0] < 1
+    ada.publish("counter", "add", 1)
+    await ada.synced()
+    await ben.synced()
+    assert told.count(1.0) == 1, "told after it had joined"
+
+
+async def test_7_6_a_mistake_in_showing_progress_does_not_keep_anybody_out(join):
+    def fail(share: float) -> None:
+        raise ZeroDivisionError
+
+    ada = await join(progress=fail)
+    assert ada.model.count == 0
+    with pytest.raises(ArgumentError, match="progress: expected a function of one number, or None, got 7"):
+        await join(progress=7)
+
+
 async def test_without_a_password_a_local_session_is_open(join):
     ada = await join(password=None)
     ben = await join(password=None)
