@@ -105,14 +105,14 @@ async def measure_idle(data: Path, count: int, idle_s: float) -> list[tuple[str,
         await open_sessions(server, "first", 1, 1 / 30)
         empty_mb = server.memory_mb()
         members = await open_sessions(server, "session", count, 1 / 30)
-        await asyncio.sleep(3)
+        await asyncio.sleep(min(3.0, idle_s))
         before_s = server.cpu_s()
         await asyncio.sleep(idle_s)
         connected_mb, connected_s = server.memory_mb(), server.cpu_s() - before_s
         for member in members:
             member.is_done = True
             member.transport.close()
-        await asyncio.sleep(5)
+        await asyncio.sleep(min(5.0, idle_s))
         before_s = server.cpu_s()
         await asyncio.sleep(idle_s)
         left_mb, left_s = server.memory_mb(), server.cpu_s() - before_s
@@ -186,14 +186,16 @@ async def measure_crowd(server: Server, size: int, rounds: int) -> list[tuple[st
     ]
 
 
-async def measure_latecomer(server: Server, events: int, kilobytes: int, rounds: int) -> list[tuple[str, str]]:
+async def measure_latecomer(
+    server: Server, events: int, kilobytes: int, rounds: int, settle_s: float
+) -> list[tuple[str, str]]:
     first = await join(server, "wall", kilobytes)
     payload = "y" * EVENT_BYTES
     for number in range(events):
         first.publish("wall", "write", payload)
         if number % 1_000 == 999:
             await first.synced()
-    await asyncio.sleep(5)  # for an audit, and with it a snapshot, of the last ones
+    await asyncio.sleep(min(5.0, settle_s))  # for an audit, and with it a snapshot, of the last ones
     took_ms = []
     for _ in range(rounds):
         begin_s = time.perf_counter()
@@ -211,7 +213,7 @@ async def measure(options: argparse.Namespace, data: Path) -> list[tuple[str, st
     server = Server(data / "joining")
     try:
         rows += await measure_crowd(server, 30, options.rounds)
-        rows += await measure_latecomer(server, options.events, options.kilobytes, options.rounds)
+        rows += await measure_latecomer(server, options.events, options.kilobytes, options.rounds, options.idle)
     finally:
         server.end()
     return rows

@@ -64,6 +64,20 @@ def test_the_synchronizer_beside_other_servers():
     assert all(float(row[1]) >= 0 for row in rows)
 
 
+def test_joining_and_idle_sessions():
+    _, *rows = run("joining.py")
+    assert [row[0].partition(":")[0] for row in rows] == [
+        "50 sessions, one silent member each",
+        "the same",
+        "50 sessions that everybody has left",
+        "the same",
+        "one joins a new session, with its key and its replica",
+        "30 join one session at once, without",
+        "one comes to a session of 2,000 events and 0.1 MB",
+        "the same",
+    ]
+
+
 @pytest.mark.browser
 def test_first_light():
     _, *rows = run("first_light.py")
