@@ -13,6 +13,7 @@ public names of those classes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -83,7 +84,7 @@ class Writer:
         """
         census = Census(self._world.value_types.records)
         starts = [*range(0, named, _CHUNK), *range(named, len(values), _CHUNK)]
-        chunks = [values[start:end] for start, end in zip(starts, [*starts[1:], len(values)], strict=True)]
+        chunks = [values[start:end] for start, end in itertools.pairwise([*starts, len(values)])]
         pieces: list[bytes | None] = []
         for start, chunk in zip(starts, chunks, strict=True):
             known = len(census.shared)

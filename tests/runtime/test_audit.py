@@ -186,6 +186,14 @@ def test_the_pauses_above_leave_something_to_do():
     assert twin.root.steps == [5, 4]
 
 
+def test_6_3_a_large_world_of_few_models_has_parts_without_any():
+    bench = Bench(Cell)
+    twin = bench.twin()
+    for number in range(protocol.AUDIT_PARTS_MAX):
+        entry = an_audit(bench, number, parts=protocol.AUDIT_PARTS_MAX)
+        assert found(bench.replica, entry).findings == found(twin, entry).findings
+
+
 def test_6_3_history_is_not_audited():
     bench, twin = lived()
     twin.history_seq = bench.replica.seq + 1
