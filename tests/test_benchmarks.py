@@ -72,6 +72,7 @@ def test_joining_and_idle_sessions():
         "50 sessions that everybody has left",
         "the same",
         "one joins a new session, with its key and its replica",
+        "the same",
         "30 join one session at once, without",
         "one comes to a session of 2,000 events and 0.1 MB",
         "the same",
