@@ -35,6 +35,9 @@ class MessageReader:
         protocol: of that connection, in state OPEN; it decides on everything but plain frames, and answers pings and
             closes. What it has to send is taken from it by the caller.
         max_bytes: largest plain message; the protocol has the same limit for the others.
+
+    Attributes:
+        has_passed_on: the protocol got something in the last `read`, and may have something to send.
     """
 
     def __init__(self, protocol: ServerProtocol, max_bytes: int) -> None:
@@ -44,6 +47,7 @@ class MessageReader:
         self._owed_bytes = 0  # of a frame whose beginning the protocol has
         self._is_fragmented = False
         self._is_over = False
+        self.has_passed_on = False
         self._opcode = Opcode.BINARY
         self._pieces: list[bytes | bytearray | memoryview] = []
 
@@ -51,6 +55,7 @@ class MessageReader:
         """Messages that end in what has come, in order."""
         messages: list[bytes | str] = []
         self._is_over = self._protocol.state is not State.OPEN
+        self.has_passed_on = False
         place = 0
         if (self._head or self._owed_bytes) and not self._is_over:
             place = self._pass_on(data, 0, messages)
@@ -99,6 +104,7 @@ class MessageReader:
         return end
 
     def _hand_over(self, data: bytes, messages: list[bytes | str]) -> None:
+        self.has_passed_on = True
         self._protocol.receive_data(data)
         for event in self._protocol.events_received():
             assert isinstance(event, Frame), "the handshake is over"

@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
             return
         self._heard_s = self._loop.time()
         messages = self._reader.read(data)
-        if self._protocol.writes or self._protocol.state is not State.OPEN:
+        if self._reader.has_passed_on:
             self._flush()
         if not messages:
             return
