@@ -43,6 +43,7 @@ benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium
 	$(BIN)/python benchmarks/replica.py
 	$(BIN)/python benchmarks/persistence.py
 	$(BIN)/python benchmarks/synchronizer.py
+	$(BIN)/python benchmarks/joining.py
 	$(BIN)/python benchmarks/first_light.py
 
 $(BUNDLE): js/node_modules/.installed $(wildcard js/src/* js/src/*/*) js/build.mjs
