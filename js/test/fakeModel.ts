@@ -39,7 +39,7 @@ export interface AskedMessage {
   readonly [field: string]: unknown;
 }
 
-/** What the kernel of a test answers, by the kind of question; a thrown `{type, text}` is a failure. */
+/** What the kernel of a test answers, by the kind of question: a thrown `{type, text}` is a failure, undefined no answer. */
 export type Kernel = Readonly<Record<string, (asked: AskedMessage) => unknown>>;
 
 type Listener = (this: unknown, content?: unknown) => void;
@@ -75,9 +75,10 @@ export class FakeModel<Traits extends object> implements ReadableModel<Traits>, 
     const asked = content as AskedMessage;
     this.asked.push(asked);
     const answer = this.#kernel[asked.ask];
-    if (answer !== undefined) {
+    const outcome = answer === undefined ? undefined : outcomeOf(answer, asked);
+    if (outcome !== undefined) {
       queueMicrotask(() => {
-        this.tell({ client: asked.client, id: asked.id, ...outcomeOf(answer, asked) });
+        this.tell({ client: asked.client, id: asked.id, ...outcome });
       });
     }
   }
@@ -109,9 +110,10 @@ export class FakeModel<Traits extends object> implements ReadableModel<Traits>, 
   }
 }
 
-function outcomeOf(answer: (asked: AskedMessage) => unknown, asked: AskedMessage): object {
+function outcomeOf(answerTo: (asked: AskedMessage) => unknown, asked: AskedMessage): object | undefined {
   try {
-    return { ok: true, answer: answer(asked) };
+    const answer = answerTo(asked);
+    return answer === undefined ? undefined : { ok: true, answer };
   } catch (error) {
     return { ok: false, error };
   }

@@ -75,18 +75,18 @@ export function Compare({ asker, panel, sides, onSides }: CompareProps): JSX.Ele
           </Button>
         </div>
         <span class="msq-panel-quiet" role="status" data-testid="msq-panel-summary">
-          {answer === undefined
+          {answer === undefined || isOld
             ? ""
             : `${countsText(answer.counts)}; ${answer.code_lines === 0 ? "the same code" : counted(answer.code_lines, "line of code", "lines of code")}`}
         </span>
       </div>
       <Missing answer={answer} error={error} isSlow={isSlow} onAgain={again} />
-      {answer !== undefined && error === undefined && total === 0 && (
+      {answer !== undefined && error === undefined && total === 0 && !isOld && (
         <Empty title={`${sideText(a)} and ${sideText(b)} ${part === "data" ? "hold the same data" : "were saved by the same code"}`} />
       )}
       {total > 0 && error === undefined && (
         <Scroll label="Differences" isOld={isOld}>
-          <ChangeList label={`From ${sideText(a)} to ${sideText(b)}`} rows={rows} isCode={part === "code"}>
+          <ChangeList label={`From ${sideText(answer?.a ?? a)} to ${sideText(answer?.b ?? b)}`} rows={rows} isCode={part === "code"}>
             <More total={total} shown={shown} onMore={onMore} isItem />
           </ChangeList>
         </Scroll>

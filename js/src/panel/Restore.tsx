@@ -29,8 +29,9 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
   const [error, setError] = useState<AskError>();
   const [turn, setTurn] = useState(0);
   const question = chosen === 0 ? undefined : { number: chosen, place };
-  const { answer, error: planError } = useAnswer(asker, "plan", question, turn + panel.saved_number);
-  const plan = answer?.version.number === chosen ? answer : undefined;
+  const { answer: plan, error: planError, last } = useAnswer(asker, "plan", question, turn + panel.saved_number);
+  // Which places there are, and whose version it is, does not depend on the place.
+  const known = last?.version.number === chosen ? last : undefined;
   const isSlow = useSlow(plan === undefined && planError === undefined);
   useEffect(() => {
     setStage("plan");
@@ -52,7 +53,7 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
       setError(AskError.of(failure));
     }
     setStage("plan");
-    setTurn((last) => last + 1);
+    setTurn((before) => before + 1);
   };
   return (
     <div class="msq-panel-tab">
@@ -66,11 +67,11 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
             onNumber(side === "now" ? panel.saved_number : side);
           }}
         />
-        {plan !== undefined && <PlacePicker plan={plan} place={place} onPlace={setPlace} />}
-        {plan !== undefined && (
+        {known !== undefined && <PlacePicker plan={known} place={place} onPlace={setPlace} />}
+        {known !== undefined && (
           <span class="msq-panel-quiet">
-            <bdi>{plan.version.label === "" ? plan.version.author : plan.version.label}</bdi>
-            {`, ${momentText(plan.version.time_s)}`}
+            <bdi>{known.version.label === "" ? known.version.author : known.version.label}</bdi>
+            {`, ${momentText(known.version.time_s)}`}
           </span>
         )}
       </div>
@@ -91,7 +92,9 @@ export function Restore({ asker, panel, number, onNumber, onDone }: RestoreProps
           onRestore={() => void restore()}
         />
       )}
-      {plan !== undefined && plan.changes > 0 && <WhatChanges asker={asker} number={chosen} place={place} turn={turn} />}
+      {plan !== undefined && plan.changes > 0 && (
+        <WhatChanges key={JSON.stringify(question)} asker={asker} number={chosen} place={place} turn={turn} />
+      )}
     </div>
   );
 }

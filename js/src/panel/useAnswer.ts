@@ -3,14 +3,16 @@ import { useEffect, useState } from "preact/hooks";
 import { AskError } from "../asker.ts";
 import type { Asked, AskKind, PanelAsker } from "./messages.ts";
 
-/** What became of a question: neither is there before the first answer. */
+/** What became of a question: neither answer nor error is there before the kernel has answered it. */
 export interface Outcome<Answer> {
   readonly answer?: Answer;
   readonly error?: AskError;
+  /** The last answer, be it to another question. */
+  readonly last?: Answer | undefined;
 }
 
 /**
- * The answer to one question; the last one stays until there is another.
+ * The answer to one question; it stays while the same question is asked again.
  *
  * @param question What is asked, undefined for nothing; another one when its JSON is another.
  * @param turn Another number when it is to be asked again.
@@ -21,7 +23,7 @@ export function useAnswer<Kind extends AskKind>(
   question: Asked[Kind]["question"] | undefined,
   turn = 0,
 ): Outcome<Asked[Kind]["answer"]> {
-  const [outcome, setOutcome] = useState<Outcome<Asked[Kind]["answer"]>>({});
+  const [outcome, setOutcome] = useState<Outcome<Asked[Kind]["answer"]> & { readonly key?: string }>({});
   const key = question === undefined ? "" : JSON.stringify(question);
   useEffect(() => {
     if (key === "") {
@@ -32,12 +34,13 @@ export function useAnswer<Kind extends AskKind>(
       let next: Outcome<Asked[Kind]["answer"]>;
       try {
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- it was made from one a few lines above
-        next = { answer: await asker.ask(kind, JSON.parse(key) as Asked[Kind]["question"]) };
+        const answer = await asker.ask(kind, JSON.parse(key) as Asked[Kind]["question"]);
+        next = { answer, last: answer };
       } catch (failure) {
         next = { error: AskError.of(failure) };
       }
       if (isWanted) {
-        setOutcome(next);
+        setOutcome(({ last }) => ({ last, ...next, key }));
       }
     };
     void ask();
@@ -45,5 +48,5 @@ export function useAnswer<Kind extends AskKind>(
       isWanted = false;
     };
   }, [asker, kind, key, turn]);
-  return outcome;
+  return outcome.key === key ? outcome : { last: outcome.last };
 }

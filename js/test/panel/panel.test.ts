@@ -40,6 +40,7 @@ function version(number: number, more: Partial<VersionRow> = {}): VersionRow {
 }
 
 const CHANGE = { mark: "~", path: "votes.yes", pieces: [["old", "1"], ["new", "2"]] };
+const CHANGES = { total: 1, rows: [CHANGE], counts: { changed: 1 }, code_lines: 0, a: "now", b: 12 };
 const PLAN = { changes: 32, reason: "", counts: {}, places: [{ path: "votes", count: 2 }], people: 2, version: version(12) };
 
 const UNCHECKED = { total: 0, rows: [], begun: false, running: false, of: 0, failed: 0, title: "", error: "", same_code: true };
@@ -74,6 +75,15 @@ async function show(values: Partial<PanelTraits> = {}, kernel: Kernel = KERNEL):
 
 async function openTab(name: string): Promise<void> {
   find(`[data-tab="${name}"]`).click();
+  await settle();
+}
+
+async function choosePlace(place: string): Promise<void> {
+  const select = byTestId("msq-panel-place");
+  if (select instanceof HTMLSelectElement) {
+    select.value = place;
+    select.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   await settle();
 }
 
@@ -250,6 +260,18 @@ describe("the versions", () => {
   });
 });
 
+describe("comparing", () => {
+  it("says of two versions only what was asked of them", async () => {
+    const same = { ...CHANGES, total: 0, rows: [], counts: {}, a: 12, b: "now" };
+    await show({}, { ...KERNEL, changes: ({ a }) => (a === 12 ? same : undefined) });
+    await openTab("Compare");
+    expect(find(".msq-panel-tab").textContent).toContain("v12 and now hold the same data");
+    await press(byTestId("msq-panel-from"), "ArrowDown");
+    expect(byTestId("msq-panel-from")).toHaveProperty("value", "v11");
+    expect(find(".msq-panel-tab").textContent).not.toContain("the same");
+  });
+});
+
 describe("restoring", () => {
   it("says what it changes and for whom, asks, and does it", async () => {
     const { model } = await show();
@@ -269,16 +291,46 @@ describe("restoring", () => {
   it("restores one place", async () => {
     const { model } = await show();
     await openTab("Restore");
-    const select = byTestId("msq-panel-place");
-    if (select instanceof HTMLSelectElement) {
-      select.value = "votes";
-      select.dispatchEvent(new Event("change", { bubbles: true }));
-    }
-    await settle();
+    await choosePlace("votes");
     expect(askedOf(model, "plan").at(-1)).toMatchObject({ place: "votes" });
     await click("msq-panel-restore");
     await click("msq-panel-confirm");
     expect(askedOf(model, "restore")[0]).toMatchObject({ number: 12, place: "votes" });
+  });
+
+  it("never shows the plan for one place beside another", async () => {
+    await show({}, {
+      ...KERNEL,
+      plan: ({ place }) => (place === "" ? PLAN : undefined),
+      changes: ({ place }) => (place === "" ? CHANGES : undefined),
+    });
+    await openTab("Restore");
+    expect(find(".msq-panel-tab").textContent).toContain("votes.yes");
+    await choosePlace("votes");
+    expect(byTestId("msq-panel-place")).toHaveProperty("value", "votes");
+    expect(find(".msq-panel-tab").textContent).not.toContain("32 changes");
+    expect(find(".msq-panel-tab").textContent).not.toContain("votes.yes");
+    expect(document.querySelector('[data-testid="msq-panel-restore"]')).toBeNull();
+    await choosePlace("");
+    expect(byTestId("msq-panel-plan-text").textContent).toContain("32 changes");
+  });
+
+  it("does not keep why the plan for one place failed beside another", async () => {
+    await show({}, {
+      ...KERNEL,
+      plan: ({ place }) => {
+        if (place === "votes") {
+          // oxlint-disable-next-line typescript/only-throw-error -- what the kernel sends
+          throw { type: "ArgumentError", text: "no such place" };
+        }
+        return PLAN;
+      },
+    });
+    await openTab("Restore");
+    await choosePlace("votes");
+    expect(byTestId("msq-panel-failure").textContent).toContain("no such place");
+    await choosePlace("");
+    expect(byTestId("msq-panel-plan-text").textContent).toContain("32 changes");
   });
 
   it("says so when the question does not even leave the browser", async () => {
