@@ -2,12 +2,12 @@
 
 import type { JSX } from "preact";
 
-import type { Difference, Invitation } from "./badgeMessages.ts";
-import type { BadgeTraits, Other, Person } from "./traits.ts";
+import type { Difference, Invitation } from "./messages.ts";
+import type { Other, Person, PresenceTraits } from "./traits.ts";
 
 export interface BadgeDetailsProps {
   readonly id: string;
-  readonly badge: BadgeTraits;
+  readonly badge: PresenceTraits;
   readonly invitation: Invitation | undefined;
   readonly difference: Difference | undefined;
   readonly onInvite: (withPassword: boolean) => void;
@@ -16,7 +16,7 @@ export interface BadgeDetailsProps {
 
 export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
   const { id, badge, invitation, difference, onInvite, onDifference } = props;
-  const { others, synchronizer, latency_ms } = badge.details;
+  const { others, synchronizer, latency_ms } = badge;
   return (
     <div class="msq-badge-details" id={id} role="region" aria-label={`Details of ${badge.name}`} data-testid="msq-details">
       <section>

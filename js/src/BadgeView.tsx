@@ -4,11 +4,13 @@ import type { Spoken } from "./announce.ts";
 import { People } from "./Faces.tsx";
 import { LiveRegions } from "./LiveRegions.tsx";
 import { StateSign } from "./StateSign.tsx";
-import type { BadgeTraits } from "./traits.ts";
+import type { PresenceTraits } from "./traits.ts";
 import { isHeldByCell, savedInWords, stateInWords, type ShownState } from "./wording.ts";
 
 export interface BadgeViewProps {
-  readonly badge: BadgeTraits;
+  /** Begins the ids of what the buttons open: `…-details` and `…-panel`. */
+  readonly id: string;
+  readonly badge: PresenceTraits;
   readonly state: ShownState;
   /** How long ago the last save was, in words. */
   readonly ago: string;
@@ -18,16 +20,17 @@ export interface BadgeViewProps {
   readonly isOpen: boolean;
   /** Called when the details are to be opened or closed. */
   readonly onToggle: () => void;
+  readonly isPanelOpen: boolean;
+  /** Called when the panel is to be opened or closed. */
+  readonly onPanel: () => void;
   /** Called when the session is to go on with edited code. */
   readonly onFollow: () => void;
-  /** The details, and the id of their element. */
   readonly details: ComponentChildren;
-  readonly detailsId: string;
 }
 
 /** The badge as a function of its values: no state, no effects, no clock. */
 export function BadgeView(props: BadgeViewProps): JSX.Element {
-  const { badge, state, ago, soon, spoken, isOpen, onToggle, onFollow, details, detailsId } = props;
+  const { id, badge, state, ago, soon, spoken, isOpen, onToggle, isPanelOpen, onPanel, onFollow, details } = props;
   const { name, app_id, people, waiting_ms, saved_state, saved_number } = badge;
   const isHeld = isHeldByCell(state, waiting_ms);
   return (
@@ -62,19 +65,36 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
           <People people={people} class="msq-badge-people" testId="msq-people" />
         )}
         <Saved badge={badge} ago={ago} soon={soon} />
-        <button
-          type="button"
-          class="msq-badge-toggle"
-          data-testid="msq-toggle"
-          aria-expanded={isOpen}
-          aria-controls={detailsId}
-          aria-label={`People, invitation and code of ${name}`}
-          onClick={onToggle}
-        >
-          <svg viewBox="0 0 12 12" aria-hidden="true">
-            <path d={isOpen ? "M2.5 7.5 L6 4 L9.5 7.5" : "M2.5 4.5 L6 8 L9.5 4.5"} />
-          </svg>
-        </button>
+        <span class="msq-badge-toggles">
+          <button
+            type="button"
+            class="msq-badge-toggle"
+            data-testid="msq-open-panel"
+            aria-expanded={isPanelOpen}
+            aria-controls={isPanelOpen ? `${id}-panel` : undefined}
+            aria-label={`Data and versions of ${name}`}
+            title="Data and versions"
+            onClick={onPanel}
+          >
+            <svg viewBox="0 0 16 16" aria-hidden="true">
+              <path d="M2.5 8 A5.5 5.5 0 1 0 4.2 4 M2.5 2.5 V5.5 H5.5 M8 5 V8.25 L10.25 9.5" />
+            </svg>
+          </button>
+          <button
+            type="button"
+            class="msq-badge-toggle"
+            data-testid="msq-toggle"
+            aria-expanded={isOpen}
+            aria-controls={isOpen ? `${id}-details` : undefined}
+            aria-label={`People, invitation and code of ${name}`}
+            title="People, invitation, latency"
+            onClick={onToggle}
+          >
+            <svg viewBox="0 0 12 12" aria-hidden="true">
+              <path d={isOpen ? "M2.5 7.5 L6 4 L9.5 7.5" : "M2.5 4.5 L6 8 L9.5 4.5"} />
+            </svg>
+          </button>
+        </span>
       </div>
       <Edit badge={badge} onFollow={onFollow} />
       {saved_state === "failed" && badge.saved_error !== "" && (
@@ -105,8 +125,8 @@ function Saved({ badge, ago, soon }: Pick<BadgeViewProps, "badge" | "ago" | "soo
   );
 }
 
-function Edit({ badge, onFollow }: { readonly badge: BadgeTraits; readonly onFollow: () => void }): JSX.Element | null {
-  const { edit_state, edit_title } = badge.details;
+function Edit({ badge, onFollow }: { readonly badge: PresenceTraits; readonly onFollow: () => void }): JSX.Element | null {
+  const { edit_state, edit_title } = badge;
   if (edit_state === "") {
     return null;
   }

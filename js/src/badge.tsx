@@ -1,4 +1,4 @@
-// The badge: binds its model to the view.
+// The badge, and the panel below it: binds its model to the views.
 
 import type { AnyWidget } from "@anywidget/types";
 import type { JSX } from "preact";
@@ -6,35 +6,30 @@ import { useId, useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "./ago.ts";
 import { useSpoken } from "./announce.ts";
-import { AskError, type MessageModel } from "./asker.ts";
+import { AskError } from "./asker.ts";
 import { BadgeDetails } from "./BadgeDetails.tsx";
-import type { BadgeAsked, Difference, Invitation } from "./badgeMessages.ts";
 import { BadgeView } from "./BadgeView.tsx";
 import { entryOf } from "./entry.tsx";
 import { jupyterAddress } from "./jupyterPage.ts";
-import { useKernelGone, useTraits, type ReadableModel } from "./model.ts";
-import { BADGE_TRAITS, type BadgeTraits } from "./traits.ts";
-import { useAsker } from "./useAsker.ts";
-import { isOver, type ShownState } from "./wording.ts";
+import type { Difference, Invitation } from "./messages.ts";
+import { PanelView } from "./panel/Panel.tsx";
+import type { PresenceTraits } from "./traits.ts";
+import { useSession, type SessionModel } from "./useSession.ts";
+import { isOver } from "./wording.ts";
 
-/** What the badge may do with its model: read, listen, and ask. */
-export type BadgeModel = ReadableModel<BadgeTraits> & MessageModel;
-
-function Badge({ model }: { readonly model: BadgeModel }): JSX.Element {
-  const badge: BadgeTraits = useTraits(model, BADGE_TRAITS);
-  const isGone = useKernelGone(model);
-  const state: ShownState = isGone ? "kernel gone" : badge.link_state;
+function Badge({ model }: { readonly model: SessionModel }): JSX.Element {
+  const { presence: badge, state, asker } = useSession(model);
   const ago = useAgo(badge.saved_at_s);
   const soon = useSoon(isOver(state) ? 0 : badge.next_save_s);
   const spoken = useSpoken(badge, state);
-  const asker = useAsker<BadgeAsked>(model, isGone);
   const [invitation, setInvitation] = useState<Invitation>();
   const [difference, setDifference] = useState<Difference>();
   const [isOpen, setOpen] = useState(false);
-  const detailsId = useId();
+  const [isPanelOpen, setPanelOpen] = useState(false);
+  const id = useId();
   const details = (
     <BadgeDetails
-      id={detailsId}
+      id={`${id}-details`}
       badge={badge}
       invitation={invitation}
       difference={difference}
@@ -51,24 +46,31 @@ function Badge({ model }: { readonly model: BadgeModel }): JSX.Element {
     />
   );
   return (
-    <BadgeView
-      badge={badge}
-      state={state}
-      ago={ago}
-      soon={soon}
-      spoken={spoken}
-      isOpen={isOpen}
-      onToggle={() => {
-        setOpen((wasOpen) => !wasOpen);
-      }}
-      onFollow={() => {
-        // What goes wrong is in `details`, and so on the badge.
-        void asker.ask("follow", {}).catch(() => undefined);
-      }}
-      details={details}
-      detailsId={detailsId}
-    />
+    <>
+      <BadgeView
+        id={id}
+        badge={badge}
+        state={state}
+        ago={ago}
+        soon={soon}
+        spoken={spoken}
+        isOpen={isOpen}
+        onToggle={() => {
+          setOpen(!isOpen);
+        }}
+        isPanelOpen={isPanelOpen}
+        onPanel={() => {
+          setPanelOpen(!isPanelOpen);
+        }}
+        onFollow={() => {
+          // What goes wrong is on the badge.
+          void asker.ask("follow", {}).catch(() => undefined);
+        }}
+        details={details}
+      />
+      {isPanelOpen && <PanelView id={`${id}-panel`} panel={badge} state={state} asker={asker} isBelowBadge />}
+    </>
   );
 }
 
-export default entryOf(Badge) satisfies AnyWidget<BadgeTraits>;
+export default entryOf(Badge) satisfies AnyWidget<PresenceTraits>;

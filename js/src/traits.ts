@@ -20,18 +20,7 @@ export interface Other {
   readonly is_newer: boolean;
 }
 
-/** What a click on the badge opens, and what it says of edited code. */
-export interface BadgeDetails {
-  readonly synchronizer: string;
-  /** Round trip in whole milliseconds; -1 while it is not known. */
-  readonly latency_ms: number;
-  readonly others: readonly Other[];
-  /** Edited code that the session does not run: how far it is, and a line about it; "" when there is none. */
-  readonly edit_state: "" | "checking" | "ready" | "refused" | "moving";
-  readonly edit_title: string;
-}
-
-/** How a session is doing: what the badge shows, and the panel's head. */
+/** How a session is doing: what the badge and the panel show of it. */
 export interface PresenceTraits {
   readonly name: string;
   readonly app_id: string;
@@ -50,10 +39,29 @@ export interface PresenceTraits {
   readonly waiting_ms: number;
   /** The last message for the user, one line; "" when there is none. */
   readonly notice: string;
-}
-
-export interface BadgeTraits extends PresenceTraits {
-  readonly details: BadgeDetails;
+  readonly others: readonly Other[];
+  /** Whether what is saved grows beside the newest version, and not from it. */
+  readonly on_branch: boolean;
+  /** Class of the error that ended the session, "" while it goes on. */
+  readonly error_type: string;
+  readonly error: string;
+  readonly synchronizer: string;
+  /** Round trip in whole milliseconds; -1 while it is not known. */
+  readonly latency_ms: number;
+  /** Edited code that the session does not run: how far it is, and a line about it; "" when there is none. */
+  readonly edit_state: "" | "checking" | "ready" | "refused" | "moving";
+  readonly edit_title: string;
+  /** Whether the model's code saves anything at all. */
+  readonly has_hook: boolean;
+  readonly model_name: string;
+  readonly code: string;
+  /** A stamp is another one when what was asked for may be out of date. */
+  readonly model_stamp: number;
+  readonly versions_stamp: number;
+  readonly check_stamp: number;
+  readonly log_stamp: number;
+  /** Grows with every change of the other traits. */
+  readonly seq: number;
 }
 
 export const PRESENCE_TRAITS = [
@@ -69,6 +77,20 @@ export const PRESENCE_TRAITS = [
   "next_save_s",
   "waiting_ms",
   "notice",
+  "others",
+  "on_branch",
+  "error_type",
+  "error",
+  "synchronizer",
+  "latency_ms",
+  "edit_state",
+  "edit_title",
+  "has_hook",
+  "model_name",
+  "code",
+  "model_stamp",
+  "versions_stamp",
+  "check_stamp",
+  "log_stamp",
+  "seq",
 ] as const satisfies readonly (keyof PresenceTraits)[];
-
-export const BADGE_TRAITS = [...PRESENCE_TRAITS, "details"] as const satisfies readonly (keyof BadgeTraits)[];

@@ -2,10 +2,10 @@ import { describe, expect, it } from "vitest";
 
 import { announcement, type Hearable } from "../src/announce.ts";
 import type { ShownState } from "../src/wording.ts";
-import { badgeWith } from "./fakeModel.ts";
+import { presenceWith } from "./fakeModel.ts";
 
-function hearable(values: Parameters<typeof badgeWith>[0] = {}, state: ShownState = "live"): Hearable {
-  return { ...badgeWith(values), state };
+function hearable(values: Parameters<typeof presenceWith>[0] = {}, state: ShownState = "live"): Hearable {
+  return { ...presenceWith(values), state };
 }
 
 function person(label: string): { view_id: string; label: string; is_me: boolean } {

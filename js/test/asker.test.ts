@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { Asker } from "../src/asker.ts";
 import { freshKeys, toggled } from "../src/panel/freshness.ts";
-import type { Asked } from "../src/panel/messages.ts";
+import type { Asked } from "../src/messages.ts";
 import { FakeModel } from "./fakeModel.ts";
 
 describe("questions to the kernel", () => {

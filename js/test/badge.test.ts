@@ -1,14 +1,14 @@
 import { describe, expect, it, vi } from "vitest";
 
 import entry from "../src/badge.tsx";
-import type { BadgeTraits, LinkState } from "../src/traits.ts";
+import { PRESENCE_TRAITS, type LinkState, type PresenceTraits } from "../src/traits.ts";
 import { emptyPage, NOON_S } from "./emptyPage.ts";
-import { badgeWith, FakeModel } from "./fakeModel.ts";
+import { presenceWith, FakeModel } from "./fakeModel.ts";
 
 const { el, settle, byTestId } = emptyPage(100);
 
-async function show(values: Partial<BadgeTraits> = {}): Promise<{ model: FakeModel<BadgeTraits>; unmount: () => void }> {
-  const model = new FakeModel(badgeWith(values));
+async function show(values: Partial<PresenceTraits> = {}): Promise<{ model: FakeModel<PresenceTraits>; unmount: () => void }> {
+  const model = new FakeModel(presenceWith(values));
   const unmount = entry.render({ model, el: el() });
   await settle();
   return { model, unmount };
@@ -62,7 +62,7 @@ describe("the badge", () => {
     expect(text("msq-people")).toBe("6 people");
   });
 
-  it.each<[Partial<BadgeTraits>, string]>([
+  it.each<[Partial<PresenceTraits>, string]>([
     [{ saved_state: "none" }, "nothing saved yet"],
     [{ saved_state: "dirty", saved_number: 2 }, "not saved yet"],
     [{ saved_state: "dirty", next_save_s: NOON_S + 2.6 }, "saving in 3 s"],
@@ -198,7 +198,7 @@ describe("taking the badge down", () => {
 
   it("ends every listener and timer, however often it is asked", async () => {
     const { model, unmount } = await show(saved);
-    expect(model.listenerCount).toBe(15);
+    expect(model.listenerCount).toBe(PRESENCE_TRAITS.length + 2);
     unmount();
     unmount();
     await settle();
@@ -208,7 +208,7 @@ describe("taking the badge down", () => {
   });
 
   it("follows the host's signal where there is one", async () => {
-    const model = new FakeModel(badgeWith(saved));
+    const model = new FakeModel(presenceWith(saved));
     const controller = new AbortController();
     entry.render({ model, el: el(), signal: controller.signal });
     await settle();

@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
 
 import entry from "../src/badge.tsx";
-import type { BadgeTraits } from "../src/traits.ts";
+import type { PresenceTraits } from "../src/traits.ts";
 import { emptyPage } from "./emptyPage.ts";
-import { badgeWith, FakeModel, type Kernel } from "./fakeModel.ts";
+import { presenceWith, FakeModel, type Kernel } from "./fakeModel.ts";
 
 const { el, settle, byTestId, maybe, click } = emptyPage(100);
 
-async function show(details: Partial<BadgeTraits["details"]> = {}, kernel: Kernel = {}): Promise<FakeModel<BadgeTraits>> {
-  const model = new FakeModel(badgeWith({ details: { ...badgeWith().details, ...details } }), kernel);
+async function show(values: Partial<PresenceTraits> = {}, kernel: Kernel = {}): Promise<FakeModel<PresenceTraits>> {
+  const model = new FakeModel(presenceWith(values), kernel);
   entry.render({ model, el: el() });
   await settle();
   return model;
@@ -109,6 +109,39 @@ describe("the badge's details", () => {
     expect(byTestId("msq-difference").textContent).toBe("Ben has left");
     await click("msq-invite");
     expect(byTestId("msq-invitation").textContent).toBe("Ben has left");
+  });
+});
+
+describe("the panel below the badge", () => {
+  const KERNEL: Kernel = { tree: () => ({ total: 0, rows: [] }) };
+
+  it("is opened and closed by a button, and asks nothing before", async () => {
+    const model = await show({}, KERNEL);
+    const toggle = byTestId("msq-open-panel");
+    expect(toggle.getAttribute("aria-expanded")).toBe("false");
+    expect(maybe("msq-panel")).toBeNull();
+    expect(model.asked).toEqual([]);
+    await click("msq-open-panel");
+    expect(toggle.getAttribute("aria-expanded")).toBe("true");
+    expect(byTestId("msq-panel").id).toBe(toggle.getAttribute("aria-controls"));
+    expect(model.asked.map(({ ask }) => ask)).toEqual(["tree"]);
+    await click("msq-toggle");
+    expect(maybe("msq-details")).not.toBeNull();
+    expect(el().querySelectorAll('[data-testid="msq-panel"]').length).toBe(1);
+    await click("msq-open-panel");
+    expect(maybe("msq-panel")).toBeNull();
+    expect(maybe("msq-details")).not.toBeNull();
+  });
+
+  it("does not say again who is there, neither in words nor aloud", async () => {
+    const model = await show({}, KERNEL);
+    await click("msq-open-panel");
+    expect(byTestId("msq-panel").querySelector("h2")).toBeNull();
+    expect(byTestId("msq-panel-code").textContent).toBe("all run the same code");
+    model.receive({ people: [] });
+    model.receive({ link_state: "failed", error: "gone" });
+    await settle();
+    expect([...el().querySelectorAll('[aria-live="assertive"]')].map(({ textContent }) => textContent)).toEqual(["Session failed"]);
   });
 });
 

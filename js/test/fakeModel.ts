@@ -1,6 +1,6 @@
 import type { MessageModel } from "../src/asker.ts";
 import type { ReadableModel } from "../src/model.ts";
-import type { BadgeTraits, PresenceTraits } from "../src/traits.ts";
+import type { PresenceTraits } from "../src/traits.ts";
 
 const LIVE: PresenceTraits = {
   name: "lesson-1",
@@ -18,18 +18,27 @@ const LIVE: PresenceTraits = {
   next_save_s: 0,
   waiting_ms: 0,
   notice: "",
+  others: [],
+  on_branch: false,
+  error_type: "",
+  error: "",
+  synchronizer: "wss://sync",
+  latency_ms: 12,
+  edit_state: "",
+  edit_title: "",
+  has_hook: true,
+  model_name: "Poll",
+  code: "0123abcd",
+  model_stamp: 0,
+  versions_stamp: 0,
+  check_stamp: 0,
+  log_stamp: 0,
+  seq: 1,
 };
-
-const DETAILS = { synchronizer: "wss://sync", latency_ms: 12, others: [], edit_state: "", edit_title: "" } as const;
 
 /** The values of a live session with two people, apart from those given. */
 export function presenceWith(values: Partial<PresenceTraits> = {}): PresenceTraits {
   return { ...LIVE, ...values };
-}
-
-/** The same for its badge. */
-export function badgeWith(values: Partial<BadgeTraits> = {}): BadgeTraits {
-  return { ...LIVE, details: DETAILS, ...values };
 }
 
 export interface AskedMessage {

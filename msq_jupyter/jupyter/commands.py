@@ -136,6 +136,10 @@ async def _status(names: Names, options: argparse.Namespace) -> Any:
     return _session(names, options).status
 
 
+async def _panel(names: Names, options: argparse.Namespace) -> Any:
+    return _session(names, options).panel()
+
+
 async def _follow(names: Names, options: argparse.Namespace) -> Any:
     return await _session(names, options).follow()
 
@@ -258,6 +262,7 @@ COMMANDS: dict[str, Command] = {
         ),
         Command("leave", "leave the session; what waits to be saved is saved", _leave, (SESSION,)),
         Command("status", "say how the session is doing", _status, (SESSION,)),
+        Command("panel", "show the panel: the live model, its versions, comparing, restoring", _panel, (SESSION,)),
         Command("follow", "go on with the model's edited code", _follow, (SESSION,)),
         Command(
             "save",

@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import re
 import shlex
-from collections.abc import Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 MAGIC = "msq"
+
+#: A line of ours up to some word, perhaps with an assignment before; the words in between.
+_LINE = re.compile(rf"\s*(?:[\w, ]+=\s*)?%{MAGIC}\s+(.*)")
 
 
 class _HelpShown(Exception):
@@ -83,14 +88,16 @@ class Magics:
         self._parsers = {name: _parser(name) for name in COMMANDS}
         shell.register_magic_function(self.run, "line", MAGIC)
         shell.input_transformers_post.append(self.await_commands)
-        shell.set_hook("complete_command", self.complete, str_key=f"%{MAGIC}")
+        self._matcher = _matcher(self.complete)
+        shell.Completer.custom_matchers.append(self._matcher)
 
     def stop(self) -> None:
         """Take the magic away."""
         self._shell.magics_manager.magics["line"].pop(MAGIC, None)
         if self.await_commands in self._shell.input_transformers_post:
             self._shell.input_transformers_post.remove(self.await_commands)
-        self._shell.strdispatchers["complete_command"].strs.pop(f"%{MAGIC}", None)
+        if self._matcher in self._shell.Completer.custom_matchers:
+            self._shell.Completer.custom_matchers.remove(self._matcher)
 
     @no_var_expand
     def run(self, line: str) -> Running:
@@ -147,17 +154,24 @@ class Magics:
             encoded[line_number - 1] = line[:column] + b"await " + line[column:]
         return [line.decode() for line in encoded]
 
-    def complete(self, _: Any, event: Any) -> list[str]:
-        """What may come next in a line that begins with `%msq`: commands, options, and what options take."""
-        before = event.line[: len(event.line) - len(event.symbol)].split()
-        if len(before) < 2:
-            return [name for name in COMMANDS if name.startswith(event.symbol)]
-        if before[1] not in COMMANDS:
-            return []
-        return [word for word in self._words(before[1], before[-1]) if word.startswith(event.symbol)]
+    def complete(self, line: str, begun: str) -> list[str] | None:
+        """What may come next in a line: commands, options, and what options take; None when it is no line of ours.
+
+        Args:
+            line: what stands before the cursor.
+            begun: the end of it, as far as it may be completed.
+        """
+        found = _LINE.match(line.removesuffix(begun))
+        if found is None:
+            return None
+        before = found[1].split()
+        words = self._words(before[0], before[-1]) if before else list(COMMANDS)
+        return [word for word in words if word.startswith(begun)]
 
     def _words(self, name: str, last: str) -> list[str]:
         names = self._shell.user_ns
+        if name not in COMMANDS:
+            return []
         if last == "--session":
             return list(sessions_in(names))
         if last == "--model":
@@ -168,6 +182,18 @@ class Magics:
                 return [str(choice) for choice in action.choices]
         options = [option for action in actions for option in action.option_strings if option.startswith("--")]
         return [*COMMANDS[name].words, *options]
+
+
+def _matcher(complete: Callable[[str, str], list[str] | None]) -> Any:
+    """A matcher for IPython's completer, in whose lines nobody else is asked: what is there in Python has no place."""
+
+    @context_matcher(identifier=f"%{MAGIC}")  # type: ignore[untyped-decorator]
+    def match(context: CompletionContext) -> SimpleMatcherResult:
+        words = complete(context.text_until_cursor, context.token)
+        completions = [SimpleCompletion(text=word, type="magic") for word in words or ()]
+        return {"completions": completions, "suppress": words is not None, "ordered": True}
+
+    return match
 
 
 async def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""Where a panel's questions are answered: on the main loop, in portions, the newest question first.
+"""Where the questions of badges and panels are answered: on the main loop, in portions, the newest question first.
 
 Whatever takes long gives way to others, and what nobody waits for any more is not finished.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msq_jupyter.errors import ArgumentError, MsqError
 from msq_jupyter.persistence.harmless import shortened
@@ -26,13 +26,14 @@ logger = logging.getLogger("msq_jupyter")
 #: So many questions of one browser may wait.
 WAITING_MAX = 64
 
+Send: TypeAlias = "Callable[[dict[str, Any]], None]"
+
 
 class Desk:
-    """Answers the questions of all browsers that show one panel.
+    """Answers the questions of all browsers that show a session's badge or panel.
 
     Args:
         session: what is asked about.
-        send: sends a message to all of them.
         changed: called when the writer should look again.
 
     Attributes:
@@ -41,9 +42,8 @@ class Desk:
         history: versions and what differs between them.
     """
 
-    def __init__(self, session: Session, send: Callable[[dict[str, Any]], None], changed: Callable[[], None]) -> None:
+    def __init__(self, session: Session, changed: Callable[[], None]) -> None:
         self._session = session
-        self._send = send
         self._changed = changed
         self._tasks: dict[tuple[str, int], tuple[ask.AnyRequest, asyncio.Task[None]]] = {}
         self.asked: set[type] = set()
@@ -55,22 +55,27 @@ class Desk:
         self.history.forget()
         self._changed()
 
-    def take(self, content: Any) -> None:
-        """A message came, see `OneWayWidget.listen`."""
+    def take(self, content: Any, send: Send) -> None:
+        """A message came, see `OneWayWidget.listen`.
+
+        Args:
+            content: the message.
+            send: sends a message to all browsers that show the widget it came from.
+        """
         sender = ask.sender_of(content)
         if sender is None:
-            logger.debug("a message for the panel without a sender")
+            logger.debug("a message without a sender")
             return
         try:
-            request: ask.AnyRequest = ask.request_of(content, ask.AnyRequest)
+            request = ask.request_of(content)
             self._forget_older(request)
             if sum(client == request.client for client, _ in self._tasks) >= WAITING_MAX:
                 raise ArgumentError(f"more than {WAITING_MAX} questions of one browser wait: ask again in a while")
         except ArgumentError as error:
-            self._send(ask.failed(*sender, error))
+            send(ask.failed(*sender, error))
             return
         self.asked.add(type(request))
-        task = self._session.loop.create_task(self._answer(request))
+        task = self._session.loop.create_task(self._answer(request, send))
         self._tasks[sender] = (request, task)
         task.add_done_callback(lambda _: self._tasks.pop(sender, None))
 
@@ -83,18 +88,18 @@ class Desk:
                 task.cancel()
                 self._tasks.pop((client, number), None)
 
-    async def _answer(self, request: ask.AnyRequest) -> None:
+    async def _answer(self, request: ask.AnyRequest, send: Send) -> None:
         try:
             answer = await _ANSWERS[type(request)](self, request)
         except asyncio.CancelledError:
-            self._send(ask.failed(request.client, request.id, None))
+            send(ask.failed(request.client, request.id, None))
             raise
         except Exception as error:
             if not isinstance(error, MsqError):
-                logger.debug("the panel could not answer %s", request, exc_info=error)
-            self._send(ask.failed(request.client, request.id, error))
+                logger.debug("could not answer %s", request, exc_info=error)
+            send(ask.failed(request.client, request.id, error))
             return
-        self._send(ask.answered(request, answer))
+        send(ask.answered(request, answer))
 
     # --- one for each kind of question -----------------------------------------------------------------------------
 
@@ -164,6 +169,24 @@ class Desk:
         await self._session.pin(request.number, request.pinned)
         return {}
 
+    async def _invite(self, request: ask.Invite) -> dict[str, Any]:
+        invitation = self._session.invite(password=request.with_password, page=request.page)
+        return {
+            "line": invitation.line,
+            "link": invitation.link,
+            "qr": invitation.qr_svg,
+            "remark": invitation.remark,
+        }
+
+    async def _difference(self, request: ask.Difference) -> dict[str, Any]:
+        changes = await self._session.source_diff(request.view_id)
+        return {"title": changes.title, "lines": list(changes.lines)}
+
+    async def _follow(self, _: ask.Follow) -> dict[str, Any]:
+        if self._session.edit is not None:
+            await self._session.follow()  # what goes wrong is in `edit`, and so on the badge
+        return {}
+
 
 _ANSWERS: dict[type, Callable[[Desk, Any], Awaitable[dict[str, Any]]]] = {
     ask.Tree: Desk._tree,
@@ -179,6 +202,9 @@ _ANSWERS: dict[type, Callable[[Desk, Any], Awaitable[dict[str, Any]]]] = {
     ask.Save: Desk._save,
     ask.Label: Desk._label,
     ask.Pin: Desk._pin,
+    ask.Invite: Desk._invite,
+    ask.Difference: Desk._difference,
+    ask.Follow: Desk._follow,
 }
 
 

@@ -1,7 +1,8 @@
-"""What a panel in a browser may ask of the kernel: typed, bounded, checked before anything happens.
+"""What a badge or panel in a browser may ask of the kernel: typed, bounded, checked before anything happens.
 
-`js/src/panel/messages.ts` names the same fields. Every request says who asks (`client`, a browser's own random name:
-answers go to all that show the notebook) and which of its questions it is (`id`). The badge asks in the same form.
+`js/src/messages.ts` names the same fields. Every request says who asks (`client`, a browser's own random name:
+answers go to all that show the notebook) and which of its questions it is (`id`). Answers are messages, too, and no
+traits: what is secret is not stored in the notebook.
 """
 
 from __future__ import annotations
@@ -123,25 +124,39 @@ class Pin(Request, frozen=True, tag="pin"):
     pinned: bool
 
 
-AnyRequest: TypeAlias = (
-    Tree | Versions | Changes | Checked | Log | Plan | Restore | Check | StopCheck | Explain | Save | Label | Pin
-)
+class Invite(Request, frozen=True, tag="invite"):
+    """What others need to join."""
+
+    with_password: bool = False
+    page: Text = ""
 
 
-def request_of(content: Any, kinds: Any) -> Any:
+class Difference(Request, frozen=True, tag="difference"):
+    """How our source becomes somebody's."""
+
+    view_id: Text
+
+
+class Follow(Request, frozen=True, tag="follow"):
+    """Go on with edited code."""
+
+
+_Read: TypeAlias = Tree | Versions | Changes | Checked | Log | Plan | Explain | Invite | Difference
+_Act: TypeAlias = Restore | Check | StopCheck | Save | Label | Pin | Follow
+AnyRequest: TypeAlias = _Read | _Act
+
+
+def request_of(content: Any) -> AnyRequest:
     """The request in a message of a browser.
-
-    Args:
-        content: the message.
-        kinds: the union of what may be asked.
 
     Raises:
         ArgumentError: it is none; says what is wrong with it.
     """
     try:
-        return msgspec.convert(content, kinds)
+        request: AnyRequest = msgspec.convert(content, AnyRequest)
     except msgspec.ValidationError as error:
         raise ArgumentError(f"a browser asked for something that is no request: {error}") from None
+    return request
 
 
 def sender_of(content: Any) -> tuple[str, int] | None:

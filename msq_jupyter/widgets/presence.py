@@ -1,14 +1,15 @@
-"""The badge under a session: how the link stands, who is there, what is saved.
+"""The badge and the panel of a session: how the link stands, who is there, what is saved.
 
-The class only carries values to the browser; `js/src/traits.ts` names the same traits, and `js/src/badge.tsx` draws
-them. Whoever sets the traits has to be one writer: traitlets mixes up the holds of several threads.
+The classes only carry values to the browser; `js/src/traits.ts` names the same traits, and `js/src/badge.tsx` and
+`js/src/panel.tsx` draw them. Whoever sets the traits has to be one writer: traitlets mixes up the holds of several
+threads.
 """
 
 from __future__ import annotations
 
 from datetime import datetime, timezone
 from html import escape
-from typing import Any, get_args
+from typing import get_args
 
 import traitlets
 
@@ -27,17 +28,9 @@ _SAVED_WORDS = {
     "failed": "save failed, trying again",
 }
 
-NO_DETAILS: dict[str, Any] = {
-    "synchronizer": "",
-    "latency_ms": -1,
-    "others": [],
-    "edit_state": "",
-    "edit_title": "",
-}
-
 
 class Presence(OneWayWidget):
-    """How a session is doing: what the badge shows, and the panel's head.
+    """How a session is doing: what the badge and the panel show of it.
 
     Attributes:
         name: Name of the session.
@@ -54,6 +47,22 @@ class Presence(OneWayWidget):
             browser counts down by itself.
         waiting_ms: For how many milliseconds a running cell has kept the replica from catching up; 0 when it does not.
         notice: The last message for the user, one line; "" for none.
+        others: Who runs other code: [{"view_id": str, "label": str, "is_newer": bool}].
+        on_branch: Whether what is saved grows beside the newest version, and not from it.
+        error_type: Class of the error that ended the session, "" while it goes on.
+        error: Its message.
+        synchronizer: The URL of the synchronizer, or a word for one without.
+        latency_ms: Round trip to it; -1 while that is not known.
+        edit_state: How far it is with edited code that the session does not run; "" when there is none.
+        edit_title: A line about it.
+        has_hook: Whether the model's code saves anything at all.
+        model_name: Class of the root model.
+        code: The beginning of our code's hash.
+        model_stamp: Another one when the model has changed.
+        versions_stamp: Another one when the list of versions has.
+        check_stamp: Another one when the dry run has got further.
+        log_stamp: Another one when the log has grown.
+        seq: Grows by one with every change of the other traits.
     """
 
     name = traitlets.Unicode("").tag(sync=True)
@@ -68,6 +77,22 @@ class Presence(OneWayWidget):
     next_save_s = traitlets.Float(0.0, min=0.0).tag(sync=True)
     waiting_ms = traitlets.Int(0, min=0).tag(sync=True)
     notice = traitlets.Unicode("").tag(sync=True)
+    others = traitlets.List(traitlets.Dict()).tag(sync=True)
+    on_branch = traitlets.Bool(False).tag(sync=True)
+    error_type = traitlets.Unicode("").tag(sync=True)
+    error = traitlets.Unicode("").tag(sync=True)
+    synchronizer = traitlets.Unicode("").tag(sync=True)
+    latency_ms = traitlets.Int(-1).tag(sync=True)
+    edit_state = traitlets.Unicode("").tag(sync=True)
+    edit_title = traitlets.Unicode("").tag(sync=True)
+    has_hook = traitlets.Bool(True).tag(sync=True)
+    model_name = traitlets.Unicode("").tag(sync=True)
+    code = traitlets.Unicode("").tag(sync=True)
+    model_stamp = traitlets.Int(0).tag(sync=True)
+    versions_stamp = traitlets.Int(0).tag(sync=True)
+    check_stamp = traitlets.Int(0).tag(sync=True)
+    log_stamp = traitlets.Int(0).tag(sync=True)
+    seq = traitlets.Int(0).tag(sync=True)
 
     def snapshot(self) -> tuple[str, str]:
         """`lesson-1 · live · 2 people · saved … by Ada · v3`."""
@@ -97,14 +122,21 @@ class Presence(OneWayWidget):
 
 
 class Badge(Presence):
-    """One line that says how a session is doing.
-
-    Attributes:
-        details: What a click opens: `{"synchronizer": str, "latency_ms": int (-1 while unknown), "others": [{"view_id":
-            str, "label": str, "is_newer": bool}], "edit_state": str, "edit_title": str}`; the edit's are "" for none.
-    """
+    """One line that says how a session is doing; a click opens more of it, another one the panel below it."""
 
     _esm = built("badge.js")
     _css = built("badge.css")
 
-    details = traitlets.Dict(NO_DETAILS).tag(sync=True)
+
+class Panel(Presence):
+    """The persistence panel: the live model, versions of its data, what differs, restoring, the dry run, the log."""
+
+    _esm = built("panel.js")
+    _css = built("panel.css")
+
+    def snapshot(self) -> tuple[str, str]:
+        """The badge's line, and where the panel itself is."""
+        rest = self.state_in_words()
+        note = "The persistence panel needs a running kernel: run this cell again."
+        html = f"<div><strong>{escape(self.name)}</strong> · {escape(rest)}<br><em>{note}</em></div>"
+        return f"{self.name} · {rest}", html

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.ready import SharedDict
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.persistent_model import PersistentModel
 from msq_jupyter.session.session import SessionCore
-from msq_jupyter.widgets.badge_requests import BadgeRequests, details_of
 from msq_jupyter.widgets.bindings import Bindings
 from msq_jupyter.widgets.links import (
     DirectedLink,
@@ -22,7 +20,7 @@ from msq_jupyter.widgets.links import (
     shared_pairs,
 )
 from msq_jupyter.widgets.observers import Change, Observer
-from msq_jupyter.widgets.presence import Badge
+from msq_jupyter.widgets.presence import Badge, Panel, Presence
 from msq_jupyter.widgets.progress import ProgressBar, is_notebook
 
 if TYPE_CHECKING:
@@ -30,7 +28,10 @@ if TYPE_CHECKING:
 
     import traitlets
 
-    from msq_jupyter.widgets.panel import Panel
+    from msq_jupyter.widgets.writer import Writer
+
+
+Widget = TypeVar("Widget", bound=Presence)
 
 
 class Session(SessionCore):
@@ -41,6 +42,7 @@ class Session(SessionCore):
 
     _badge: Badge | None = None
     _panel: Panel | None = None
+    _writer: Writer | None = None
     _bindings: Bindings | None = None
     _bar: ProgressBar | None = None
 
@@ -65,25 +67,23 @@ class Session(SessionCore):
     def badge(self) -> Badge:
         """The line that says how the session is doing: name, link, people, saved state. The same one each time."""
         if self._badge is None:
-            self._badge = Badge(name=self.name, app_id=self.app_id)
-            BadgeRequests(self, self._badge)
-            writer = _BadgeWriter(self, self._badge)
-            self.frame_hooks.append(writer.write)
-            self.watch_hooks.append(writer.write_if_waiting)
-            writer.write()
+            self._badge = self._shown(Badge(name=self.name, app_id=self.app_id))
         return self._badge
 
     def panel(self) -> Panel:
         """The persistence panel: the live model, its versions, what differs, restoring. The same one each time."""
         if self._panel is None:
-            from msq_jupyter.widgets.panel import Panel, PanelWriter  # most sessions have none
-
-            self._panel = Panel(name=self.name, app_id=self.app_id)
-            writer = PanelWriter(self, self._panel, self._presence)
-            self.frame_hooks.append(writer.write)
-            self.watch_hooks.append(writer.write_if_waiting)
-            writer.write()
+            self._panel = self._shown(Panel(name=self.name, app_id=self.app_id))
         return self._panel
+
+    def _shown(self, widget: Widget) -> Widget:
+        """The same widget, kept up to date from now on."""
+        if self._writer is None:
+            from msq_jupyter.widgets.writer import Writer  # a script shows nothing
+
+            self._writer = Writer(self)
+        self._writer.show(widget)
+        return widget
 
     @property
     def model_class(self) -> type[Model]:
@@ -222,23 +222,6 @@ class Session(SessionCore):
         self.require_open()
         return Observer(self, path, callback, initial)
 
-    def _presence(self) -> dict[str, Any]:
-        """The values of the traits that badge and panel share."""
-        status = self.status
-        people = [] if status.link_state in ("closed", "failed") else self.participants
-        return {
-            "people": [{"view_id": one.view_id, "label": one.label, "is_me": one.is_me} for one in people],
-            "link_state": status.link_state,
-            "saved_state": status.saved_state,
-            "saved_number": status.saved_number,
-            "saved_at_s": status.saved_at_s,
-            "saved_by": status.saved_by,
-            "saved_error": status.save_error,
-            "next_save_s": status.next_save_s,
-            "waiting_ms": 0,
-            "notice": self.notice,
-        }
-
     async def leave(self) -> None:
         """Leave: what waits to be saved is saved, others are told. The model stays readable, and stands still."""
         await super().leave()
@@ -259,30 +242,3 @@ _FOR_USERS = {
     *("source_diff", "source_of", "status", "step", "subscribe", "synced", "synchronizer", "unsubscribe", "versions"),
     *("view", "view_id"),
 }
-
-
-class _BadgeWriter:
-    """The one writer of a badge's traits; only what differs is sent.
-
-    The main loop writes after each step. While a cell keeps it busy the socket thread writes what it knows.
-    """
-
-    def __init__(self, session: Session, badge: Badge) -> None:
-        self._session = session
-        self._badge = badge
-        self._lock = threading.Lock()
-
-    def write(self) -> None:
-        self._set({**self._session._presence(), "details": details_of(self._session)})
-
-    def write_if_waiting(self) -> None:
-        status = self._session.status
-        if status.waiting_ms:
-            # Rounded, so that the line changes once a second and not four times.
-            self._set({"link_state": status.link_state, "waiting_ms": max(status.waiting_ms // 1000 * 1000, 1)})
-
-    def _set(self, values: dict[str, Any]) -> None:
-        with self._lock:
-            for name, value in values.items():
-                if getattr(self._badge, name) != value:
-                    setattr(self._badge, name, value)

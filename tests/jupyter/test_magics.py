@@ -121,6 +121,11 @@ async def test_status_people_synchronizer_and_doctor(ada, synchronizer, capsys):
     assert f"{synchronizer.url} answers after" in repr(diagnosis)
 
 
+async def test_panel_shows_the_panel_of_the_session(ada):
+    assert await ada.run("%msq panel") is ada["session"].panel()
+    assert await ada.run("%msq panel --session session") is ada["session"].panel()
+
+
 async def test_debug_shows_the_log_and_hides_it_again(ada):
     logger = logging.getLogger("msq_jupyter")
     await ada.run("%msq debug session state")
@@ -212,6 +217,7 @@ def test_loading_twice_and_unloading_leaves_no_trace(notebook):
     assert MAGIC in shell.magics_manager.magics["line"]
     msq_jupyter.unload_ipython_extension(shell)
     assert MAGIC not in shell.magics_manager.magics["line"]
+    assert shell.Completer.custom_matchers == []
     assert not [t for t in shell.input_transformers_post if isinstance(getattr(t, "__self__", None), Magics)]
     assert shell.transform_cell("%msq status") == "get_ipython().run_line_magic('msq', 'status')\n"
     msq_jupyter.load_ipython_extension(shell)
@@ -225,9 +231,14 @@ async def test_tab_completes_commands_options_and_what_they_take(ada):
         with provisionalcompleter():
             return [completion.text for completion in ada.shell.Completer.completions(line, len(line))]
 
-    assert {"join", "leave", "follow", "doctor"} <= set(offered("%msq "))
-    assert offered("%msq ve") == ["versions"]
-    assert "--password" in offered("%msq join --pa")
+    ada.shell.user_ns["pages"] = ada.shell.user_ns["versus"] = 1
+    assert offered("%msq ") == list(COMMANDS)
+    assert offered("x = 1\n%msq ve") == ["versions"]
+    assert offered("found = %msq ve") == ["versions"]
+    assert offered("%msq panel --s") == ["--session"]
+    assert offered("%msq panel --") == ["--help", "--session"]
+    assert offered("%msq join --pa") == ["--password"]
+    assert "pages" in offered("pa")
     assert offered("%msq join --on-code-edit f") == ["follow"]
     assert offered("%msq status --session s") == ["session"]
     assert offered("%msq join --model C") == ["Counter"]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ import traitlets
 
 from msq_jupyter import Session
 from msq_jupyter.session.jupyter_server import DATA_VARIABLE, URL_VARIABLE
-from msq_jupyter.widgets import badge_requests
 from tests.conftest import SynchronizerThread
 from tests.session import models
 from tests.session.models import Counter, EditedCounter, Picky
@@ -34,7 +31,6 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., 
         yield join
 
 
-CONTRACT = Path(__file__).parents[2] / "js" / "src" / "badgeMessages.ts"
 BROWSER = {"client": "ada's browser", "id": 7}
 
 
@@ -74,9 +70,8 @@ async def test_an_invitation_leads_to_the_server_that_the_browser_sees(join, loc
 
 async def test_the_difference_to_somebodys_code_is_told(join):
     ada, ben = await join(), await join(EditedCounter, view_data={"name": "Ben"})
-    await until(lambda: ada.others)
-    await until(lambda: ada.badge().details["others"])
-    (other,) = ada.badge().details["others"]
+    await until(lambda: ada.badge().others)
+    (other,) = ada.badge().others
     assert other == {"view_id": ben.view_id, "label": "Ben", "is_newer": False}
     sent = clicks(ada, ask="difference", view_id=other["view_id"])
     await until(lambda: sent)
@@ -97,15 +92,15 @@ async def test_the_difference_to_somebodys_code_is_told(join):
 
 async def test_a_click_follows_an_edit_and_the_badge_says_how_far_it_is(join, monkeypatch):
     ada = await join()
-    assert ada.badge().details["edit_state"] == ""
+    assert ada.badge().edit_state == ""
     monkeypatch.setattr(models, "Counter", EditedCounter)
     ada.look_for_edit({})
-    assert ada.badge().details["edit_state"] == "checking"
+    await until(lambda: ada.badge().edit_state == "checking")
     await ada.try_out()
-    assert ada.badge().details["edit_state"] == "ready"
+    await until(lambda: ada.badge().edit_state == "ready")
     clicks(ada, ask="follow")
     await until(lambda: hasattr(ada.model, "additions") and ada.is_live)
-    await until(lambda: ada.badge().details["edit_state"] == "")
+    await until(lambda: ada.badge().edit_state == "")
 
 
 async def test_a_refused_edit_says_why_on_the_badge(join, monkeypatch):
@@ -115,8 +110,8 @@ async def test_a_refused_edit_says_why_on_the_badge(join, monkeypatch):
     monkeypatch.setattr(models, "Counter", Picky)
     ada.look_for_edit({})
     await ada.try_out()
-    assert ada.badge().details["edit_state"] == "refused"
-    assert "the data there is now cannot be loaded" in ada.badge().details["edit_title"]
+    await until(lambda: ada.badge().edit_state == "refused")
+    assert "the data there is now cannot be loaded" in ada.badge().edit_title
 
 
 @pytest.mark.parametrize("content", [{}, {"ask": 3}, {"ask": "nothing"}, {"ask": "follow"}, {"ask": "difference"}])
@@ -129,14 +124,6 @@ async def test_a_message_that_makes_no_sense_does_nothing(join, caplog, content)
     await ada.synced()
     assert ada.is_live
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
-
-
-@pytest.mark.skipif(not CONTRACT.is_file(), reason="the browser sources are not here: an installed package")
-def test_the_browser_asks_the_same_questions():
-    table = re.search(r"interface BadgeAsked \{(.*?)\n\}", CONTRACT.read_text(encoding="utf-8"), re.DOTALL)
-    assert table is not None
-    kinds = badge_requests.AnyRequest.__args__
-    assert re.findall(r"^  (\w+): \{", table[1], re.MULTILINE) == [kind.__struct_config__.tag for kind in kinds]
 
 
 async def test_links_go_on_with_edited_code_and_one_that_cannot_ends_and_is_told(join):

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ipywidgets import DOMWidget
 
 from msq_jupyter import Model, Session
 from msq_jupyter.errors import WrongPassword
 from msq_jupyter.widgets import panel_requests
-from msq_jupyter.widgets.panel import Panel, PanelWriter
+from msq_jupyter.widgets.presence import Presence
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
 from tests.session.test_session import until
 
-CONTRACT = Path(__file__).parents[2] / "js" / "src" / "panel" / "messages.ts"
+CONTRACT = Path(__file__).parents[2] / "js" / "src" / "messages.ts"
 
 
 class Silent(Model):
@@ -43,9 +42,9 @@ class Board(Model):
 
 
 class Browser:
-    """One browser in front of one panel."""
+    """One browser in front of one panel, or badge."""
 
-    def __init__(self, panel: Panel, name: str = "chrome") -> None:
+    def __init__(self, panel: Presence, name: str = "chrome") -> None:
         self.panel = panel
         self.name = name
         self.updates: list[dict[str, Any]] = []
@@ -96,18 +95,9 @@ async def saved(session: Session, *amounts: int) -> None:
 # --- the contract ------------------------------------------------------------------------------------------------
 
 
-def test_no_trait_takes_a_name_that_ipywidgets_uses():
-    own = {name for name in Panel.class_own_traits(sync=True) if not name.startswith("_")}
-    assert [name for name in own if hasattr(DOMWidget, name)] == []
-
-
 @pytest.mark.skipif(not CONTRACT.is_file(), reason="the browser sources are not here: an installed package")
-def test_the_browser_knows_the_same_traits_and_questions():
+def test_the_browser_asks_the_same_questions():
     source = CONTRACT.read_text(encoding="utf-8")
-    interface = re.search(r"interface PanelTraits extends PresenceTraits \{(.*?)\n\}", source, re.DOTALL)
-    assert interface is not None
-    own = {name for name in Panel.class_own_traits(sync=True) if not name.startswith("_")}
-    assert set(re.findall(r"readonly (\w+):", interface[1])) == own
     tables = "".join(re.findall(r"interface (?:Listings|Actions) \{(.*?)\n\}", source, re.DOTALL))
     kinds = re.findall(r'^  "?([a-z][a-z ]*)"?: \{', tables, re.MULTILINE)
     tags = [kind.__struct_config__.tag for kind in panel_requests.AnyRequest.__args__]
@@ -150,7 +140,7 @@ async def test_whoever_runs_other_code_is_named_and_explained(join):
     browser = Browser(ada.panel())
     ben = await join("Ben", model=Silent)
     await until(lambda: ada.panel().others)
-    assert ada.panel().others == [{"view_id": ben.view_id, "label": "Ben"}]
+    assert ada.panel().others == [{"view_id": ben.view_id, "label": "Ben", "is_newer": False}]
     sentences = (await browser.ask("explain", view_id=ben.view_id))["sentences"]
     assert any("Counter" in sentence for sentence in sentences)
 
@@ -159,11 +149,11 @@ async def test_many_changes_are_few_messages_each_whole_and_numbered(join, monke
     ada = await join()
     panel = ada.panel()
     browser = Browser(panel)
-    writer = next(hook.__self__ for hook in ada.frame_hooks if isinstance(hook.__self__, PanelWriter))
+    writer = ada._writer
     writer.write()
     await until(lambda: not writer._timer_set)
     first = panel.seq
-    monkeypatch.setattr("msq_jupyter.widgets.panel.RATE_PER_S", 1 / 3_600)
+    monkeypatch.setattr("msq_jupyter.widgets.writer.RATE_PER_S", 1 / 3_600)
     browser.updates.clear()
     for number in range(3):
         for repeat in range(100):
@@ -226,6 +216,20 @@ async def test_the_snapshot_holds_no_secret_and_no_markup_of_others(join):
     assert "run this cell again" in data["text/html"]
     assert "&lt;b&gt;Ada&lt;/b&gt;" in data["text/html"]
     assert "pw" not in data["text/html"] + data["text/plain"]
+
+
+async def test_the_panel_below_the_badge_is_at_the_same_desk(join):
+    ada = await join()
+    badge, browser, other = ada.badge(), Browser(ada.badge()), Browser(ada.panel(), "firefox")
+    await saved(ada, 1, 2, 3)
+    await browser.ask("checked", count=5)
+    await other.ask("check", newest=3)
+    await until(lambda: badge.check_stamp and ada.panel().check_stamp)
+    answer = await browser.ask("checked", count=5)
+    assert answer["begun"]
+    assert answer["of"] == 3
+    assert not [one for one in other.answers if one["client"] == "chrome"], "each answer goes where it was asked for"
+    assert len(ada.frame_hooks) == len(ada.watch_hooks) == 1
 
 
 # --- questions ---------------------------------------------------------------------------------------------------

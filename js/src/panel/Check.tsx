@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 
 import { counted } from "./format.ts";
 import { AskError } from "../asker.ts";
-import type { CheckedAnswer, CheckedRow, PanelAsker, PanelTraits } from "./messages.ts";
+import type { CheckedAnswer, CheckedRow, KernelAsker } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Button, Empty, Failure, Missing, More, Note, Scroll, Sign } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { usePortion, useRows } from "./useRows.ts";
@@ -13,8 +14,8 @@ const FEW = 20;
 const NOTHING = {};
 
 export interface CheckProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
 }
 
 /** The dry run: which versions the code as it is now in the notebook can load. */

@@ -2,14 +2,15 @@ import type { JSX } from "preact";
 import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { counted, countsText, sideOf, sideText } from "./format.ts";
-import type { PanelAsker, PanelTraits, Side } from "./messages.ts";
+import type { KernelAsker, Side } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Button, ChangeList, Empty, Missing, More, Scroll } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { usePortion, useRows } from "./useRows.ts";
 
 export interface CompareProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
   readonly sides: Sides;
   readonly onSides: (sides: Sides) => void;
 }

@@ -1,4 +1,4 @@
-import type { JSX } from "preact";
+import type { ComponentChildren, JSX } from "preact";
 import { useState } from "preact/hooks";
 
 import { useAgo, useSoon } from "../ago.ts";
@@ -6,21 +6,31 @@ import { People } from "../Faces.tsx";
 import { isHeldByCell, isOver, savedInWords, stateInWords, type ShownState } from "../wording.ts";
 import { StateSign } from "../StateSign.tsx";
 import { AskError } from "../asker.ts";
-import type { OtherCode, PanelAsker, PanelTraits } from "./messages.ts";
+import type { KernelAsker } from "../messages.ts";
+import type { Other, PresenceTraits } from "../traits.ts";
 import { Button, Note, Sign, type Tone } from "./parts.tsx";
 import { useAnswer } from "./useAnswer.ts";
 
 const OTHERS_NAMED = 3;
 
 export interface HeadProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
   readonly state: ShownState;
   readonly onDone: (what: string) => void;
 }
 
 /** The session's name, how it is doing, who is there and with which code; below it, what is saved. */
-export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
+export function Head({ asker, panel, state, onDone, isBelowBadge }: HeadProps & { readonly isBelowBadge: boolean }): JSX.Element {
+  if (isBelowBadge) {
+    return (
+      <div class="msq-panel-head">
+        <SaveStrip asker={asker} panel={panel} state={state} onDone={onDone}>
+          <Code panel={panel} asker={asker} />
+        </SaveStrip>
+      </div>
+    );
+  }
   const isHeld = isHeldByCell(state, panel.waiting_ms);
   return (
     <div class="msq-panel-head">
@@ -42,7 +52,7 @@ export function Head({ asker, panel, state, onDone }: HeadProps): JSX.Element {
 }
 
 /** Whose code agrees, and on a click what the others' differs in. */
-function Code({ panel, asker }: { readonly panel: PanelTraits; readonly asker: PanelAsker }): JSX.Element {
+function Code({ panel, asker }: { readonly panel: PresenceTraits; readonly asker: KernelAsker }): JSX.Element {
   const { others, code, people } = panel;
   const [isOpen, setOpen] = useState(false);
   if (others.length === 0) {
@@ -72,12 +82,12 @@ function Code({ panel, asker }: { readonly panel: PanelTraits; readonly asker: P
 }
 
 /** "Ben runs other code", "5 people run other code". */
-function othersText(others: readonly OtherCode[]): string {
+function othersText(others: readonly Other[]): string {
   const [first] = others;
   return others.length === 1 && first !== undefined ? `${first.label} runs other code` : `${others.length} people run other code`;
 }
 
-function Explained({ asker, others }: { readonly asker: PanelAsker; readonly others: readonly OtherCode[] }): JSX.Element {
+function Explained({ asker, others }: { readonly asker: KernelAsker; readonly others: readonly Other[] }): JSX.Element {
   return (
     <div class="msq-panel-explained">
       {others.slice(0, OTHERS_NAMED).map((other) => (
@@ -90,7 +100,7 @@ function Explained({ asker, others }: { readonly asker: PanelAsker; readonly oth
   );
 }
 
-function ExplainedOne({ asker, other }: { readonly asker: PanelAsker; readonly other: OtherCode }): JSX.Element {
+function ExplainedOne({ asker, other }: { readonly asker: KernelAsker; readonly other: Other }): JSX.Element {
   const { answer, error } = useAnswer(asker, "explain", { view_id: other.view_id });
   return (
     <div>
@@ -107,7 +117,7 @@ function ExplainedOne({ asker, other }: { readonly asker: PanelAsker; readonly o
 }
 
 /** What is saved, by whom, and when the next one is due. */
-function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
+function SaveStrip({ asker, panel, state, onDone, children }: HeadProps & { readonly children?: ComponentChildren }): JSX.Element {
   const ago = useAgo(panel.saved_at_s);
   const isLive = state === "live" || state === "catching up";
   const soon = useSoon(isOver(state) ? 0 : panel.next_save_s);
@@ -128,6 +138,7 @@ function SaveStrip({ asker, panel, state, onDone }: HeadProps): JSX.Element {
       <span class="msq-panel-grow">
         {`${what}${author}${version}`}
       </span>
+      {children}
       {panel.has_hook && isLive && (
         <Button testId="msq-panel-save" onClick={() => void save()}>
           Save now

@@ -3,7 +3,8 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 
 import { freshKeys, keyOf, toggled } from "./freshness.ts";
 import { counted, sizeText } from "./format.ts";
-import type { PanelAsker, PanelTraits, TreeRow } from "./messages.ts";
+import type { KernelAsker, TreeRow } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Copy, copyText, Empty, Missing, Search } from "./parts.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
 import { useRows } from "./useRows.ts";
@@ -14,8 +15,8 @@ import { useSettled } from "./useSettled.ts";
 const FRESH_MS = 2000;
 
 export interface InspectProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
   readonly memory: Memory;
 }
 

@@ -2,14 +2,15 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
 import { clockText, counted, momentText } from "./format.ts";
-import type { LogRow, PanelAsker, PanelTraits } from "./messages.ts";
+import type { LogRow, KernelAsker } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Copy, Empty, Missing, More, Scroll, Search, Sign, type Tone } from "./parts.tsx";
 import { usePortion, useRows } from "./useRows.ts";
 import { useSettled } from "./useSettled.ts";
 
 export interface LogProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
 }
 
 /** What happened, the newest first. */

@@ -9,7 +9,8 @@ import { Compare, type Sides } from "./Compare.tsx";
 import { Head } from "./Head.tsx";
 import { Inspect } from "./Inspect.tsx";
 import { Log } from "./Log.tsx";
-import type { PanelAsker, PanelTraits, Side } from "./messages.ts";
+import type { KernelAsker, Side } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Note } from "./parts.tsx";
 import { Restore } from "./Restore.tsx";
 import { StateNote } from "./states.tsx";
@@ -23,12 +24,15 @@ type Tab = (typeof TABS)[number];
 const DONE_MS = 6000;
 
 export interface PanelViewProps {
-  readonly panel: PanelTraits;
+  readonly panel: PresenceTraits;
   readonly state: ShownState;
-  readonly asker: PanelAsker;
+  readonly asker: KernelAsker;
+  readonly id?: string;
+  /** The badge above says already who is there and how the session is doing. */
+  readonly isBelowBadge?: boolean;
 }
 
-export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element {
+export function PanelView({ panel, state, asker, id: rootId, isBelowBadge = false }: PanelViewProps): JSX.Element {
   const [tab, setTab] = useState<Tab>("Inspect");
   const [sides, setSides] = useState<Sides>();
   const [restoring, setRestoring] = useState(0);
@@ -90,7 +94,8 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
   return (
     // oxlint-disable-next-line jsx-a11y/no-noninteractive-element-interactions -- it only keeps keys in
     <div
-      class="msq-presence msq-panel"
+      id={rootId}
+      class={`msq-presence msq-panel${isBelowBadge ? " msq-panel-below" : ""}`}
       role="region"
       aria-label={`Persistence of ${panel.name}`}
       data-testid="msq-panel"
@@ -101,7 +106,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
       onKeyDown={keepKeys}
     >
       <div class="msq-panel-frame">
-        <Head asker={asker} panel={panel} state={state} onDone={setDone} />
+        <Head asker={asker} panel={panel} state={state} onDone={setDone} isBelowBadge={isBelowBadge} />
         <StateNote panel={panel} state={state} />
         {isHeld && <Note testId="msq-panel-held">A cell is running: answers come when it ends.</Note>}
         <TabList tab={tab} id={id} onTab={setTab} />
@@ -119,7 +124,7 @@ export function PanelView({ panel, state, asker }: PanelViewProps): JSX.Element 
           {done}
         </div>
       </div>
-      <LiveRegions spoken={spoken} />
+      {!isBelowBadge && <LiveRegions spoken={spoken} />}
     </div>
   );
 }

@@ -4,15 +4,16 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { SidePicker } from "./Compare.tsx";
 import { counted, momentText, planText } from "./format.ts";
 import { AskError } from "../asker.ts";
-import type { PanelAsker, PanelTraits, PlanAnswer } from "./messages.ts";
+import type { KernelAsker, PlanAnswer } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Button, ChangeList, Empty, Failure, Missing, More, Note, Scroll } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { useAnswer } from "./useAnswer.ts";
 import { usePortion, useRows, useSlow } from "./useRows.ts";
 
 export interface RestoreProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
   /** The version that is to be restored; 0 for none yet. */
   readonly number: number;
   readonly onNumber: (number: number) => void;
@@ -190,7 +191,7 @@ function Plan({ plan, place, stage, people, onAsk, onCancel, onRestore }: PlanPr
 }
 
 interface WhatChangesProps {
-  readonly asker: PanelAsker;
+  readonly asker: KernelAsker;
   readonly number: number;
   readonly place: string;
   readonly turn: number;

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 
 import { countsText, momentText, reasonText, sideText, sizeText } from "./format.ts";
 import { AskError } from "../asker.ts";
-import type { PanelAsker, Side, VersionRow } from "./messages.ts";
+import type { KernelAsker, Side, VersionRow } from "../messages.ts";
 import { Button, ChangeList, Empty, Failure, Missing } from "./parts.tsx";
 import { firstRows, useRows } from "./useRows.ts";
 
@@ -16,7 +16,7 @@ const LINE_WORDS: Readonly<Record<string, string>> = {
 const PREVIEW_LINES = 12;
 
 export interface VersionDetailsProps {
-  readonly asker: PanelAsker;
+  readonly asker: KernelAsker;
   readonly version: VersionRow | undefined;
   readonly onCompare: (a: Side, b: Side) => void;
   readonly onRestore: (number: number) => void;
@@ -172,7 +172,7 @@ function LabelForm({ version, onLabel }: LabelFormProps): JSX.Element {
 }
 
 interface PreviewProps {
-  readonly asker: PanelAsker;
+  readonly asker: KernelAsker;
   readonly number: number;
   readonly onCompare: (a: Side, b: Side) => void;
 }

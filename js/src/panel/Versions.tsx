@@ -3,7 +3,8 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 
 import { Face } from "../Faces.tsx";
 import { clockText, counted, dayText, sizeText } from "./format.ts";
-import type { HistoryRow, PanelAsker, PanelTraits, Side, VersionFilter, VersionRow } from "./messages.ts";
+import type { HistoryRow, KernelAsker, Side, VersionFilter, VersionRow } from "../messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Button, Empty, Missing, Note, Search } from "./parts.tsx";
 import { NothingSaved } from "./states.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
@@ -16,8 +17,8 @@ const EVERYTHING: VersionFilter = { text: "", mine: false, named: false, code: "
 const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 export interface VersionsProps {
-  readonly asker: PanelAsker;
-  readonly panel: PanelTraits;
+  readonly asker: KernelAsker;
+  readonly panel: PresenceTraits;
   readonly memory: Memory;
   readonly onCompare: (a: Side, b: Side) => void;
   readonly onRestore: (number: number) => void;

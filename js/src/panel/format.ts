@@ -1,5 +1,5 @@
 import { DAY_S } from "../ago.ts";
-import type { Counts, Side, VersionFacts } from "./messages.ts";
+import type { Counts, Side, VersionFacts } from "../messages.ts";
 
 /** A size for people: `980 B`, `1.2 KB`, `3.4 MB`; "" when it is not known. As `size_text` in Python. */
 export function sizeText(size_bytes: number): string {

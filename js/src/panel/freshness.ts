@@ -1,4 +1,4 @@
-import type { TreeRow } from "./messages.ts";
+import type { TreeRow } from "../messages.ts";
 
 /** So many fields are remembered, to tell which of them changed. */
 const REMEMBERED_MAX = 5000;

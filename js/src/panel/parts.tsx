@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import { counted } from "./format.ts";
 import type { AskError } from "../asker.ts";
-import type { ChangeRow } from "./messages.ts";
+import type { ChangeRow } from "../messages.ts";
 import { PAGE_ROWS } from "./rowStore.ts";
 
 export interface ButtonProps {

@@ -1,5 +1,5 @@
 import { AskError } from "../asker.ts";
-import type { RowsAnswer } from "./messages.ts";
+import type { RowsAnswer } from "../messages.ts";
 
 /** So many rows come in one answer. */
 export const PAGE_ROWS = 100;

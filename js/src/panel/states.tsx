@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 
 import type { ShownState } from "../wording.ts";
-import type { PanelTraits } from "./messages.ts";
+import type { PresenceTraits } from "../traits.ts";
 import { Copy, Empty, Note, type Tone } from "./parts.tsx";
 
 /** What to paste into a model that saves nothing. */
@@ -11,7 +11,7 @@ const HOOK = `def save(self):
     self.persist_session(lambda: {"version": 1, "count": self.count})`;
 
 /** There is no version yet: because nothing was saved, or because the model cannot save. */
-export function NothingSaved({ panel }: { readonly panel: PanelTraits }): JSX.Element {
+export function NothingSaved({ panel }: { readonly panel: PresenceTraits }): JSX.Element {
   if (panel.has_hook) {
     return (
       <Empty title="Nothing has been saved yet" testId="msq-panel-nothing-saved">
@@ -69,7 +69,7 @@ const ENDINGS: Readonly<Record<string, Ending>> = {
 const OTHER_ENDING: Ending = { title: "The session has ended.", remedy: "Run the cell that joins again." };
 
 /** What to know before everything else: the session is over, away, or kept waiting; "" when all is well. */
-function stateNote(panel: PanelTraits, state: ShownState): { tone: Tone; title: string; remedy: string } | undefined {
+function stateNote(panel: PresenceTraits, state: ShownState): { tone: Tone; title: string; remedy: string } | undefined {
   if (state === "kernel gone") {
     return {
       tone: "bad",
@@ -104,7 +104,7 @@ function stateNote(panel: PanelTraits, state: ShownState): { tone: Tone; title: 
   return undefined;
 }
 
-export function StateNote({ panel, state }: { readonly panel: PanelTraits; readonly state: ShownState }): JSX.Element | null {
+export function StateNote({ panel, state }: { readonly panel: PresenceTraits; readonly state: ShownState }): JSX.Element | null {
   const note = stateNote(panel, state);
   if (note === undefined) {
     return null;

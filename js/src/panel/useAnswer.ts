@@ -1,7 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 
 import { AskError } from "../asker.ts";
-import type { Asked, AskKind, PanelAsker } from "./messages.ts";
+import type { Asked, AskKind, KernelAsker } from "../messages.ts";
 
 /** What became of a question: neither answer nor error is there before the kernel has answered it. */
 export interface Outcome<Answer> {
@@ -18,7 +18,7 @@ export interface Outcome<Answer> {
  * @param turn Another number when it is to be asked again.
  */
 export function useAnswer<Kind extends AskKind>(
-  asker: PanelAsker,
+  asker: KernelAsker,
   kind: Kind,
   question: Asked[Kind]["question"] | undefined,
   turn = 0,

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "preact/hooks";
 
 import type { AskError } from "../asker.ts";
-import type { ListingKind, Listings, PanelAsker } from "./messages.ts";
+import type { ListingKind, Listings, KernelAsker } from "../messages.ts";
 import { PAGE_ROWS, RowStore } from "./rowStore.ts";
 
 /** An answer that takes longer than this is waited for aloud, in milliseconds. */
@@ -32,7 +32,7 @@ export interface Listing<Kind extends ListingKind> {
  * @param stamp Another number when the rows may be out of date.
  */
 export function useRows<Kind extends ListingKind>(
-  asker: PanelAsker,
+  asker: KernelAsker,
   kind: Kind,
   question: Listings[Kind]["question"],
   stamp: number,

@@ -1,10 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
 
-import type { PanelTraits, TreeRow, VersionRow } from "../../src/panel/messages.ts";
+import type { TreeRow, VersionRow } from "../../src/messages.ts";
+import type { PresenceTraits } from "../../src/traits.ts";
 import entry from "../../src/panel.tsx";
 import { emptyPage, NOON_S } from "../emptyPage.ts";
-import { FakeModel, type AskedMessage, type Kernel } from "../fakeModel.ts";
-import { panelWith } from "./panelWith.ts";
+import { FakeModel, presenceWith, type AskedMessage, type Kernel } from "../fakeModel.ts";
 
 const { el, settle, find, byTestId, click } = emptyPage(400);
 
@@ -66,8 +66,10 @@ const KERNEL: Kernel = {
   log: () => ({ total: 1, rows: [{ time_s: NOON_S, level: "warning", text: "the connection was lost" }] }),
 };
 
-async function show(values: Partial<PanelTraits> = {}, kernel: Kernel = KERNEL): Promise<{ model: FakeModel<PanelTraits>; unmount: () => void }> {
-  const model = new FakeModel(panelWith(values), kernel);
+const SAVED = { saved_state: "saved", saved_number: 12, saved_at_s: NOON_S, saved_by: "Ada" } as const;
+
+async function show(values: Partial<PresenceTraits> = {}, kernel: Kernel = KERNEL): Promise<{ model: FakeModel<PresenceTraits>; unmount: () => void }> {
+  const model = new FakeModel(presenceWith({ ...SAVED, ...values }), kernel);
   const unmount = entry.render({ model, el: el() });
   await settle();
   return { model, unmount };
@@ -92,7 +94,7 @@ async function press(element: HTMLElement, key: string): Promise<void> {
   await settle();
 }
 
-function askedOf(model: FakeModel<PanelTraits>, kind: string): AskedMessage[] {
+function askedOf(model: FakeModel<PresenceTraits>, kind: string): AskedMessage[] {
   return model.asked.filter(({ ask }) => ask === kind);
 }
 
@@ -105,7 +107,7 @@ describe("the head of the panel", () => {
   });
 
   it("names whoever runs other code, and asks why on a click", async () => {
-    const { model } = await show({ others: [{ view_id: "v3", label: "Cy" }] }, {
+    const { model } = await show({ others: [{ view_id: "v3", label: "Cy", is_newer: false }] }, {
       ...KERNEL,
       explain: () => ({ sentences: ["Poll.vote differs"] }),
     });
@@ -121,7 +123,7 @@ describe("the head of the panel", () => {
     expect(el().querySelector('[data-testid="msq-panel-save"]')).toBeNull();
   });
 
-  it.each<[Partial<PanelTraits>, string]>([
+  it.each<[Partial<PresenceTraits>, string]>([
     [{ link_state: "failed", error_type: "WrongPassword", error: "in use" }, "The password is not the one of this session."],
     [{ link_state: "failed", error_type: "ReplicaDiverged" }, "not the same as everybody else’s"],
     [{ link_state: "failed", error_type: "SomethingNew", error: "told in full" }, "The session has ended. Run the cell that joins again.told in full"],

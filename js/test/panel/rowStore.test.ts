@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { AskError } from "../../src/asker.ts";
-import type { RowsAnswer } from "../../src/panel/messages.ts";
+import type { RowsAnswer } from "../../src/messages.ts";
 import { PAGE_ROWS, RowStore } from "../../src/panel/rowStore.ts";
 
 interface Question {

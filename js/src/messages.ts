@@ -1,44 +1,7 @@
-// The one contract between `msq_jupyter/widgets/panel*.py` and the browser: traits, questions and answers.
+// The one contract between `msq_jupyter/widgets/panel_*.py` and the browser: questions and answers. Traits are in
+// `traits.ts`; what is asked for comes as a message, because nothing of it may be stored with the notebook.
 
-import type { Asker } from "../asker.ts";
-import { PRESENCE_TRAITS, type Other, type PresenceTraits } from "../traits.ts";
-
-export type OtherCode = Pick<Other, "view_id" | "label">;
-
-export interface PanelTraits extends PresenceTraits {
-  /** Grows with every change of the other traits. */
-  readonly seq: number;
-  readonly others: readonly OtherCode[];
-  readonly on_branch: boolean;
-  /** Class of the error that ended the session, "" while it goes on. */
-  readonly error_type: string;
-  readonly error: string;
-  /** Whether the model's code saves anything at all. */
-  readonly has_hook: boolean;
-  readonly model_name: string;
-  readonly code: string;
-  /** A stamp is another one when what was asked for may be out of date. */
-  readonly model_stamp: number;
-  readonly versions_stamp: number;
-  readonly check_stamp: number;
-  readonly log_stamp: number;
-}
-
-export const PANEL_TRAITS = [
-  ...PRESENCE_TRAITS,
-  "seq",
-  "others",
-  "on_branch",
-  "error_type",
-  "error",
-  "has_hook",
-  "model_name",
-  "code",
-  "model_stamp",
-  "versions_stamp",
-  "check_stamp",
-  "log_stamp",
-] as const satisfies readonly (keyof PanelTraits)[];
+import type { Asker } from "./asker.ts";
 
 /** A version's number, or what the model would save now. */
 export type Side = number | "now";
@@ -184,6 +147,20 @@ export interface PlanAnswer {
   readonly version: VersionFacts;
 }
 
+/** What others need to join; `link` and `qr` (an SVG element) are "" when only this machine can reach the session. */
+export interface Invitation {
+  readonly line: string;
+  readonly link: string;
+  readonly qr: string;
+  readonly remark: string;
+}
+
+/** How our source becomes somebody's; `lines` as in a unified diff. */
+export interface Difference {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
 /** For each kind of question that is about rows: what it asks besides, and what comes back. */
 export interface Listings {
   tree: { question: { opened: readonly (readonly string[])[]; text: string }; answer: TreeAnswer };
@@ -213,11 +190,14 @@ export interface Actions {
   save: { question: { label: string }; answer: Nothing };
   label: { question: { number: number; text: string }; answer: Nothing };
   pin: { question: { number: number; pinned: boolean }; answer: Nothing };
+  invite: { question: { with_password: boolean; page: string }; answer: Invitation };
+  difference: { question: { view_id: string }; answer: Difference };
+  follow: { question: Nothing; answer: Nothing };
 }
 
 export type Asked = Listings & Actions;
 export type AskKind = keyof Asked;
 export type ListingKind = keyof Listings;
 
-/** What a panel asks with. */
-export type PanelAsker = Asker<Asked>;
+/** What a badge or panel asks with. */
+export type KernelAsker = Asker<Asked>;
