@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
 import threading
@@ -16,6 +15,7 @@ import pytest
 from msq_jupyter import Session
 from msq_jupyter.jupyter import live as live_module
 from tests.conftest import SynchronizerThread
+from tests.objects import grown, kinds
 from tests.session.test_session import until
 from tests.widgets.models import EditedStudio, Studio
 
@@ -375,25 +375,25 @@ async def test_runs_leave_as_many_objects_as_a_few(notebook, code, first, last):
     notebook.live(code)
     (live,) = notebook.session.bindings
     notebook.shell.display_pub.publish = lambda *_, **__: None
-    counts = []
     for run in range(last):
         live._run(in_a_cell=True)
-        if run + 1 in (first, last):
-            gc.collect()
-            counts.append(len(gc.get_objects()))
-    assert counts[1] - counts[0] < 100
+        if run + 1 == first:
+            notebook.session.step()
+            few = kinds()
+    notebook.session.step()
+    assert grown(few, 20) == {}
 
 
 async def test_running_the_cell_a_thousand_times_leaves_as_many_objects_as_once(notebook):
     notebook.shell.display_pub.publish = lambda *_, **__: None
-    counts = []
     for run in range(1020):
         notebook.live("print(session.model.speed)")
-        if run in (19, 1019):
-            gc.collect()
-            counts.append(len(gc.get_objects()))
+        if run == 19:
+            notebook.session.step()
+            few = kinds()
+    notebook.session.step()
     assert len(notebook.session.bindings) == 1
-    assert counts[1] - counts[0] < 300
+    assert grown(few, 20) == {}
 
 
 async def test_what_other_threads_print_and_display_meanwhile_is_not_the_cells(notebook, capsys):
