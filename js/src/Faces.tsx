@@ -24,7 +24,7 @@ export function People({ people, class: className, testId }: PeopleProps): JSX.E
     >
       <span class="msq-faces" aria-hidden="true">
         {people.slice(0, FACES_SHOWN).map(({ view_id, label, is_me }) => (
-          <Face key={view_id} id={view_id} name={label} isMe={is_me} />
+          <Face key={view_id} name={label} isMe={is_me} />
         ))}
       </span>
       {countInWords(people.length)}
@@ -33,18 +33,17 @@ export function People({ people, class: className, testId }: PeopleProps): JSX.E
 }
 
 export interface FaceProps {
-  /** What the colour follows. */
-  readonly id: string;
+  /** The colour follows it, too: a version has no more than its author's name. */
   readonly name: string;
   readonly isMe?: boolean;
   readonly title?: string;
 }
 
 /** The letters of a name in a circle; a picture only, so the name has to be said beside it. */
-export function Face({ id, name, isMe = false, title }: FaceProps): JSX.Element {
+export function Face({ name, isMe = false, title }: FaceProps): JSX.Element {
   return (
     <span
-      class={`msq-face msq-face-${colourNumber(id)}${isMe ? " msq-face-me" : ""}`}
+      class={`msq-face msq-face-${colourNumber(name)}${isMe ? " msq-face-me" : ""}`}
       data-initials={initials(name)}
       title={title}
       aria-hidden="true"

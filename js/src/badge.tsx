@@ -23,7 +23,7 @@ function Badge({ model }: { readonly model: SessionModel }): JSX.Element {
   const soon = useSoon(isOver(state) ? 0 : badge.next_save_s);
   const spoken = useSpoken(badge, state);
   const [invitation, setInvitation] = useState<Invitation>();
-  const [difference, setDifference] = useState<Difference>();
+  const [difference, setDifference] = useState<Difference & { readonly viewId: string }>();
   const [isOpen, setOpen] = useState(false);
   const [isPanelOpen, setPanelOpen] = useState(false);
   const id = useId();
@@ -32,15 +32,18 @@ function Badge({ model }: { readonly model: SessionModel }): JSX.Element {
       id={`${id}-details`}
       badge={badge}
       invitation={invitation}
-      difference={difference}
+      difference={badge.others.some(({ view_id }) => view_id === difference?.viewId) ? difference : undefined}
       onInvite={(with_password) => {
         void asker.ask("invite", { with_password, page: jupyterAddress() }).then(setInvitation, (failure: unknown) => {
           setInvitation({ line: "", link: "", qr: "", remark: AskError.of(failure).message });
         });
       }}
-      onDifference={(view_id) => {
-        void asker.ask("difference", { view_id }).then(setDifference, (failure: unknown) => {
-          setDifference({ title: AskError.of(failure).message, lines: [] });
+      onDifference={(viewId) => {
+        const tell = (answer: Difference): void => {
+          setDifference({ ...answer, viewId });
+        };
+        void asker.ask("difference", { view_id: viewId }).then(tell, (failure: unknown) => {
+          tell({ title: AskError.of(failure).message, lines: [] });
         });
       }}
     />

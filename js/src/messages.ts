@@ -133,6 +133,8 @@ export interface CheckedAnswer extends RowsAnswer<CheckedRow> {
   readonly title: string;
   readonly error: string;
   readonly same_code: boolean;
+  /** Whether the notebook has other code by now than what was checked. */
+  readonly is_old: boolean;
 }
 
 export type LogAnswer = RowsAnswer<LogRow>;

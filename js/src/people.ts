@@ -16,9 +16,9 @@ export function initials(label: string): string {
 }
 
 /** A number from 1 to 7, the same for the same person in every browser. */
-export function colourNumber(viewId: string): number {
+export function colourNumber(label: string): number {
   let hash = 0;
-  for (const character of viewId) {
+  for (const character of label) {
     hash = (hash * 31 + (character.codePointAt(0) ?? 0)) % 1_000_003;
   }
   return (hash % COLOURS) + 1;

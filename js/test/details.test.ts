@@ -102,6 +102,16 @@ describe("the badge's details", () => {
     expect(byTestId("msq-difference").querySelector(".msq-badge-added")?.textContent).toBe("+<b>\n");
   });
 
+  it("do not keep the difference to somebody who runs other code no more", async () => {
+    const model = await show({ others: [BEN] }, { difference: () => ({ title: "1 line added", lines: [] }) });
+    await click("msq-toggle");
+    await click("msq-show-difference");
+    expect(maybe("msq-difference")).not.toBeNull();
+    model.receive({ others: [] });
+    await settle();
+    expect(maybe("msq-difference")).toBeNull();
+  });
+
   it("say why there is no answer", async () => {
     await show({ others: [BEN] }, { invite: refuse, difference: refuse });
     await click("msq-toggle");

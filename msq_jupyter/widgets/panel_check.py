@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msq_jupyter.errors import MsqError
 from msq_jupyter.persistence.check_report import CheckReport
 from msq_jupyter.persistence.harmless import shortened
+from msq_jupyter.runtime.codehash import identify
 from msq_jupyter.runtime.model import Model
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ class CheckRun:
         session: whose versions.
         changed: called when there is something new to see.
 
-    Attributes:
-        stamp: grows with it.
     """
 
     def __init__(self, session: Session, changed: Callable[[], None]) -> None:
@@ -44,8 +43,14 @@ class CheckRun:
         self._report: CheckReport | None = None
         self._of = 0
         self._error = ""
-        self._is_same_code = True
-        self.stamp = 0
+        self._code = session.code_hash
+        self._noticed = self._code_noticed()
+        self._told = 0
+
+    @property
+    def stamp(self) -> Any:
+        """Another one when there is something new to see."""
+        return self._told, self._session.code_hash, self._code_noticed()
 
     @property
     def running(self) -> bool:
@@ -70,30 +75,31 @@ class CheckRun:
         Returns:
             {"total", "rows": [the fields of `CheckedVersion`], "begun": bool, "running": bool, "of": how many there
             will be, "failed": int, "title": str, "error": why it ended early, "same_code": whether the code is the
-            session's}
+            session's, "is_old": whether the notebook has other code by now}
         """
         report = self._report
         found: list[Any] = [] if report is None else list(report)
         return {
             "total": len(found),
-            "rows": [_told(row) for row in found[start : start + count]],
+            "rows": [_row(row) for row in found[start : start + count]],
             "begun": report is not None,
             "running": self.running,
             "of": self._of,
             "failed": 0 if report is None else len(report.failed),
             "title": "" if report is None else report.title,
             "error": self._error,
-            "same_code": self._is_same_code,
+            "same_code": self._code == self._session.code_hash,
+            "is_old": report is not None and self._noticed != self._code_noticed(),
         }
 
     async def _run(self, newest: int) -> None:
-        kind = self._session.model_class
-        model = model_now(kind)
-        self._is_same_code = model is kind
+        model = model_now(self._session.model_class)
+        self._noticed = self._code_noticed()
         self._report = report = CheckReport(model.__name__)
         self._error, self._of = "", 0
         self._tell()
         try:
+            self._code = identify(model, model_base=Model).code_hash
             numbers = [version.number for version in await self._session.versions()][::-1][:newest]
             self._of = len(numbers)
             for start in range(0, len(numbers), PORTION):
@@ -106,12 +112,17 @@ class CheckRun:
                 self._task = None
             self._tell()
 
+    def _code_noticed(self) -> str:
+        """The code that the notebook has, as far as the session has noticed."""
+        edit = self._session.edit
+        return self._session.code_hash if edit is None else edit.code_hash
+
     def _tell(self) -> None:
-        self.stamp += 1
+        self._told += 1
         self._changed()
 
 
-def _told(row: Any) -> dict[str, Any]:
+def _row(row: Any) -> dict[str, Any]:
     data = asdict(row)
     data["schema"] = "" if row.schema_version is None else shortened(str(row.schema_version), 40)
     data["saved_schema"] = "" if row.saved_schema_version is None else shortened(str(row.saved_schema_version), 40)

@@ -17,7 +17,8 @@ from msq_jupyter.errors import WrongPassword
 from msq_jupyter.widgets import panel_requests
 from msq_jupyter.widgets.presence import Presence
 from tests.conftest import SynchronizerThread
-from tests.session.models import Counter
+from tests.session import models
+from tests.session.models import Counter, EditedCounter
 from tests.session.test_session import until
 
 CONTRACT = Path(__file__).parents[2] / "js" / "src" / "messages.ts"
@@ -417,6 +418,31 @@ async def test_a_check_goes_on_while_its_rows_are_read(join):
     assert [row["number"] for row in answer["rows"]] == list(range(12, 1, -1))
     assert (answer["title"], answer["failed"], answer["of"]) == ("Counter loads all 11 versions", 0, 11)
     assert answer["same_code"]
+
+
+async def test_a_check_says_which_code_it_is_of(join, monkeypatch):
+    ada = await join()
+    browser = Browser(ada.panel())
+    await saved(ada, 1)
+
+    async def checked() -> tuple[bool, bool]:
+        answer = await browser.ask("checked", count=5)
+        while answer["running"]:
+            answer = await browser.ask("checked", count=5)
+        return answer["same_code"], answer["is_old"]
+
+    assert await checked() == (True, False)
+    monkeypatch.setattr(models, "Counter", EditedCounter)
+    ada.look_for_edit({})
+    await browser.ask("check", newest=5)
+    assert await checked() == (False, False)
+    before = ada.panel().check_stamp
+    monkeypatch.undo()
+    ada.look_for_edit({})
+    await until(lambda: ada.panel().check_stamp > before)
+    assert await checked() == (False, True)
+    await browser.ask("check", newest=5)
+    assert await checked() == (True, False)
 
 
 async def test_a_check_can_be_stopped(join):

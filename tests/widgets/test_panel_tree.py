@@ -144,6 +144,13 @@ async def test_a_model_counts_what_is_its_own(board):
     assert measured(root.child, replica)[0] < 40 < measured(root.cells, replica)[0]
 
 
+async def test_the_root_row_is_the_whole_that_the_others_are_parts_of(board):
+    whole, *parts = rows(board)["rows"]
+    assert whole["size_bytes"] > sum(part["size_bytes"] for part in parts)
+    root, replica = root_of(board.model)
+    assert whole["size_bytes"] == sum(measured(model, replica)[0] for model in (root, root.child))
+
+
 async def test_what_has_no_size_is_still_shown(board):
     _, replica = root_of(board.model)
     assert measured(iter([]), replica) == (-1, 0)

@@ -60,9 +60,7 @@ export function Check({ asker, panel }: CheckProps): JSX.Element {
       {failure !== undefined && <Failure error={failure} />}
       <Missing answer={answer} error={error} isSlow={isSlow} />
       {answer !== undefined && answer.error !== "" && <Note tone="bad">{answer.error}</Note>}
-      {answer !== undefined && answer.begun && !answer.same_code && (
-        <Note>{`Checked is ${panel.model_name} as it is in the notebook now, which is not what this session runs.`}</Note>
-      )}
+      {answer !== undefined && answer.begun && <WhatWasChecked name={panel.model_name} checked={answer} />}
       {answer !== undefined && !answer.begun && (
         <Empty title={`Can ${panel.model_name} load what was saved?`} testId="msq-panel-unchecked">
           <p>
@@ -92,6 +90,15 @@ export function Check({ asker, panel }: CheckProps): JSX.Element {
         </Scroll>
       )}
     </div>
+  );
+}
+
+function WhatWasChecked({ name, checked }: { readonly name: string; readonly checked: CheckedAnswer }): JSX.Element | null {
+  if (checked.is_old) {
+    return <Note tone="warn">{`The code has changed since ${name} was checked: check again.`}</Note>;
+  }
+  return checked.same_code ? null : (
+    <Note>{`Checked is ${name} as it is in the notebook now, which is not what this session runs.`}</Note>
   );
 }
 

@@ -238,7 +238,7 @@ function VersionLine({ row, current }: { readonly row: VersionRow; readonly curr
   return (
     <span class="msq-panel-version">
       <span class="msq-panel-number">{`v${row.number}`}</span>
-      <Face id={row.author} name={row.author} title={row.author} />
+      <Face name={row.author} title={row.author} />
       <bdi class={`msq-panel-grow msq-panel-label${row.label === "" ? " msq-panel-quiet" : ""}`}>
         {row.label === "" ? row.author : row.label}
       </bdi>

@@ -43,7 +43,7 @@ const CHANGE = { mark: "~", path: "votes.yes", pieces: [["old", "1"], ["new", "2
 const CHANGES = { total: 1, rows: [CHANGE], counts: { changed: 1 }, code_lines: 0, a: "now", b: 12 };
 const PLAN = { changes: 32, reason: "", counts: {}, places: [{ path: "votes", count: 2 }], people: 2, version: version(12) };
 
-const UNCHECKED = { total: 0, rows: [], begun: false, running: false, of: 0, failed: 0, title: "", error: "", same_code: true };
+const UNCHECKED = { total: 0, rows: [], begun: false, running: false, of: 0, failed: 0, title: "", error: "", same_code: true, is_old: false };
 
 const KERNEL: Kernel = {
   tree: () => ({ total: 2, rows: [field([], { count: 1, open: true, type: "Poll" }), field([".votes"])] }),
@@ -271,6 +271,20 @@ describe("comparing", () => {
     await press(byTestId("msq-panel-from"), "ArrowDown");
     expect(byTestId("msq-panel-from")).toHaveProperty("value", "v11");
     expect(find(".msq-panel-tab").textContent).not.toContain("the same");
+  });
+});
+
+describe("checking", () => {
+  const checked = { ...UNCHECKED, begun: true, title: "Poll loads all 3 versions" };
+
+  it.each([
+    [{}, ""],
+    [{ same_code: false }, "Checked is Poll as it is in the notebook now, which is not what this session runs."],
+    [{ same_code: false, is_old: true }, "The code has changed since Poll was checked: check again."],
+  ])("says which code was checked: %j", async (code, words) => {
+    await show({}, { ...KERNEL, checked: () => ({ ...checked, ...code }) });
+    await openTab("Check");
+    expect(el().querySelector(".msq-panel-note")?.textContent ?? "").toBe(words);
   });
 });
 
