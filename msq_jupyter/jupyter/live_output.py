@@ -12,6 +12,10 @@ from typing import Any, TextIO, cast
 
 _NOTHING: tuple[dict[str, Any], dict[str, Any]] = ({"text/plain": ""}, {})
 
+_PLOTLY = "application/vnd.plotly.v1+json"
+#: What its renderer gives a figure without a height.
+_PLOTLY_HEIGHT_PX = 360
+
 
 @dataclass
 class Outputs:
@@ -100,6 +104,12 @@ def _text(text: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     return [({"text/plain": text.rstrip("\n")}, {})] if text else []
 
 
+def _empty_figure(figure: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What stands for a figure of Plotly for a moment: its renderer in JupyterLab draws once, and never again."""
+    height = figure.get("layout", {}).get("height") or _PLOTLY_HEIGHT_PX
+    return {"text/html": f'<div style="height: {int(height)}px"></div>'}, {}
+
+
 class LiveOutput:
     """The places below a cell in which its outputs are shown, each with a display id of its own.
 
@@ -127,6 +137,8 @@ class LiveOutput:
             if place == len(self._ids):
                 self._add(bundle)
             elif bundle != self._shown[place]:
+                if _PLOTLY in bundle[0] and _PLOTLY in self._shown[place][0]:
+                    self._publish(_empty_figure(bundle[0][_PLOTLY]), self._ids[place], update=True)
                 self._shown[place] = bundle
                 self._publish(bundle, self._ids[place], update=True)
 

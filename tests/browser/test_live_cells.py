@@ -39,6 +39,11 @@ fig, ax = plt.subplots(figsize=(5, 2))
 ax.bar([*session.model.votes, "speed"], [*session.model.votes.values(), session.model.speed])
 ax.set_ylim(0, 100)
 print("speed", session.model.speed)""",
+    "plotly": """\
+%%live session
+import plotly.graph_objects as go
+speed = session.model.speed
+go.Figure(go.Bar(x=["speed"], y=[speed])).update_layout(height=200, yaxis={"tickvals": [speed]})""",
     "failing": """\
 %%live session
 print("ratio", 100 // (session.model.speed - 50))""",
@@ -117,6 +122,8 @@ def test_a_slider_and_a_live_plot_follow_another_persons_hand(server, browser: B
     assert sent == executed <= 70
     assert ben.evaluate("session._sent_counter") == "0"
     ben.screenshot(artifacts / "live_plot.png")
+    for person in (ada, ben):  # the renderer of Plotly's own extension would draw once only
+        expect(person.output("plotly").locator(".ytick text")).to_have_text(last)
 
     ada.evaluate("session.model.vote('yes')")
     ben.wait_until("session.model.votes['yes'] == 2")
@@ -131,7 +138,7 @@ def test_a_slider_and_a_live_plot_follow_another_persons_hand(server, browser: B
     expect(ben.cell("failing")).not_to_contain_text("ZeroDivisionError")
 
     ben.run_cell("live")
-    assert ben.evaluate("len(session.bindings)") == "3"
+    assert ben.evaluate("len(session.bindings)") == "4"
     expect(ben.cell("live").locator("img")).to_have_count(1)
     ben.page.evaluate(
         """() => {
@@ -141,7 +148,7 @@ def test_a_slider_and_a_live_plot_follow_another_persons_hand(server, browser: B
         }"""
     )
     ben.run_cell("slider")
-    assert ben.evaluate("len(session.bindings)") == "2"
+    assert ben.evaluate("len(session.bindings)") == "3"
     for person in (ada, ben):
         assert person.complaints == []
         assert person.errors_in_cells() == []

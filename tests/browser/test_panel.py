@@ -71,6 +71,7 @@ for event, data in [
     await session.saved()
 await session.pin(3)
 """.strip(),
+    "badge": "session",
 }
 
 
@@ -139,17 +140,18 @@ def until_restored(people: tuple[NotebookPage, NotebookPage], words: str) -> Non
         expect(panel_of(person).get_by_test_id("msq-panel-saved")).to_contain_text(words)
 
 
-def found_by_axe(person: NotebookPage) -> list[str]:
-    """What axe-core finds wrong in the panel."""
+def found_by_axe(person: NotebookPage, part: str = ".msq-panel") -> list[str]:
+    """What axe-core finds wrong in a part of the page."""
     page = person.page
     assert AXE.is_file(), "axe-core is not here: run `npm ci` in js/"
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     return page.evaluate(
-        """async () => {
-            const {violations} = await window.axe.run('.msq-panel', {resultTypes: ['violations']});
+        """async part => {
+            const {violations} = await window.axe.run(part, {resultTypes: ['violations']});
             return violations.map(({id, help, nodes}) => `${id}: ${help}: ${nodes.map(n => n.html).join(' | ')}`);
-        }"""
+        }""",
+        part,
     )
 
 
@@ -258,6 +260,31 @@ def test_5_a_reload_shows_the_same_again(people):
     expect(row_of(panel.get_by_test_id("msq-panel-tree"), "votes")).to_be_visible()
     open_tab(ben, "Versions")
     expect(row_of(panel.get_by_test_id("msq-panel-versions"), "v12")).to_be_visible()
+
+
+def test_5_the_badge_opens_a_panel_by_keyboard_and_one_only(people, artifacts):
+    ada, _ = people
+    ada.run_cell("badge")
+    cell = ada.cell("badge")
+    button, panel = cell.get_by_test_id("msq-open-panel"), cell.get_by_test_id("msq-panel")
+    button.focus()
+    for key, count in (("Enter", 1), ("Space", 0), ("Enter", 1)):
+        ada.page.keyboard.press(key)
+        expect(panel).to_have_count(count)
+    expect(button).to_have_attribute("aria-expanded", "true")
+    cell.get_by_test_id("msq-toggle").click()
+    expect(row_of(panel.get_by_test_id("msq-panel-tree"), "votes")).to_be_visible()
+    tab_to(panel.get_by_role("tab", name="Inspect"))
+    ada.page.keyboard.press("ArrowRight")
+    expect(row_of(panel.get_by_test_id("msq-panel-versions"), "v12")).to_be_visible()
+    assert found_by_axe(ada, ".msq-badge") == []
+    for width in ("280px", "100%"):
+        ada.evaluate(f"setattr(session.badge().layout, 'width', '{width}')")
+        expect(cell.get_by_test_id("msq-badge")).to_be_visible()
+        cell.scroll_into_view_if_needed()
+        ada.screenshot(artifacts / f"badge_panel_{width.rstrip('%px')}.png")
+    ada.run_cell("badge")
+    expect(panel).to_have_count(0)
 
 
 def test_5_two_browsers_on_one_kernel_each_look_at_their_own(people, server, browser):

@@ -330,15 +330,24 @@ async def test_plots_of_plotly_are_shown(notebook):
     graph = pytest.importorskip("plotly.graph_objects")
     pytest.importorskip("plotly.io").renderers.default = "plotly_mimetype"
     notebook.shell.user_ns["go"] = graph
-    notebook.live("go.Figure(go.Bar(y=list(session.model.votes.values())))")
+    notebook.live("go.Figure(go.Bar(y=list(session.model.votes.values()))).update_layout(height=220)")
 
     def heights() -> Any:
         (data,) = notebook.outputs.values()
         return json.loads(json.dumps(data["application/vnd.plotly.v1+json"]))["data"][0]["y"]
 
     assert heights() == [0, 0]
+    updates: list[Any] = []
+    publish = notebook.shell.display_pub.publish
+    notebook.shell.display_pub.publish = lambda data, *args, **rest: (
+        updates.append(data),
+        publish(data, *args, **rest),
+    )
     await changed(notebook, "votes.yes", 7)
     await until(lambda: heights() == [7, 0])
+    # Plotly's part of JupyterLab draws a figure once: it has to be a new place, and of the same height meanwhile.
+    assert [list(data) for data in updates] == [["text/html"], ["application/vnd.plotly.v1+json"]]
+    assert "height: 220px" in updates[0]["text/html"]
 
 
 async def test_charts_of_altair_are_shown(notebook):
