@@ -20,7 +20,7 @@ export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
   return (
     <div class="msq-badge-details" id={id} role="region" aria-label={`Details of ${badge.name}`} data-testid="msq-details">
       <section>
-        <h4>People</h4>
+        <h3>People</h3>
         <ul data-testid="msq-details-people">
           {badge.people.map((person: Person) => (
             <li key={person.view_id}>
@@ -46,7 +46,7 @@ export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
         {difference !== undefined && <DifferenceView difference={difference} />}
       </section>
       <section>
-        <h4>Invite</h4>
+        <h3>Invite</h3>
         <div class="msq-badge-actions">
           <button
             type="button"
@@ -70,7 +70,7 @@ export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
         {invitation !== undefined && <InvitationView invitation={invitation} />}
       </section>
       <section>
-        <h4>Synchronizer</h4>
+        <h3>Synchronizer</h3>
         <p data-testid="msq-synchronizer">
           {synchronizer}
           {latency_ms >= 0 ? ` · ${latency_ms} ms` : ""}
