@@ -115,7 +115,9 @@ def snapshot_state() -> Decoder:
             pass
         assert not RAN
 
-    return Decoder(read, [lived().snapshot(), new_replica_snapshot(), DEEP])
+    seeds = [lived().snapshot(), new_replica_snapshot(), DEEP]
+    RAN.clear()
+    return Decoder(read, seeds)
 
 
 def new_replica_snapshot() -> bytes:
@@ -125,6 +127,33 @@ def new_replica_snapshot() -> bytes:
     replica = new_replica()
     replica.start(Doc, None)
     return replica.snapshot()
+
+
+def event() -> Decoder:
+    """The reader of what an event says: whatever it is, the replica goes on, and two replicas do the same."""
+    from msq_jupyter import protocol
+    from msq_jupyter.runtime.snapshot import pack, pack_value
+    from tests.runtime.samples import RAN, Doc, new_replica
+
+    def read(data: bytes) -> None:
+        states = []
+        for _ in range(2):
+            replica = new_replica()
+            replica.start(Doc, None)
+            RAN.clear()
+            replica._run_entry(protocol.Event(1, 10.0, "ada", 1, data))
+            assert replica.seq == 1
+            states.append(replica.snapshot())
+        assert states[0] == states[1]
+
+    one = pack_value([1, "a"], "")
+    plain = (
+        ["publish", "a", "b", one],
+        ["assign", "M1", "marks", one],
+        ["call", "M1", "hear", one],
+        ["save", "M1", one],
+    )
+    return Decoder(read, [*map(pack, plain), pack(["restore", 1, one, one]), DEEP])
 
 
 BASE = b"some text that is the same " * 20
@@ -180,36 +209,42 @@ def meta() -> Decoder:
         assert isinstance(again, VersionMeta)
         encode_meta(again)
 
-    import msgspec
-
-    return Decoder(read, [_a_meta(VersionMeta, msgspec), DEEP, b"\x81\xa1x" + DEEP])
-
-
-def _a_meta(kind: type, msgspec: Any) -> bytes:
-    values: dict[str, Any] = {"str": "text", "int": 1, "float": 1.0, "bool": True, "bytes": b"b"}
-    fields = {
-        field.encode_name: values.get(str(field.type).partition("|")[0].strip(), None)
-        for field in msgspec.structs.fields(kind)
-        if field.required
-    }
-    return msgspec.msgpack.encode(fields)
+    whole = encode_meta(VersionMeta("ada", "", "session", "code", 1, "content", 100, "source", 1.7e9))
+    # What is behind the known fields is looked past.
+    return Decoder(read, [whole, b"\x9a" + whole[1:] + DEEP, DEEP])
 
 
 def annotation() -> Decoder:
     """The reader of labels and pins."""
-    import msgspec
-
     from msq_jupyter.errors import SealBroken
-    from msq_jupyter.persistence.annotations import decode_annotation
+    from msq_jupyter.persistence.annotations import Annotation, decode_annotation, encode_annotation
 
     def read(data: bytes) -> None:
         for kind in ("label", "pin"):
             try:
-                decode_annotation(kind, data)
+                assert decode_annotation(kind, data).time is not False
             except SealBroken:
                 continue
 
-    return Decoder(read, [msgspec.msgpack.encode(value) for value in ({}, ["a", 1], {"text": "a"}, "a")] + [DEEP])
+    seeds = [encode_annotation(Annotation(value, "ada", 1.7e9)) for value in ("label", True, False)]
+    return Decoder(read, [*seeds, b"\x94" + seeds[0][1:] + DEEP, DEEP])
+
+
+def export() -> Decoder:
+    """The reader of files of versions."""
+    import io
+
+    from msq_jupyter.errors import ExportDamaged
+    from msq_jupyter.persistence.export import ExportReader
+    from tests.persistence.test_export import version, written
+
+    def read(data: bytes) -> None:
+        try:
+            assert [one.number for one in ExportReader(io.BytesIO(data), line_bytes_max=10_000)] is not None
+        except ExportDamaged:
+            return
+
+    return Decoder(read, [written(), written(version(1)), written(version(1), version(2, source="other"))])
 
 
 def _text(read: Callable[[str], object], seeds: list[str]) -> Decoder:
@@ -262,7 +297,10 @@ def tokens() -> Decoder:
     """The reader of token files."""
     from msq_jupyter.synchronizer.tokens import Token, digest_of, parse_tokens
 
-    lines = [Token("ada", frozenset({"join", "create"}), digest_of("a")), Token("b", frozenset({"read-only"}), bytes(32))]
+    lines = [
+        Token("ada", frozenset({"join", "create"}), digest_of("a")),
+        Token("b", frozenset({"read-only"}), bytes(32)),
+    ]
 
     def read(text: str) -> None:
         tokens = parse_tokens(text, "file")
@@ -280,10 +318,12 @@ DECODERS: dict[str, Callable[[], Decoder]] = {
     "frames": frames,
     "snapshot_value": snapshot_value,
     "snapshot_state": snapshot_state,
+    "event": event,
     "patch": patch,
     "zstd": zstd,
     "meta": meta,
     "annotation": annotation,
+    "export": export,
     "invitation": invitation,
     "address": address,
     "tokens": tokens,

@@ -23,7 +23,13 @@ def main(name: str, count: str, seed: str, directory: str) -> None:
     corpus.mkdir()
     for number, data in enumerate([*decoder.seeds, *found(name)]):
         (corpus / str(number)).write_bytes(data)
-    arguments = [f"-runs={count}", f"-seed={int(seed) + 1}", f"-artifact_prefix={directory}/", "-max_len=8192", "-keep_seed=1"]
+    arguments = [
+        f"-runs={count}",
+        f"-seed={int(seed) + 1}",
+        f"-artifact_prefix={directory}/",
+        "-max_len=8192",
+        "-keep_seed=1",
+    ]
     atheris.Setup([sys.argv[0], *arguments, "-timeout=20", "-rss_limit_mb=1000", str(corpus)], decoder.read)
     atheris.Fuzz()
 
