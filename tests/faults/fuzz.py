@@ -23,14 +23,10 @@ def main(name: str, count: str, seed: str, directory: str) -> None:
     corpus.mkdir()
     for number, data in enumerate([*decoder.seeds, *found(name)]):
         (corpus / str(number)).write_bytes(data)
-    arguments = [
-        f"-runs={count}",
-        f"-seed={int(seed) + 1}",
-        f"-artifact_prefix={directory}/",
-        "-max_len=8192",
-        "-keep_seed=1",
-    ]
-    atheris.Setup([sys.argv[0], *arguments, "-timeout=20", "-rss_limit_mb=1000", str(corpus)], decoder.read)
+    drawn = [f"-runs={count}", f"-seed={int(seed) % 2**31 + 1}", f"-artifact_prefix={directory}/"]
+    # Seeds of decoders in C reach nothing new that is seen here, and are kept all the same.
+    limits = ["-keep_seed=1", "-max_len=8192", "-timeout=20", "-rss_limit_mb=1000"]
+    atheris.Setup([sys.argv[0], *drawn, *limits, str(corpus)], decoder.read)
     atheris.Fuzz()
 
 
