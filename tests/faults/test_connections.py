@@ -10,16 +10,14 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import Block, Refused
+from msq_jupyter.protocol import Refused
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer import server as server_module
-from msq_jupyter.synchronizer.server import Synchronizer
 from tests.conftest import SynchronizerThread
 from tests.faults.decoders import DECODERS
-from tests.faults.raw import REQUEST, Raw, witnessed
+from tests.faults.raw import REQUEST, Raw, until, witnessed
 from tests.session.models import Counter
 from tests.session.test_reconnect import Cable
-from tests.session.test_session import until
 from tests.synchronizer.conftest import Participant, Processes, a_join
 from tests.synchronizer.test_frames import frame
 
@@ -41,16 +39,15 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_member_whose_machine_is_gone_exits_for_the_others(impatient: None, tmp_path: Path) -> None:
-    async with witnessed(tmp_path) as (synchronizer, witness):
+    async with witnessed(tmp_path) as (synchronizer, witness):  # noqa: SIM117
         async with Cable(int(synchronizer.url.rpartition(":")[2])) as cable:
             eve = Participant(cable.url, "eve", rejoin_limit_ms=0.0)
             await eve.connect()
             await eve.read_until_joined()
             cable.lose()
             await witness.read_until_exit("eve")
-            assert synchronizer._server is not None
-            while len(synchronizer._server.connections) > 1:
-                await asyncio.sleep(0.01)
+            server = synchronizer._server
+            await until(lambda: len(server.connections) == 1)
             eve.socket.transport.abort()
 
 
@@ -112,14 +109,12 @@ async def test_a_newcomer_that_reads_nothing_of_its_past_fills_no_memory_by_what
         eve.writer.transport.pause_reading()
         eve.say(frame(protocol.encode(a_join("eve"))))
         (room,) = synchronizer._rooms
-        while room.member_count < 2:
-            await asyncio.sleep(0)
+        await until(lambda: room.member_count == 2)
         member = next(one for one in room._members.values() if one.join.view_id == "eve")
         for number in range(100):
             member.send(protocol.Told("witness", number, bytes(protocol.TELL_BYTES_MAX)))
             assert sum(map(len, member._held or [])) < 5_000_000
-        while room.member_count > 1:
-            await asyncio.sleep(0)
+        await until(lambda: room.member_count == 1)
 
 
 async def test_who_is_slow_before_it_is_a_member_is_cut_in_time_whatever_it_still_says(
@@ -168,8 +163,7 @@ async def test_hundreds_that_say_nothing_keep_nobody_out_and_are_gone_in_time(
         server = synchronizer._server
         assert server is not None
         await asyncio.gather(*(one.close_code() for one in silent))
-        while len(server.connections) > 1:
-            await asyncio.sleep(0.01)
+        await until(lambda: len(server.connections) == 1)
 
 
 async def test_who_takes_every_connection_there_may_be_stops_no_member_and_newcomers_follow_when_it_goes(

@@ -6,7 +6,6 @@ of a save are in `test_processes.py`, and in virtual time in `test_virtual.py`.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import random
 from pathlib import Path
@@ -17,7 +16,7 @@ import pytest
 from msq_jupyter import protocol
 from msq_jupyter.protocol import Event, ListVersions, Report, Save, Saved, Send, Snapshot, Tell
 from msq_jupyter.synchronizer.server import Synchronizer
-from tests.faults.raw import CLOSE, REQUEST, Raw
+from tests.faults.raw import CLOSE, REQUEST, Raw, until
 from tests.synchronizer.conftest import Participant, a_join
 from tests.synchronizer.test_frames import frame
 
@@ -76,8 +75,7 @@ async def die_at(synchronizer: Synchronizer, number: int, place: int, *, turns: 
             await witness.send(word)
             await witness.read_until_event(word)
         eve.drop() if is_reset else eve.writer.close()
-        while len(synchronizer._server.connections) > 1:
-            await asyncio.sleep(0)
+        await until(lambda: len(synchronizer._server.connections) == 1)
         await witness.send(b"after")
         await witness.read_until_event(b"after")
         while len([view_id for view_id, _ in witness.joins() if view_id == "eve"]) > witness.exits().count("eve"):
