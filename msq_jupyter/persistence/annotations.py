@@ -61,7 +61,7 @@ def decode_annotation(kind: str, data: bytes) -> Annotation:
     """
     try:
         annotation = msgspec.msgpack.decode(data, type=Annotation)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SealBroken(f"a {kind} of a version does not decode: {error}") from error
     if type(annotation.value) is not _TYPES.get(kind) or not 0 <= annotation.time_s <= _TIME_MAX_S:
         raise SealBroken(f"expected the {kind} of a version and a time, got {shortened(repr(annotation))}")

@@ -164,7 +164,7 @@ def decode_meta(data: bytes) -> VersionMeta:
     """
     try:
         return msgspec.msgpack.decode(data, type=VersionMeta)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise SealBroken(f"the description of a version does not decode: {error}") from error
 
 

@@ -50,6 +50,9 @@ class Connection:
         place: where the synchronizer is.
         wake: called on this connection's thread when there are happenings.
         watch: called on this connection's thread every 250 ms.
+
+    Attributes:
+        last_words: what the synchronizer said when it ended the last connection, "" for nothing.
     """
 
     def __init__(self, client: Client, place: Place, wake: Callable[[], None], watch: Callable[[], None]) -> None:
@@ -57,6 +60,7 @@ class Connection:
         self._place = place
         self._wake = wake
         self._watch = watch
+        self.last_words = ""
         self._loop = asyncio.new_event_loop()
         self._flush_due = False
         self._socket: ClientConnection | None = None
@@ -176,7 +180,9 @@ class Connection:
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
-            if isinstance(result, Exception) and not isinstance(result, ConnectionClosed):
+            if isinstance(result, ConnectionClosed):
+                self.last_words = result.rcvd.reason if result.rcvd else ""
+            elif isinstance(result, Exception):
                 raise result
 
     async def _read_all(self, socket: ClientConnection) -> None:

@@ -153,12 +153,13 @@ def _address(url: str, origin: str) -> Address:
     try:
         parts = urlsplit(without_token)
         valid = parts.scheme in ("ws", "wss") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        valid = valid and not parts.query and not parts.fragment
+        # `urlsplit` looks past tabs and the like, which would be a part of the URL all the same.
+        valid = valid and not parts.query and not parts.fragment and without_token.isprintable()
     except ValueError:  # a port that is none, or half a bracket
         valid = False
     if not valid or (at and not (token.isascii() and token.isprintable() and host)):
         raise _no_url(without_token, origin)
-    return Address(without_token, token)
+    return Address(parts.scheme + without_token[len(parts.scheme) :], token)
 
 
 def _no_url(url: str, origin: str) -> ArgumentError:

@@ -136,7 +136,7 @@ def parse_link(link: str) -> Invitation:
         parts = urlsplit(link)
         scheme = {plain: socket for socket, plain in _SCHEMES.items()}[parts.scheme]
         found = dict(parse_qsl(parts.fragment, strict_parsing=True))
-        if not parts.path.endswith(PATH) or not parts.netloc:
+        if not parts.path.endswith(PATH) or not parts.netloc or not link.isprintable():
             raise ValueError(link)
         path = parts.path.removesuffix(PATH)
         has_password, behind_jupyter = not found.pop(_OPEN_MARK, ""), found.pop(_JUPYTER_MARK, "")

@@ -40,6 +40,8 @@ def rooms_of(url: str) -> tuple[str, str]:
     parts = urlsplit(url)
     if parts.scheme not in _SOCKET_SCHEMES or not parts.hostname or parts.username or parts.password or parts.port == 0:
         raise ValueError("no address of a Jupyter server")
+    if not url.isprintable():
+        raise ValueError("no address of a Jupyter server")
     names = [name for name in parts.path.split("/") if name]
     for index, name in enumerate(names):
         # Somebody may well be called "lab" by a JupyterHub, where servers are at /user/NAME/.

@@ -112,9 +112,11 @@ class Saver:
         return max(now_s, self._uploaded_s + DRAFT_S, self.draft_at_s + DRAFT_S)
 
     def _place(self, pending: PendingSave, views: list[str]) -> int:
-        line = [pending.view_id, *(view_id for view_id in views if view_id != pending.view_id)]
-        line = [view_id for view_id in line if view_id in views]
-        return line.index(self._view_id) if self._view_id in line else len(line)
+        """Our place in line: before all others stands whose event saved, if it is still there."""
+        if self._view_id == pending.view_id and self._view_id in views:
+            return 0
+        place = views.index(self._view_id) if self._view_id in views else len(views)
+        return place + (pending.view_id in views[place:])
 
     # --- for people ----------------------------------------------------------------------------------------------
 

@@ -513,9 +513,11 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         try:
             await asyncio.wait_for(asyncio.shield(self._joined), timeout_s)
         except (asyncio.TimeoutError, TimeoutError):
+            words = self._connection.last_words
+            said = f", and the synchronizer said {words!r}" if words else ""
             error = JoinTimeout(
-                f"not joined after {self._arguments.join_timeout_s:g} seconds; the link is still {self.link_state!r}: "
-                "check the network and the synchronizer, or allow more with join_timeout_s="
+                f"not joined after {self._arguments.join_timeout_s:g} seconds; the link is still {self.link_state!r}"
+                f"{said}: check the network and the synchronizer, or allow more with join_timeout_s="
             )
             self._fail(error)
             self._joined.exception()  # seen: it is raised here

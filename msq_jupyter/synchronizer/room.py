@@ -74,6 +74,7 @@ class Member:
         self.read_only = read_only
         self.welcomed = asyncio.Event()
         self._held: list[bytes] | None = []
+        self._held_bytes = 0
         # Kept here, because asyncio itself does not keep a task alive.
         self._catching_up: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
@@ -100,13 +101,16 @@ class Member:
 
     def write(self, frames: bytes) -> None:
         """Send frames; never waits. Until it listens they are held back, behind `Welcome` and the log."""
-        if self._held is not None:
+        if self._held is None:
+            unread_bytes = self.socket.write(frames)
+        else:
             self._held.append(frames)
-            return
-        unread_bytes = self.socket.write(frames)
+            unread_bytes = self._held_bytes = self._held_bytes + len(frames)
         if unread_bytes > UNREAD_BYTES_MAX:
             logger.info("a member left %d bytes unread and was disconnected", unread_bytes)
             self.socket.transport.abort()
+            if self._held is not None:
+                self._held, self._held_bytes = [], 0
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Say goodbye; never waits."""

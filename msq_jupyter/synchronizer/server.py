@@ -353,7 +353,7 @@ def _announced_version(frame: bytes | str) -> int:
     """The version a first message names, even one that looks different in that version; else our own version."""
     try:
         head = msgspec.msgpack.decode(frame) if isinstance(frame, bytes) else None
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         head = None
     if isinstance(head, list) and len(head) > 1 and head[0] in ("Join", "Open") and isinstance(head[1], int):
         return head[1]

@@ -31,6 +31,8 @@ from msq_jupyter.synchronizer.frames import MessageReader
 UNTAKEN_BYTES_MAX = 256 * 1024
 #: What is written waits in memory up to here; beyond it `send` waits.
 WRITE_BYTES_HIGH = 32 * 1024
+#: Who asks for more answers (pongs) than this while it reads nothing is cut.
+UNREAD_ANSWERS_BYTES_MAX = 256 * 1024
 _logger = logging.getLogger("websockets.server")
 _END_OF_REQUEST = b"\r\n\r\n"
 
@@ -89,6 +91,7 @@ class Connection(asyncio.Protocol):
         self._untaken_bytes = 0
         self._reading_paused = False
         self._writing_paused = False
+        self._unread_answers_bytes = 0
         self._heard_s = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -210,6 +213,8 @@ class Connection(asyncio.Protocol):
         for data in self._protocol.data_to_send():
             if data:
                 self.transport.write(data)
+                if self._writing_paused:
+                    self._unread_answers_bytes += len(data)
             elif self.transport.can_write_eof():
                 try:
                     self.transport.write_eof()
@@ -238,6 +243,8 @@ class Connection(asyncio.Protocol):
         messages = self._reader.read(data)
         if self._reader.has_passed_on:
             self._flush()
+            if self._unread_answers_bytes > UNREAD_ANSWERS_BYTES_MAX:
+                self.transport.abort()
         if not messages:
             return
         self._messages += messages
@@ -273,6 +280,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """The other side reads again."""
         self._writing_paused = False
+        self._unread_answers_bytes = 0
         drained, self._drained = self._drained, None
         if drained:
             drained.set_result(None)

@@ -175,6 +175,7 @@ class Cable:
         self._carriers: set[asyncio.Task[None]] = set()
         self._is_cut = False
         self._is_held = False
+        self._lost = 0
 
     async def __aenter__(self) -> Cable:
         self._server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
@@ -188,7 +189,7 @@ class Cable:
 
     def cut(self, *, stay_cut: bool = False) -> None:
         self._is_cut = stay_cut
-        self._is_held = False
+        self._is_held, self._lost = False, 0
         for writer in self._writers:
             writer.transport.abort()
         self._writers.clear()
@@ -200,6 +201,10 @@ class Cable:
         """Let nothing through on the way down any more, until the next cut."""
         self._is_held = True
 
+    def lose(self) -> None:
+        """Let nothing through either way on the connections there are, and tell neither end: a machine is gone."""
+        self._lost = len(self._writers)
+
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._carriers.add(asyncio.current_task())
         if self._is_cut:
@@ -207,17 +212,22 @@ class Cable:
             return
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
         self._writers += [writer, far_writer]
-        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, holds=True))
+        place = len(self._writers)
+        await asyncio.gather(self._pump(place, reader, far_writer), self._pump(place, far_reader, writer, holds=True))
         for end in (writer, far_writer):
             with contextlib.suppress(ConnectionError):
                 await end.wait_closed()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, holds: bool = False) -> None:
+    async def _pump(
+        self, place: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, holds: bool = False
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(1000):
-                if not (holds and self._is_held):
+                if not (holds and self._is_held) and place > self._lost:
                     writer.write(data)
                     await writer.drain()
+        while place <= self._lost and not self._is_cut:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
         writer.transport.abort()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from msq_jupyter.runtime.saves import PendingSave
@@ -99,6 +101,15 @@ def test_5_4_a_draft_that_may_be_lost_or_was_refused_goes_up_again(trouble: str)
         assert saver.begin(pending(2), 1, VIEWS, 0.99 + RETRY_S) == "nothing"
         assert saver.next_s == INTERVAL_S
     assert saver.begin(pending(2), 1, VIEWS, 1.0 + RETRY_S) == "draft"
+
+
+def test_5_5_before_all_others_in_line_stands_whose_event_saved_if_it_is_there():
+    people = [*VIEWS, "a stranger"]
+    for saves, own in itertools.product(people, people):
+        line = [view_id for view_id in VIEWS if view_id != saves]
+        line = [saves, *line] if saves in VIEWS else line
+        place = line.index(own) if own in line else len(VIEWS)
+        assert Saver(own, INTERVAL_S)._place(pending(1, saves), VIEWS) == place, (saves, own)
 
 
 @pytest.mark.parametrize(("view_id", "place"), [("bob", 1), ("cyd", 2), ("a stranger", 3)])

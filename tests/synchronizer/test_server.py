@@ -283,6 +283,7 @@ async def test_another_protocol_version_is_refused_even_if_its_first_message_loo
         ("text", "in a binary frame, got a text frame of 4 characters"),
         (b"\xc1", "got 1 bytes that are none"),
         (b"", "got 0 bytes that are none"),
+        (b"\x92\xa4Join\xa1\xff", "got 8 bytes that are none"),  # text that is no UTF-8
         (protocol.encode(Leave()), "expected a Join or an Open as the first message, got Leave"),
         (protocol.encode(a_join("")), "expected Join.view_id of 1 to 256 characters, got 0"),
         (protocol.encode(a_join(rejoin_limit_ms=float("nan"))), "Expected `float` >= 0.0"),

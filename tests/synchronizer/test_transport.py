@@ -18,6 +18,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from msq_jupyter.synchronizer.transport import (
+    UNREAD_ANSWERS_BYTES_MAX,
     UNTAKEN_BYTES_MAX,
     WRITE_BYTES_HIGH,
     Connection,
@@ -222,6 +223,25 @@ def test_sending_waits_for_who_does_not_read(run: Callable[[Test], None]) -> Non
             # It waits in `send`, and the end of the connection ends that.
             for connection in server.connections:
                 connection.transport.abort()
+            writer.close()
+
+    run(test)
+
+
+def test_who_asks_for_answers_and_reads_none_is_cut(run: Callable[[Test], None]) -> None:
+    async def test() -> None:
+        async with serving() as (server, url):
+            reader, writer = await raw_open(url)
+            reader._transport.pause_reading()  # type: ignore[attr-defined]
+            (connection,) = server.connections
+            largest = 0
+            with suppress(ConnectionError):
+                while not connection.lost.done():
+                    writer.write(masked(Opcode.PING, bytes(125)) * 1_000)
+                    await writer.drain()
+                    largest = max(largest, connection.transport.get_write_buffer_size())
+            await until(lambda: not server.connections)
+            assert largest < UNREAD_ANSWERS_BYTES_MAX + 1024 * 1024
             writer.close()
 
     run(test)
