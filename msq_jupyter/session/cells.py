@@ -4,8 +4,8 @@ What a run of a cell made ends as soon as a later run of it makes something, whe
 nothing, and when the cell is deleted. A cell that runs again unchanged and makes nothing keeps what it has: it said
 `if link is None`. So does one that fails before it comes to that.
 
-`jupyter/cells.py` says when a cell begins and ends; in marimo, `session/marimo.py` does. Outside of cells, in scripts and
-tests, nothing here does anything.
+`jupyter/cells.py` says when a cell begins and ends; in marimo, `session/marimo.py` does. Outside of cells, in scripts
+and tests, nothing here does anything.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ class Cells:
 class MarimoCells(Cells):
     """The cells of one kernel of marimo.
 
-    There, a cell runs again after one that it depends on: an edit of the model's cell runs the one that joins again, and
-    it gets the session that it joined before, which goes on with the edited code.
+    There, a cell runs again after one that it depends on: an edit of the model's cell runs the one that joins again,
+    and it gets the session that it joined before, which goes on with the edited code.
     """
 
     def __init__(self, kernel: object) -> None:

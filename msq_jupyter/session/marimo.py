@@ -12,8 +12,8 @@ from typing import Any
 
 
 def kernel_here() -> Any:
-    """marimo's notes about the kernel that this thread runs; None when it runs none."""
-    types = sys.modules.get("marimo._runtime.context.types")
+    """What marimo notes about the kernel that this thread runs; None when it runs none."""
+    types: Any = sys.modules.get("marimo._runtime.context.types")
     context = types.safe_get_context() if hasattr(types, "safe_get_context") else None
     return context if hasattr(context, "cell_lifecycle_registry") else None
 

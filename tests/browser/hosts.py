@@ -98,8 +98,13 @@ class Marimo:
             *("--host", "127.0.0.1", "--port", str(port)),
             *(("--skip-update-check",) if self._mode == "edit" else ()),
         ]
-        environment = {**os.environ, "MSQ_DATA_DIR": str(root / "synchronizer"), "XDG_CONFIG_HOME": str(root / "config")}
-        environment |= {"XDG_STATE_HOME": str(root / "state"), "XDG_CACHE_HOME": str(root / "cache")}
+        folders = {
+            "MSQ_DATA_DIR": "synchronizer",
+            "XDG_CONFIG_HOME": "config",
+            "XDG_STATE_HOME": "state",
+            "XDG_CACHE_HOME": "cache",
+        }
+        environment = {**os.environ, **{name: str(root / folder) for name, folder in folders.items()}}
         environment.pop("MSQ_SYNCHRONIZER", None)
         with (root / "server.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
@@ -135,4 +140,3 @@ HOSTS = {
     "marimo edit": Marimo("edit"),
     "marimo run": Marimo("run"),
 }
-
