@@ -54,10 +54,12 @@ class JupyterServer:
     Args:
         application: "lab" or "notebook".
         root: an empty folder; notebooks go to `root/notebooks`.
+        python: the interpreter whose Jupyter it is.
     """
 
-    def __init__(self, application: str, root: Path) -> None:
+    def __init__(self, application: str, root: Path, python: str = sys.executable) -> None:
         self.application = application
+        self._python = python
         self.root = root
         self.notebooks = root / "notebooks"
         self.notebooks.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ class JupyterServer:
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         application_class = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}[self.application]
         command = [
-            *(sys.executable, "-m", "jupyter", self.application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
+            *(self._python, "-m", "jupyter", self.application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
             *(f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"),
             *(f"--ServerApp.root_dir={self.notebooks}", f"--{application_class}.expose_app_in_browser=True"),
         ]
