@@ -392,7 +392,7 @@ def main() -> None:
         pair = [open_session(browser, server, name) for name in ("a", "b")]
         sharing: list[NotebookPage] = []
         python = COLLABORATION / "bin" / "python"
-        if python.exists():
+        if (COLLABORATION / ".installed").exists():
             shared = jupyter_server(root / "collaboration", nodelay=options.nodelay, python=str(python))
             sharing_server = stack.enter_context(shared)
             sharing = [open_shared(browser, sharing_server) for _ in range(2)]
