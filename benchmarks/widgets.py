@@ -387,15 +387,16 @@ def main() -> None:
     with ExitStack() as stack:
         root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="msq-benchmark-")))
         server = stack.enter_context(jupyter_server(root / "lab", nodelay=options.nodelay))
+        sharing_server = None
+        if (COLLABORATION / ".installed").exists():
+            python = str(COLLABORATION / "bin" / "python")
+            shared = jupyter_server(root / "collaboration", nodelay=options.nodelay, python=python)
+            sharing_server = stack.enter_context(shared)
+        # Ends before the servers do: one that people are connected to takes long to end.
         playwright = stack.enter_context(sync_playwright())
         browser = stack.enter_context(playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS))
         pair = [open_session(browser, server, name) for name in ("a", "b")]
-        sharing: list[NotebookPage] = []
-        python = COLLABORATION / "bin" / "python"
-        if (COLLABORATION / ".installed").exists():
-            shared = jupyter_server(root / "collaboration", nodelay=options.nodelay, python=str(python))
-            sharing_server = stack.enter_context(shared)
-            sharing = [open_shared(browser, sharing_server) for _ in range(2)]
+        sharing = [open_shared(browser, sharing_server) for _ in range(2)] if sharing_server else []
         times = measure(pair, sharing, options.rounds, options.per_round)
         versions = ", ".join(f"{name} {version(name)}" for name in ("jupyterlab", "ipykernel", "ipywidgets"))
         machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}, {versions}, Chromium {browser.version}"
