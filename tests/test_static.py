@@ -15,6 +15,7 @@ from nbconvert import HTMLExporter, MarkdownExporter
 
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.synchronizer.server import Synchronizer
+from msq_jupyter.synchronizer.tokens import Gate, plain_token
 
 PASSWORD, TOKEN = "biscuits-after-four", "token-of-the-school"
 
@@ -56,7 +57,8 @@ async def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nbformat.
     """A notebook that was run and saved, at a synchronizer with a token; neither token nor password stand in a cell."""
     cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    async with Synchronizer(data_directory=tmp_path / "synchronizer", token=TOKEN) as synchronizer:
+    gate = Gate([plain_token(TOKEN)])
+    async with Synchronizer(data_directory=tmp_path / "synchronizer", gate=gate) as synchronizer:
         monkeypatch.setenv("MSQ_SYNCHRONIZER", synchronizer.url.replace("ws://", f"ws://{TOKEN}@"))
         monkeypatch.setenv("LESSON_PASSWORD", PASSWORD)
         await NotebookClient(notebook, timeout=120, kernel_name="python3").async_execute()

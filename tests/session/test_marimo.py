@@ -20,10 +20,12 @@ from tests.session.test_session import until
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A kernel of marimo that runs cell "c1" on this thread."""
     pytest.importorskip("marimo")
+    from marimo._ast.app import AppKernelRunnerRegistry
     from marimo._runtime.cell_lifecycle_registry import CellLifecycleRegistry
     from marimo._runtime.context import types
 
     kernel = SimpleNamespace(cell_lifecycle_registry=CellLifecycleRegistry(), cell_id="c1")
+    kernel.app_kernel_runner_registry = AppKernelRunnerRegistry()  # which apps ask that are collected meanwhile
     monkeypatch.setattr(types._THREAD_LOCAL_CONTEXT, "runtime_context", kernel)
     return kernel
 
