@@ -10,6 +10,7 @@ WASM := tests/platforms/node_modules/.installed
 BUNDLE := msq_jupyter/widgets/static/panel.js
 CROQUET := benchmarks/croquet/node_modules/.installed
 PEERS := benchmarks/fan_out/node_modules/.installed
+COLLABORATION := benchmarks/collaboration/.venv/.installed
 CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
@@ -40,12 +41,12 @@ check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/mypy
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
-benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium
+benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) $(COLLABORATION) chromium
 	$(BIN)/python benchmarks/replica.py
 	$(BIN)/python benchmarks/persistence.py
 	$(BIN)/python benchmarks/synchronizer.py
 	$(BIN)/python benchmarks/joining.py
-	$(BIN)/python benchmarks/first_light.py
+	$(BIN)/python benchmarks/widgets.py
 
 $(BUNDLE): js/node_modules/.installed $(wildcard js/src/* js/src/*/*) js/build.mjs
 	cd js && npm run --silent build
@@ -67,6 +68,12 @@ $(CROQUET): benchmarks/croquet/package.json benchmarks/croquet/package-lock.json
 # The peers of benchmarks/synchronizer.py.
 $(PEERS): benchmarks/fan_out/package.json benchmarks/fan_out/package-lock.json | tools
 	cd benchmarks/fan_out && npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# A peer of benchmarks/widgets.py, apart because it changes every JupyterLab of its environment.
+$(COLLABORATION): benchmarks/collaboration/requirements.txt | tools
+	$(PYTHON) -m venv benchmarks/collaboration/.venv
+	benchmarks/collaboration/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
@@ -93,4 +100,5 @@ chromium:
 
 clean:
 	rm -rf $(VENV) .cache js/node_modules tests/platforms/node_modules benchmarks/croquet/node_modules \
+	  benchmarks/collaboration/.venv \
 	  msq_jupyter/widgets/static build dist .demo

@@ -13,6 +13,9 @@ ROOT = Path(__file__).parent.parent
 CROQUET = ROOT / "benchmarks/croquet/node_modules/@croquet/croquet"
 
 
+COLLABORATION = ROOT / "benchmarks/collaboration/.venv/.installed"
+
+
 def run(script: str, *options: str) -> list[list[str]]:
     """Run a benchmark; gives the cells of the tables it prints."""
     command = [sys.executable, f"benchmarks/{script}", "--quick", *options]
@@ -80,16 +83,15 @@ def test_joining_and_idle_sessions():
 
 
 @pytest.mark.browser
-def test_first_light():
-    _, *rows = run("first_light.py")
-    assert len(rows) == 4
-
-
-def test_widgets():
+def test_widgets_beside_other_ways_to_share():
     pytest.importorskip("pycrdt")
-    _, *rows = run("widgets.py")
-    assert [row[0].rpartition(" ")[2] for row in rows if "characters" in row[0]] == ["ours", "pycrdt"] * 2
-    assert [row[0] for row in rows[-2:]] == ["no live cell runs", "in a live cell"]
+    rows = run("widgets.py")
+    firsts = [row[0] for row in rows]
+    assert sum("painted in browser B" in first for first in firsts) == 1 + COLLABORATION.exists()
+    panel = firsts.index("the panel, with 30 versions")
+    assert all(float(row[2]) > 0 for row in rows[panel + 1 : panel + 3])
+    assert [first.rpartition(" ")[2] for first in firsts if "characters" in first] == ["ours", "pycrdt"] * 2
+    assert firsts[-2:] == ["no live cell runs", "in a live cell"]
 
 
 def test_what_versions_cost_beside_other_stores():

@@ -52,11 +52,12 @@ function readTraits<Traits, Name extends keyof Traits & string>(
 /**
  * Whether the kernel behind the model is gone.
  *
- * Jupyter's widget manager tells a model so when the kernel restarts, dies or is shut down. Hosts without it (marimo)
- * never send the event, and the answer stays false.
+ * Jupyter's widget manager tells a model so when the kernel restarts, dies or is shut down. What a notebook was saved
+ * with, and is shown again without its kernel, never had one. Hosts without such a manager (marimo) never send the event,
+ * and the answer stays false.
  */
 export function useKernelGone<Traits>(model: ReadableModel<Traits>): boolean {
-  const [isGone, setGone] = useState(false);
+  const [isGone, setGone] = useState(() => isFromFile(model));
   useLayoutEffect(() => {
     function update(this: unknown): void {
       setGone(!(isCommLive(this) ?? false));
@@ -67,6 +68,13 @@ export function useKernelGone<Traits>(model: ReadableModel<Traits>): boolean {
     };
   }, [model]);
   return isGone;
+}
+
+/** Whether the model was made from a saved notebook. Its layout is a model of Jupyter's own, which tells. */
+function isFromFile(model: unknown): boolean {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a trait of every widget, and not one of ours
+  const layout = (model as ReadableModel<{ layout: unknown }>).get("layout");
+  return hasKey(layout, "comm_live") && layout.comm_live === false;
 }
 
 /**

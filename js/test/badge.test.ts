@@ -132,6 +132,13 @@ describe("the badge", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it("says that there is no kernel where a saved notebook is shown without one", async () => {
+    const model = new FakeModel({ ...badgeWith({ link_state: "live" }), layout: { comm_live: false } });
+    entry.render({ model, el: el() });
+    await settle();
+    expect(text("msq-state")).toBe("kernel gone");
+  });
+
   it("says that the kernel is gone, by the event alone where the host tells no more", async () => {
     const { model } = await show();
     model.fire("comm_live_update");

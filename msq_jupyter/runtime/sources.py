@@ -35,6 +35,7 @@ from msq_jupyter.runtime.canonical_ast import (
     mentions_of,
     names_bound_in,
 )
+from msq_jupyter.runtime.marimo_files import as_it_runs
 
 FUTURE_FLAGS = functools.reduce(
     int.__or__, (getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
@@ -170,7 +171,7 @@ class SourceText:
         self.lines = text.splitlines(keepends=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.tree = ast.parse(text)
+            self.tree, self._cells = as_it_runs(ast.parse(text))
         self._definitions: dict[Place, list[Definition]] = {}
         self._classes: dict[str, list[ast.ClassDef]] = {}
         self._fingerprints: dict[int, dict[Place, list[Fingerprint]]] = {}
@@ -243,7 +244,7 @@ class SourceText:
         flags = code.co_flags & FUTURE_FLAGS
         if flags not in self._fingerprints:
             places: dict[Place, list[Fingerprint]] = {}
-            for compiled in _codes_of(self.tree, flags):
+            for compiled in (code for unit in (self.tree, *self._cells) for code in _codes_of(unit, flags)):
                 places.setdefault((compiled.co_name, compiled.co_firstlineno), []).append(_fingerprint(compiled))
             self._fingerprints[flags] = places
         return self._fingerprints[flags]

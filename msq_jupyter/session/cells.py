@@ -4,7 +4,8 @@ What a run of a cell made ends as soon as a later run of it makes something, whe
 nothing, and when the cell is deleted. A cell that runs again unchanged and makes nothing keeps what it has: it said
 `if link is None`. So does one that fails before it comes to that.
 
-`jupyter/cells.py` says when a cell begins and ends. Outside of cells, in scripts and tests, nothing here does anything.
+`jupyter/cells.py` says when a cell begins and ends; in marimo, `session/marimo.py` does. Outside of cells, in scripts
+and tests, nothing here does anything.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from weakref import WeakSet
 
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
+from msq_jupyter.session import marimo
 
 if TYPE_CHECKING:
     from msq_jupyter.session.arguments import JoinArguments
@@ -120,6 +122,22 @@ class Cells:
         return None
 
 
+class MarimoCells(Cells):
+    """The cells of one kernel of marimo.
+
+    There, a cell runs again after one that it depends on: an edit of the model's cell runs the one that joins again,
+    and it gets the session that it joined before, which goes on with the edited code.
+    """
+
+    def __init__(self, kernel: object) -> None:
+        super().__init__()
+        self._kernel = kernel
+
+    def note(self, undo: Undo) -> None:
+        """The running cell, if one does, has made something that `undo` ends: when it runs again that ends."""
+        marimo.made_by_cell(self._kernel, undo)
+
+
 _cells: ContextVar[Cells | None] = ContextVar("msq_cells", default=None)
 
 
@@ -130,7 +148,13 @@ def enter(cells: Cells | None) -> None:
 
 def current() -> Cells | None:
     """The cells of the kernel this code runs in, None in a script."""
-    return _cells.get()
+    kernel = marimo.kernel_here()
+    if kernel is None:
+        return _cells.get()
+    if not hasattr(kernel, "msq_cells"):  # kept where it ends with the kernel
+        kernel.msq_cells = MarimoCells(kernel)
+    cells: Cells = kernel.msq_cells
+    return cells
 
 
 def _without_code(arguments: JoinArguments) -> JoinArguments:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import threading
 import time
 import weakref
 from typing import Protocol
@@ -47,6 +48,15 @@ async def finish_others(persistent_id: str, limit_s: float) -> None:
     loop = asyncio.get_running_loop()
     others = [session for session in list(_live) if session.persistent_id == persistent_id]
     await asyncio.gather(*(session.finish(limit_s) for session in others if session.loop is loop))
+
+
+def is_deserted(thread: threading.Thread) -> bool:
+    """Whether the kernel that joined on a thread has ended, and the process has not: marimo runs kernels as threads.
+
+    What such a session still had to save is with the synchronizer, as a draft.
+    """
+    # The main thread ends with the process, and then there is time for more.
+    return not thread.is_alive() and thread is not threading.main_thread()
 
 
 @atexit.register

@@ -87,6 +87,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self.persistent_id = arguments.persistent_id
         self.view_events = ViewEvents()
         self.loop = asyncio.get_running_loop()
+        self._thread = threading.current_thread()
         self._root_key = root_key
         self._place = place
         self._story = Story()
@@ -455,6 +456,9 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self._mistakes.tell_if_endless(self._stepper.running_s, lambda: self._stepper.running_method)
         if self._has_pending_save:
             self._stepper.wake()  # an upload that waits for its time must not wait for the next tick
+        if farewell.is_deserted(self._thread):
+            farewell.forget(self)
+            self._connection.call(self._client.leave)
 
     # --- what happened -------------------------------------------------------------------------------------------
 

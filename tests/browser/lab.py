@@ -54,10 +54,12 @@ class JupyterServer:
     Args:
         application: "lab" or "notebook".
         root: an empty folder; notebooks go to `root/notebooks`.
+        python: the interpreter whose Jupyter it is.
     """
 
-    def __init__(self, application: str, root: Path) -> None:
+    def __init__(self, application: str, root: Path, python: str = sys.executable) -> None:
         self.application = application
+        self._python = python
         self.root = root
         self.notebooks = root / "notebooks"
         self.notebooks.mkdir(parents=True, exist_ok=True)
@@ -75,7 +77,7 @@ class JupyterServer:
         (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false", "checkForUpdates": false}')
         application_class = {"lab": "LabApp", "notebook": "JupyterNotebookApp"}[self.application]
         command = [
-            *(sys.executable, "-m", "jupyter", self.application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
+            *(self._python, "-m", "jupyter", self.application, "--allow-root", "--no-browser", "--ip=127.0.0.1"),
             *(f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"),
             *(f"--ServerApp.root_dir={self.notebooks}", f"--{application_class}.expose_app_in_browser=True"),
         ]
@@ -112,31 +114,32 @@ class JupyterServer:
 
     def kill_synchronizer(self, signal_number: int = signal.SIGKILL) -> int | None:
         """End the local synchronizer of this server's kernels; its process id, or None when there was none."""
-        import msgspec
-
-        registry = self.synchronizer_data / "synchronizer.json"
-        if not registry.exists():
-            return None
-        pid: int = msgspec.json.decode(registry.read_bytes())["pid"]
-        try:
-            os.kill(pid, signal_number)
-        except ProcessLookupError:
-            return None
-        return pid
+        return end_synchronizer(self.synchronizer_data, signal_number)
 
 
-class NotebookPage:
-    """One person in front of one notebook.
+def end_synchronizer(folder: Path, signal_number: int) -> int | None:
+    """End the local synchronizer that keeps its data in a folder; its process id, or None when there was none."""
+    import msgspec
+
+    registry = folder / "synchronizer.json"
+    if not registry.exists():
+        return None
+    pid: int = msgspec.json.decode(registry.read_bytes())["pid"]
+    try:
+        os.kill(pid, signal_number)
+    except ProcessLookupError:
+        return None
+    return pid
+
+
+class Person:
+    """Somebody in front of a browser, who hears what the console complains of.
 
     Args:
         browser: the browser; the person gets a context of its own.
-        server: where the notebook is.
-        path: the notebook, below the server's folder.
     """
 
-    def __init__(self, browser: Browser, server: JupyterServer, path: str, **context_options: Any) -> None:
-        self.server = server
-        self.path = path
+    def __init__(self, browser: Browser, **context_options: Any) -> None:
         options: dict[str, Any] = {"viewport": {"width": 1100, "height": 1400}, **context_options}
         self.context = browser.new_context(**options)
         self.page: Page = self.context.new_page()
@@ -148,6 +151,25 @@ class NotebookPage:
     def _complain(self, text: str) -> None:
         if not any(re.search(pattern, text) for pattern in FOREIGN_CONSOLE):
             self.complaints.append(text)
+
+    def screenshot(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=path)
+
+
+class NotebookPage(Person):
+    """One person in front of one notebook in JupyterLab or Notebook 7.
+
+    Args:
+        browser: the browser; the person gets a context of its own.
+        server: where the notebook is.
+        path: the notebook, below the server's folder.
+    """
+
+    def __init__(self, browser: Browser, server: JupyterServer, path: str, **context_options: Any) -> None:
+        super().__init__(browser, **context_options)
+        self.server = server
+        self.path = path
 
     def open(self) -> None:
         """Open the notebook and wait for its kernel."""
@@ -233,10 +255,6 @@ class NotebookPage:
             "() => window.jupyterapp.shell.currentWidget.sessionContext.restartKernel().then(() => null)"
         )
         self.wait_for_kernel()
-
-    def screenshot(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=path)
 
     def errors_in_cells(self) -> list[str]:
         return self.page.locator(

@@ -5,6 +5,7 @@ One scenario in parts that build on each other, as in `test_two_people`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.lab import JupyterServer, NotebookPage
@@ -302,6 +304,21 @@ def test_5_two_browsers_on_one_kernel_each_look_at_their_own(people, server, bro
     other.context.close()
 
 
+#: The pictures that the documentation shows are made anew by a run with `MSQ_DOCS_IMAGES=1`.
+TABS = ("inspect", "versions", "compare", "restore", "check", "log")
+DOCS_IMAGES = Path(__file__).parents[2] / "docs" / "images"
+IN_THE_DOCS = {
+    **{f"{tab}_{theme}_100": f"{tab}-{theme}" for tab in TABS for theme in ("light", "dark")},
+    "versions_light_280": "versions-narrow",
+}
+
+
+def keep_small(picture: Path, to: Path) -> None:
+    """Keep a screenshot in 128 colours, the rare ones among them: a sign of one colour is a few pixels."""
+    with Image.open(picture) as image:
+        image.convert("RGB").quantize(128, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(to, optimize=True)
+
+
 #: What to wait for in each tab before it is looked at.
 READY = {
     "Inspect": lambda panel: (
@@ -351,6 +368,9 @@ def test_6_every_tab_is_accessible_and_looks_right(people, artifacts, theme, wid
         READY[name](panel)
         found += [f"{name}: {violation}" for violation in found_by_axe(ada)]
         page.mouse.move(0, 0)
-        kind = f"{theme.removeprefix('JupyterLab ').replace(' ', '_')}_{width.rstrip('%px')}".lower()
-        panel.screenshot(path=artifacts / f"panel_{name.lower()}_{kind}.png")
+        kind = f"{name}_{theme.removeprefix('JupyterLab ').replace(' ', '_')}_{width.rstrip('%px')}".lower()
+        picture = artifacts / f"panel_{kind}.png"
+        panel.screenshot(path=picture)
+        if kind in IN_THE_DOCS and os.environ.get("MSQ_DOCS_IMAGES"):
+            keep_small(picture, DOCS_IMAGES / f"panel-{IN_THE_DOCS[kind]}.png")
     assert found == []
