@@ -28,9 +28,31 @@ async def test_a_lesson_runs_with_two_participants(lesson: Path, local_synchroni
                     *(c.async_execute_cell(n.cells[index], index) for c, n in zip(clients, notebooks, strict=True))
                 )
     for notebook in notebooks:
-        badge = next(cell for cell in notebook.cells if cell.id == "join")
-        assert any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in badge.outputs)
-        assert not [o for cell in notebook.cells for o in cell.get("outputs", []) if o.output_type == "stream"]
+        check_outputs(notebook)
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda path: path.stem)
+async def test_a_lesson_runs_alone_and_a_second_time(lesson: Path, local_synchronizer: Path):
+    notebook = nbformat.read(lesson, as_version=4)
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3")
+    client.create_kernel_manager()
+    async with client.async_setup_kernel():
+        for _ in range(2):
+            for index, cell in enumerate(notebook.cells):
+                if cell.cell_type == "code":
+                    await client.async_execute_cell(cell, index)
+            check_outputs(notebook)
+
+
+def check_outputs(notebook: nbformat.NotebookNode) -> None:
+    """The badge is there where a session is joined, and nothing was printed: no warning, no error."""
+    for cell in notebook.cells:
+        if cell.id == "join":
+            assert any("application/vnd.jupyter.widget-view+json" in o.get("data", {}) for o in cell.outputs)
+        printed = [o.text for o in cell.get("outputs", []) if o.output_type == "stream"]
+        if cell.id == "load":
+            printed = [text for text in printed if "extension is already loaded" not in text]  # IPython's own
+        assert not printed, (cell.id, printed)
 
 
 async def test_the_code_of_the_readme_runs_as_it_stands(local_synchronizer: Path):
