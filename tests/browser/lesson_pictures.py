@@ -1,0 +1,195 @@
+"""Two people work through a lesson in a real browser, each with a kernel of their own, and their picture is taken.
+
+    python -m tests.browser.lesson_pictures 2 3    # without numbers: all lessons
+
+The pictures are those of the documentation, `docs/images/lessons/NN.png`. `DRIVES` has what the two people do, after
+both have run all cells: one function for each lesson. It ends with an error if the browser or a cell reports one.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Locator, expect, sync_playwright
+
+from tests.browser.lab import BROWSER_FLAGS, CHROMIUM, JupyterServer, NotebookPage
+
+ROOT = Path(__file__).parents[2]
+PICTURES = ROOT / "docs" / "images" / "lessons"
+CODE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+GAP = 20
+
+
+class Person:
+    """Somebody at work on a lesson.
+
+    Args:
+        page: their browser.
+        lesson: the notebook.
+        name: how others see them.
+    """
+
+    def __init__(self, page: NotebookPage, lesson: Path, name: str) -> None:
+        self.page, self.lesson, self.name = page, lesson, name
+
+    @property
+    def view(self) -> Locator:
+        """What the cell "view" shows."""
+        return self.page.output("view").last
+
+    def button(self, name: str) -> Locator:
+        return self.view.get_by_role("button", name=name, exact=True)
+
+    def edit(self, cell_id: str) -> None:
+        """Put into a cell what the lesson's text says, and run it."""
+        cell = next(cell for cell in json.loads(self.lesson.read_text())["cells"] if cell["id"] == f"edit-{cell_id}")
+        (code,) = CODE.findall("".join(cell["source"]))
+        self.page.set_source(cell_id, code.strip())
+        self.page.run_cell(cell_id)
+
+    def drag(self, canvas: Locator, points: list[tuple[float, float]]) -> None:
+        """Press the mouse at the first point of a canvas, move it through the others, let go."""
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        assert box is not None
+        mouse = self.page.page.mouse
+        for number, (x, y) in enumerate(points):
+            mouse.move(box["x"] + x, box["y"] + y, steps=3)
+            if number == 0:
+                mouse.down()
+        mouse.up()
+
+
+def editor(ada: Person, ben: Person) -> None:
+    """Both type into one line; one adds a page, the other deletes it."""
+    areas = [person.view.locator("textarea").first for person in (ada, ben)]
+    texts = ["The kettle sings, ", "and the cups are warm. "]
+    before = ast.literal_eval(ada.page.evaluate("session.model.pages['welcome'].text"))
+    for area in areas:
+        expect(area).to_have_js_property("readOnly", False)
+        area.click()
+        area.press("Control+Home")
+    for letters in zip(texts[0].ljust(30, "~"), texts[1].ljust(30, "~"), strict=True):
+        for area, letter in zip(areas, letters, strict=True):
+            if letter != "~":
+                area.press_sequentially(letter)
+    length = len(before) + sum(map(len, texts))
+    ada.page.wait_until(f"len(session.model.pages['welcome'].text) == {length}")
+    for area in areas:
+        expect(area).to_have_value(ast.literal_eval(ada.page.evaluate("session.model.pages['welcome'].text")))
+    ben.view.get_by_placeholder("title of a new page").fill("Shopping")
+    ben.button("add").click()
+    tabs = [person.view.get_by_role("tab", name="Shopping") for person in (ada, ben)]
+    for tab in tabs:
+        expect(tab).to_be_visible()
+    assert areas[0].evaluate("area => document.activeElement === area")
+    tabs[1].click()
+    ben.view.locator("textarea").nth(1).press_sequentially("Milk\nTea")
+    tabs[0].click()
+    expect(ada.view.locator("textarea").nth(1)).to_have_value("Milk\nTea")
+    ada.button("delete this page").click()
+    expect(tabs[1]).to_have_count(0)
+    ben.view.get_by_placeholder("title of a new page").fill("Shopping")
+    ben.button("add").click()
+    expect(tabs[0]).to_be_visible()
+
+
+def whiteboard(ada: Person, ben: Person) -> None:
+    """Both draw, the code gets layers, both go on drawing, one hides a layer."""
+
+    def draw(person: Person, tool: str, points: list[tuple[float, float]]) -> None:
+        person.button(tool).click()
+        person.drag(person.view.locator("canvas"), points)
+
+    count = int(ada.page.evaluate("len(session.model.shapes)"))
+    draw(ada, "box", [(330, 190), (480, 300)])
+    draw(ben, "line", [(330, 190), (405, 130)])
+    draw(ada, "line", [(405, 130), (480, 190)])
+    draw(ben, "circle", [(530, 60), (560, 60)])
+    for person in (ada, ben):
+        person.page.wait_until(f"len(session.model.shapes) == {count + 4} == len(board.shapes)")
+    draw(ben, "eraser", [(420, 190)])
+    ada.page.wait_until(f"len(session.model.shapes) == {count + 3}")
+    ben.page.evaluate("session.model.add({'kind': 'box', 'color': 'seagreen', 'points': [[330, 190], [480, 300]]})")
+    for person in (ada, ben):
+        person.edit("model")
+        person.page.cell("join").get_by_role("button", name="Use the new code").click()
+    for person in (ada, ben):
+        person.page.wait_until("hasattr(session.model, 'visible')")
+        person.page.wait_until("len(session.participants) == 2")
+        person.edit("view")
+        person.page.wait_until(f"len(board.shapes) == {count + 4}")
+    wave = [(40 + 4 * step, 250 + (12 if step % 4 < 2 else -12)) for step in range(60)]
+    draw(ada, "pen", wave)
+    ben.page.wait_until("session.model.shapes[-1]['layer'] == 'front'")
+    ben.view.get_by_label("show the back").click()
+    expect(ada.view.get_by_label("show the back")).not_to_be_checked()
+    ada.page.wait_until("len(board.shapes) == 1")
+    ada.view.get_by_label("show the back").click()
+    ben.page.wait_until(f"len(board.shapes) == {count + 5}")
+
+
+DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard}
+
+
+def main(numbers: list[int]) -> None:
+    """Drive lessons, one after another."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_FLAGS)
+        for number in numbers or DRIVES:
+            (lesson,) = (ROOT / "notebooks").glob(f"{number:02}_*.ipynb")
+            server = JupyterServer("lab", Path(tempfile.mkdtemp()))
+            with server.running():
+                people = [Person(opened(browser, server, lesson, name), lesson, name) for name in ("Ada", "Ben")]
+                for person in people:
+                    person.page.run_all()
+                try:
+                    DRIVES[number](*people)
+                except BaseException:
+                    for person in people:
+                        person.page.screenshot(server.root / f"failed_{person.name}.png")
+                    print(f"what they saw is in {server.root}", file=sys.stderr)
+                    raise
+                side_by_side([person.view.screenshot() for person in people]).save(PICTURES / f"{number:02}.png")
+                for person in people:
+                    assert person.page.errors_in_cells() == []
+                    assert person.page.complaints == []
+                    person.page.context.close()
+            print(f"{lesson.name}: {(PICTURES / f'{number:02}.png').stat().st_size / 1000:.0f} kB")
+
+
+def opened(browser: object, server: JupyterServer, lesson: Path, name: str) -> NotebookPage:
+    """A lesson in a browser of its own, with the name of its reader put in where the lesson says so."""
+    notebook = json.loads(lesson.read_text())
+    for cell in notebook["cells"]:
+        cell["source"] = re.sub(r'# (view_data=\{"name": )"Ada"', rf'\1"{name}"', "".join(cell["source"]))
+    path = server.notebooks / name / lesson.name
+    path.parent.mkdir()
+    path.write_text(json.dumps(notebook))
+    page = NotebookPage(browser, server, f"{name}/{lesson.name}", viewport={"width": 900, "height": 1000})
+    page.open()
+    return page
+
+
+def side_by_side(pictures: list[bytes]) -> Image.Image:
+    """What two people see, in one picture of few colors."""
+    images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
+    joined = Image.new("RGB", (sum(i.width for i in images) + GAP, max(i.height for i in images)), "white")
+    joined.paste(images[0], (0, 0))
+    joined.paste(images[1], (images[0].width + GAP, 0))
+    return joined.quantize(64)
+
+
+if __name__ == "__main__":
+    os.environ["PYTHONPATH"] = str(ROOT)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    main([int(argument) for argument in sys.argv[1:]])
