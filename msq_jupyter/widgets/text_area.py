@@ -106,8 +106,8 @@ class TextArea(anywidget.AnyWidget):
 
     Args:
         session: the session.
-        path: the way to a `msq_jupyter.ready.SharedText` from the root model, such as "notes" or "documents.d1"; ""
-            if the root is one.
+        path: the way to a `msq_jupyter.ready.SharedText` from the root model, such as "notes" or "documents.d1";
+            without one, the root itself.
         description: a line above it.
         rows: its height in lines.
 
@@ -124,7 +124,7 @@ class TextArea(anywidget.AnyWidget):
     disabled = traitlets.Bool(False).tag(sync=True)
     shown = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, session: Session, path: str, *, description: str = "", rows: int = 8) -> None:
+    def __init__(self, session: Session, path: str = "", *, description: str = "", rows: int = 8) -> None:
         session.require_open()
         super().__init__(description=description, rows=rows)
         self._typing = _Typing(session, path, self)

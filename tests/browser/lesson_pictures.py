@@ -138,7 +138,37 @@ def whiteboard(ada: Person, ben: Person) -> None:
     ben.page.wait_until(f"len(board.shapes) == {count + 5}")
 
 
-DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard}
+def pong(ada: Person, ben: Person) -> None:
+    """Each takes a side and moves the paddle; the ball moves more smoothly than the model."""
+    positions = """(view) => new Promise((resolve) => {
+        const seen = new Set(), arc = CanvasRenderingContext2D.prototype.arc;
+        CanvasRenderingContext2D.prototype.arc = function (...place) { seen.add(place[0]); arc.apply(this, place); };
+        setTimeout(() => { CanvasRenderingContext2D.prototype.arc = arc; resolve(seen.size / 3); }, 3000);
+    })"""
+    ada.page.wait_until("len(session.participants) == 2")
+    for person, side in ((ada, "left"), (ben, "right")):
+        if ada.page.evaluate(f"'{side}' in session.model.players") == "False":
+            person.button(f"play {side}").click()
+            ada.page.wait_until(f"'{side}' in session.model.players")
+    for person in (ada, ben):
+        expect(ada.button(person.name)).to_be_disabled()
+    canvases = [person.view.locator("canvas") for person in (ada, ben)]
+    canvases[0].hover(position={"x": 300, "y": 60})
+    canvases[1].hover(position={"x": 300, "y": 210})
+    for side, place in ("left", 20), ("right", 70):
+        ada.page.wait_until(f"abs(session.model.paddles['{side}'] - {place}) < 1")
+    smooth = canvases[0].evaluate(positions)
+    ada.view.get_by_label("smooth").click()
+    jerky = canvases[0].evaluate(positions)
+    ada.view.get_by_label("smooth").click()
+    print(f"pictures a second: {smooth:.0f} smooth, {jerky:.0f} not")
+    assert jerky < 25 < smooth
+    for canvas in canvases:
+        canvas.scroll_into_view_if_needed()
+    ada.page.wait_until("sum(session.model.score.values()) > 0", limit_s=60)
+
+
+DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong}
 
 
 def main(numbers: list[int]) -> None:
