@@ -168,7 +168,31 @@ def pong(ada: Person, ben: Person) -> None:
     ada.page.wait_until("sum(session.model.score.values()) > 0", limit_s=60)
 
 
-DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong}
+def chat(ada: Person, ben: Person) -> None:
+    """Both take a nickname and talk; what looks like HTML stays text; a nickname that is taken is taken."""
+
+    def enter(person: Person, what: str, text: str) -> None:
+        person.view.get_by_placeholder(what).fill(text)
+        person.view.get_by_placeholder(what).press("Enter")
+
+    enter(ada, "nickname", "Captain")
+    expect(ben.view).to_contain_text("Nicknames: Captain")
+    enter(ben, "nickname", "Captain")
+    enter(ada, "say something", "Who is on deck?")
+    expect(ben.view).to_contain_text("Captain Who is on deck?")
+    enter(ben, "say something", "It is me, <i>the cook</i>.")
+    expect(ada.view).to_contain_text("Ben It is me, <i>the cook</i>.")
+    enter(ben, "nickname", "Cook")
+    expect(ada.view).to_contain_text("Nicknames: Captain, Cook")
+    for number in range(5):
+        enter(ada, "say something", f"{number + 1} o'clock and all is well.")
+        enter(ben, "say something", "Soup is ready." if number == 4 else "Soup is not ready.")
+    for person in (ada, ben):
+        expect(person.view).to_contain_text("Cook Soup is ready.")
+    assert ada.view.locator("b").all_inner_texts() == ben.view.locator("b").all_inner_texts()
+
+
+DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong, 5: chat}
 
 
 def main(numbers: list[int]) -> None:
