@@ -3,16 +3,17 @@
 Three have the text: the page, this widget, the model. Each may be ahead of the next by what is on its way. The page
 sends its whole text; the widget finds the edit in it, moves it past what others did that the page has not shown yet,
 and sends the model one edit at a time, the next when the last has come back. Edits are moved as in
-`msq_jupyter.ready.sequence`. So the page needs no algorithm: it shows a text of ours only if nothing was typed since.
+`msq_jupyter.ready.sequence`. So the page needs no algorithm (`js/src/textArea.ts`): it shows a text of ours only if
+nothing was typed since.
 """
 
 from __future__ import annotations
 
 import threading
 import uuid
+from html import escape
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import traitlets
 
 from msq_jupyter.errors import ArgumentError
@@ -20,66 +21,10 @@ from msq_jupyter.ready.sequence import Edit, after, difference, transform
 from msq_jupyter.ready.text import SharedText
 from msq_jupyter.runtime.paths import MISSING
 from msq_jupyter.widgets.bindings import Binding, require_path
+from msq_jupyter.widgets.one_way import OneWayWidget, built
 
 if TYPE_CHECKING:
     from msq_jupyter.widgets.session import Session
-
-_ESM = """
-function render({ model, el }) {
-  const area = document.createElement("textarea");
-  area.className = "msq-text-area";
-  const label = document.createElement("label");
-  const title = document.createElement("span");
-  const page = Math.random().toString(36).slice(2);  // two windows may show one widget
-  let sent = 1, seen = 0;
-
-  const send = () => {
-    sent += 1;
-    model.send({ page, number: sent, seen, text: area.value });
-  };
-  const show = (shown) => {
-    const acknowledged = shown.acknowledged[page];
-    area.readOnly = acknowledged === undefined;  // not known to the kernel yet, or there is none
-    if (!area.readOnly && (acknowledged !== sent || area.matches(".composing"))) return;  // typed since
-    seen = shown.number;
-    const old = area.value, next = shown.text;
-    if (old === next) return;
-    let start = 0, end = 0;
-    const limit = Math.min(old.length, next.length);
-    while (start < limit && old[start] === next[start]) start += 1;
-    while (end < limit - start && old[old.length - 1 - end] === next[next.length - 1 - end]) end += 1;
-    const moved = (place) => place <= start ? place : Math.max(start, place + next.length - old.length);
-    const caret = [moved(area.selectionStart), moved(area.selectionEnd)];
-    area.value = next;
-    area.setSelectionRange(...caret);
-  };
-  const look = () => {
-    title.textContent = model.get("description");
-    area.rows = model.get("rows");
-    area.disabled = model.get("disabled");
-    show(model.get("shown"));
-  };
-  area.addEventListener("input", () => { if (!area.matches(".composing")) send(); });
-  area.addEventListener("compositionstart", () => area.classList.add("composing"));
-  area.addEventListener("compositionend", () => { area.classList.remove("composing"); send(); });
-  for (const name of ["keydown", "keypress", "keyup"]) area.addEventListener(name, (event) => event.stopPropagation());
-  model.on("change", look);
-  look();
-  label.append(title, area);
-  el.append(label);
-  model.send({ page, number: sent, seen });
-  return () => model.off("change", look);
-}
-export default { render };
-"""
-
-_CSS = """
-.msq-text-area {
-  display: block; box-sizing: border-box; width: 100%; margin-top: 2px; padding: 6px 8px; resize: vertical;
-  font: inherit; color: inherit; background: transparent;
-  border: 1px solid color-mix(in srgb, currentColor 35%, transparent);
-}
-"""
 
 
 class _Page:
@@ -97,7 +42,7 @@ class _Page:
         self.acknowledged = acknowledged
 
 
-class TextArea(anywidget.AnyWidget):
+class TextArea(OneWayWidget):
     """Shows a `SharedText` of a session's model and lets everybody type into it.
 
         TextArea(session, "notes")
@@ -117,12 +62,12 @@ class TextArea(anywidget.AnyWidget):
         SessionClosed: the session has been left.
     """
 
-    _esm = _ESM
-    _css = _CSS
+    _esm = built("textArea.js")
+    _css = built("textArea.css")
     description = traitlets.Unicode().tag(sync=True)
     rows = traitlets.Int(8, min=1).tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
-    shown = traitlets.Dict().tag(sync=True)
+    shown = traitlets.Dict({"number": 0, "text": "", "acknowledged": {}}).tag(sync=True)
 
     def __init__(self, session: Session, path: str = "", *, description: str = "", rows: int = 8) -> None:
         session.require_open()
@@ -134,6 +79,11 @@ class TextArea(anywidget.AnyWidget):
     def text(self) -> str:
         """The text as it is shown here."""
         return self._typing.text
+
+    def snapshot(self) -> tuple[str, str]:
+        """The text, below its description."""
+        title = f"{self.description}\n" if self.description else ""
+        return f"{title}{self.text}", f"{escape(title)}<pre>{escape(self.text)}</pre>"
 
     def close(self) -> None:
         """End it."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +18,8 @@ from msq_jupyter.widgets.text_area import TextArea
 from tests.conftest import SynchronizerThread
 from tests.session.test_session import until
 from tests.widgets.models import Studio
+
+CONTRACT = Path(__file__).parents[2] / "js" / "src" / "traits.ts"
 
 
 class Page:
@@ -126,6 +130,27 @@ async def test_it_shows_what_cells_write_and_ends_with_its_text(join):
     await ada.leave()
     assert area.disabled
     assert not area._typing._session.bindings
+
+
+async def test_a_browser_can_neither_set_it_nor_its_code_and_readers_without_a_kernel_see_the_text(join):
+    ada = await join()
+    ada.model.notes.insert(0, "1 < 2")
+    await ada.synced()
+    area = TextArea(ada, "notes", description="<sums>")
+    area.set_state({"_esm": "alert(1)", "shown": {"number": 99, "text": "gone", "acknowledged": {}}})
+    assert area._esm != "alert(1)"
+    assert area.shown["text"] == area.text == "1 < 2"
+    data, _ = area._repr_mimebundle_()
+    assert data["text/plain"] == "<sums>\n1 < 2"
+    assert data["text/html"] == "&lt;sums&gt;\n<pre>1 &lt; 2</pre>"
+
+
+@pytest.mark.skipif(not CONTRACT.is_file(), reason="the browser sources are not here: an installed package")
+def test_the_browser_knows_the_same_traits():
+    interface = re.search(r"interface TextAreaTraits \{(.*?)\n\}", CONTRACT.read_text(encoding="utf-8"), re.DOTALL)
+    assert interface is not None
+    own = {name for name in TextArea.class_own_traits(sync=True) if not name.startswith("_")}
+    assert set(re.findall(r"^  readonly (\w+):", interface[1], re.MULTILINE)) == own
 
 
 async def test_it_says_what_it_needs(join):
