@@ -40,6 +40,7 @@ class Person:
 
     def __init__(self, page: NotebookPage, lesson: Path, name: str) -> None:
         self.page, self.lesson, self.name = page, lesson, name
+        self.pictured = "view"  # the cell whose output is in the picture
 
     @property
     def view(self) -> Locator:
@@ -192,7 +193,35 @@ def chat(ada: Person, ben: Person) -> None:
     assert ada.view.locator("b").all_inner_texts() == ben.view.locator("b").all_inner_texts()
 
 
-DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong, 5: chat}
+def quiz(ada: Person, ben: Person) -> None:
+    """Ada teaches: she asks, both answer, she alone sees who said what; closed, everybody sees how many said what."""
+    desk, no_desk = ada.page.output("desk").last, ben.page.output("desk").last
+    ben.page.wait_until("len(session.participants) == 2")
+    if ada.page.evaluate("session.model.teacher") != ada.page.evaluate("session.view_id"):
+        desk.get_by_role("button", name="I am the teacher").click()
+    expect(desk).to_contain_text("Ben")
+    expect(no_desk).to_contain_text("Only the teacher")
+    no_desk.get_by_role("button", name="ask: next").click()  # it is not his to ask
+    for key, choices in {"moons": ("2", "0"), "water": ("71", "71"), "next": ("build", "sing")}.items():
+        desk.get_by_role("button", name=f"ask: {key}").click()
+        for person, choice in zip((ada, ben), choices, strict=True):
+            person.button(choice).click()
+        for person, choice in zip((ada, ben), choices, strict=True):
+            expect(person.view).to_contain_text(f"Answers: 2. Yours: {choice}.")
+        if key == "moons":
+            assert ada.page.evaluate("list(session.model.questions)") == "['ready', 'moons']"
+        if key == "water":
+            desk.get_by_role("button", name="close").click()
+            expect(ben.view).to_contain_text("71: 2")
+            expect(ben.button("50")).to_be_disabled()
+    desk.get_by_role("button", name="close").click()
+    expect(ben.view).to_contain_text("sing: 1")
+    expect(desk).to_contain_text("71 ✓")
+    expect(desk).not_to_contain_text("0 ✓")
+    ada.pictured = "desk"
+
+
+DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong, 5: chat, 8: quiz}
 
 
 def main(numbers: list[int]) -> None:
@@ -213,7 +242,9 @@ def main(numbers: list[int]) -> None:
                         person.page.screenshot(server.root / f"failed_{person.name}.png")
                     print(f"what they saw is in {server.root}", file=sys.stderr)
                     raise
-                side_by_side([person.view.screenshot() for person in people]).save(PICTURES / f"{number:02}.png")
+                side_by_side([person.page.output(person.pictured).last.screenshot() for person in people]).save(
+                    PICTURES / f"{number:02}.png"
+                )
                 for person in people:
                     assert person.page.errors_in_cells() == []
                     assert person.page.complaints == []
@@ -225,7 +256,7 @@ def opened(browser: object, server: JupyterServer, lesson: Path, name: str) -> N
     """A lesson in a browser of its own, with the name of its reader put in where the lesson says so."""
     notebook = json.loads(lesson.read_text())
     for cell in notebook["cells"]:
-        cell["source"] = re.sub(r'# (view_data=\{"name": )"Ada"', rf'\1"{name}"', "".join(cell["source"]))
+        cell["source"] = re.sub(r'# (view_data=\{"name": |my_name = )"Ada"', rf'\1"{name}"', "".join(cell["source"]))
     path = server.notebooks / name / lesson.name
     path.parent.mkdir()
     path.write_text(json.dumps(notebook))
