@@ -40,7 +40,7 @@ class Person:
 
     def __init__(self, page: NotebookPage, lesson: Path, name: str) -> None:
         self.page, self.lesson, self.name = page, lesson, name
-        self.pictured = "view"  # the cell whose output is in the picture
+        self.pictured = ["view"]  # the cells whose outputs are in the picture
 
     @property
     def view(self) -> Locator:
@@ -49,6 +49,15 @@ class Person:
 
     def button(self, name: str) -> Locator:
         return self.view.get_by_role("button", name=name, exact=True)
+
+    def picture(self) -> Image.Image:
+        """What the cells in `pictured` show, one below the other."""
+        outputs = [self.page.output(cell_id).last for cell_id in self.pictured]
+        images = [Image.open(io.BytesIO(output.screenshot())).convert("RGB") for output in outputs]
+        joined = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
+        for number, image in enumerate(images):
+            joined.paste(image, (0, sum(above.height for above in images[:number])))
+        return joined
 
     def edit(self, cell_id: str) -> None:
         """Put into a cell what the lesson's text says, and run it."""
@@ -218,10 +227,51 @@ def quiz(ada: Person, ben: Person) -> None:
     expect(ben.view).to_contain_text("sing: 1")
     expect(desk).to_contain_text("71 ✓")
     expect(desk).not_to_contain_text("0 ✓")
-    ada.pictured = "desk"
+    ada.pictured = ["desk"]
 
 
-DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong, 5: chat, 8: quiz}
+def laboratories(ada: Person, ben: Person) -> None:
+    """Ada drags a slider; Ben's slider and curve follow, his data stay, and both misfits are told."""
+    sliders = [person.page.output("sliders").last for person in (ada, ben)]
+    for person in (ada, ben):
+        expect(person.page.cell("view").locator("img")).to_have_count(1)
+        person.page.wait_until("len(session.model.misfits.values) == 2")
+    before = [person.page.evaluate("measured.tolist()") for person in (ada, ben)]
+    assert before[0] != before[1]
+    good = float(ben.page.evaluate("misfit(session.model.numbers)"))
+    plot = ben.page.cell("view").locator("img").get_attribute("src")
+    for number in (1, 2):  # how long, how calm: a little off, so that the curve misses the points
+        track, handle = (sliders[0].locator(part).nth(number) for part in (".noUi-base", ".noUi-handle"))
+        handle.scroll_into_view_if_needed()
+        bounds, box = track.bounding_box(), handle.bounding_box()
+        assert bounds is not None
+        assert box is not None
+        mouse, y = ada.page.page.mouse, box["y"] + box["height"] / 2
+        mouse.move(box["x"] + box["width"] / 2, y)
+        mouse.down()
+        for step in range(1, 13):
+            mouse.move(box["x"] + box["width"] / 2 + bounds["width"] * 0.003 * step, y)
+        mouse.up()
+    for number in range(3):
+        readout = sliders[0].locator(".widget-readout").nth(number).inner_text()
+        expect(sliders[1].locator(".widget-readout").nth(number)).to_have_text(readout)
+    for person in (ada, ben):
+        person.page.wait_until(f"min(session.model.misfits.values.values()) > {1.1 * good}")
+        assert person.page.evaluate("session.model.misfits.value_of(session.view_id) == misfit(session.model.numbers)")
+    assert ben.page.cell("view").locator("img").get_attribute("src") != plot
+    assert [person.page.evaluate("measured.tolist()") for person in (ada, ben)] == before
+    for person in (ada, ben):
+        person.pictured = ["sliders", "view"]
+
+
+DRIVES: dict[int, Callable[[Person, Person], None]] = {
+    2: editor,
+    3: whiteboard,
+    4: pong,
+    5: chat,
+    8: quiz,
+    9: laboratories,
+}
 
 
 def main(numbers: list[int]) -> None:
@@ -240,11 +290,10 @@ def main(numbers: list[int]) -> None:
                 except BaseException:
                     for person in people:
                         person.page.screenshot(server.root / f"failed_{person.name}.png")
+                        print(*person.page.errors_in_cells(), sep="\n", file=sys.stderr)
                     print(f"what they saw is in {server.root}", file=sys.stderr)
                     raise
-                side_by_side([person.page.output(person.pictured).last.screenshot() for person in people]).save(
-                    PICTURES / f"{number:02}.png"
-                )
+                side_by_side([person.picture() for person in people]).save(PICTURES / f"{number:02}.png")
                 for person in people:
                     assert person.page.errors_in_cells() == []
                     assert person.page.complaints == []
@@ -265,9 +314,8 @@ def opened(browser: object, server: JupyterServer, lesson: Path, name: str) -> N
     return page
 
 
-def side_by_side(pictures: list[bytes]) -> Image.Image:
+def side_by_side(images: list[Image.Image]) -> Image.Image:
     """What two people see, in one picture of few colors."""
-    images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
     joined = Image.new("RGB", (sum(i.width for i in images) + GAP, max(i.height for i in images)), "white")
     joined.paste(images[0], (0, 0))
     joined.paste(images[1], (images[0].width + GAP, 0))
