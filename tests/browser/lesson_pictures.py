@@ -202,6 +202,20 @@ def chat(ada: Person, ben: Person) -> None:
     assert ada.view.locator("b").all_inner_texts() == ben.view.locator("b").all_inner_texts()
 
 
+def library(ada: Person, ben: Person) -> None:
+    """Ada adds a book, Ben borrows it; code that cannot load the books is not taken, and the books stay."""
+    ada.view.get_by_placeholder("title, author").fill("Kim, Rudyard Kipling")
+    ada.view.get_by_placeholder("title, author").press("Enter")
+    expect(ben.view).to_contain_text("Kim by Rudyard Kipling")
+    ben.button("borrow").last.click()
+    expect(ada.view).to_contain_text("Kim by Rudyard Kipling, lent to Ben")
+    ada.button("borrow").first.click()
+    expect(ben.view).to_contain_text("Momo by Michael Ende, lent to Ada")
+    for person in (ada, ben):
+        expect(person.page.output("check_hasty").last).to_contain_text("KeyError")
+    ada.pictured = ["view", "check_hasty"]
+
+
 def quiz(ada: Person, ben: Person) -> None:
     """Ada teaches: she asks, both answer, she alone sees who said what; closed, everybody sees how many said what."""
     desk, no_desk = ada.page.output("desk").last, ben.page.output("desk").last
@@ -269,6 +283,7 @@ DRIVES: dict[int, Callable[[Person, Person], None]] = {
     3: whiteboard,
     4: pong,
     5: chat,
+    7: library,
     8: quiz,
     9: laboratories,
 }
