@@ -202,6 +202,38 @@ def chat(ada: Person, ben: Person) -> None:
     assert ada.view.locator("b").all_inner_texts() == ben.view.locator("b").all_inner_texts()
 
 
+def moles(ada: Person, ben: Person) -> None:
+    """Both hit moles, the game is updated, scores and settings are there, both go on."""
+
+    def play() -> None:
+        ada.page.wait_until("session.model.moles_left == 0 and session.model.hole is None", limit_s=90)
+        ada.button("start").click()
+        for _ in range(3):
+            for person in (ada, ben):
+                person.view.get_by_role("button", name=re.compile("[●★]")).click()
+
+    def best() -> dict[str, int]:
+        found: dict[str, int] = ast.literal_eval(ada.page.evaluate("dict(session.model.best)"))
+        return found
+
+    ada.page.wait_until("session.model.moles_left == 0 and session.model.hole is None", limit_s=90)
+    ada.page.evaluate("session.assign('settings.pace_ms', 2000)")
+    expect(ben.view.locator(".widget-readout")).to_have_text("2000")
+    play()
+    before = best()
+    assert set(before) == {"Ada", "Ben"}
+    for person in (ada, ben):
+        person.edit("model")
+        person.page.cell("join").get_by_role("button", name="Use the new code").click()
+    for person in (ada, ben):
+        person.page.wait_until("'gold' in session.model.settings")
+        person.page.wait_until("len(session.participants) == 2")
+        expect(person.view.locator(".widget-readout")).to_have_text("2000")
+    assert all(best()[name] >= points for name, points in before.items())
+    play()
+    ada.page.wait_until("session.model.hole is not None")
+
+
 def library(ada: Person, ben: Person) -> None:
     """Ada adds a book, Ben borrows it; code that cannot load the books is not taken, and the books stay."""
     ada.view.get_by_placeholder("title, author").fill("Kim, Rudyard Kipling")
@@ -283,6 +315,7 @@ DRIVES: dict[int, Callable[[Person, Person], None]] = {
     3: whiteboard,
     4: pong,
     5: chat,
+    6: moles,
     7: library,
     8: quiz,
     9: laboratories,
