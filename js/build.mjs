@@ -7,7 +7,9 @@ import * as esbuild from "esbuild";
 /** @type {esbuild.BuildOptions} */
 const options = {
   absWorkingDir: import.meta.dirname,
-  entryPoints: ["src/badge.tsx", "src/badge.css", "src/panel.tsx", "src/panel.css"],
+  entryPoints: ["badge.tsx", "badge.css", "panel.tsx", "panel.css", "textArea.ts", "textArea.css"].map(
+    (name) => `src/${name}`,
+  ),
   outdir: "../msq_jupyter/widgets/static",
   bundle: true,
   splitting: false,

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from msq_jupyter.runtime.persistent_model import PersistentModel, migration
     from msq_jupyter.runtime.view import View
     from msq_jupyter.widgets.session import Session
+    from msq_jupyter.widgets.text_area import TextArea
 
 __version__ = "0.1.0"
 
@@ -19,6 +20,7 @@ __all__ = [
     "Model",
     "PersistentModel",
     "Session",
+    "TextArea",
     "View",
     "lint_model",
     "load_ipython_extension",
@@ -32,6 +34,7 @@ _HOMES = {
     "Model": "msq_jupyter.runtime.model",
     "PersistentModel": "msq_jupyter.runtime.persistent_model",
     "Session": "msq_jupyter.widgets.session",
+    "TextArea": "msq_jupyter.widgets.text_area",
     "View": "msq_jupyter.runtime.view",
     "lint_model": "msq_jupyter.runtime.lint.live",
     "migration": "msq_jupyter.runtime.persistent_model",

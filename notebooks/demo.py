@@ -1,6 +1,6 @@
 """Starts JupyterLab on the first lesson, with a synchronizer of its own, and prints a link for each of two people.
 
-The lesson is copied to `.demo/`, once for each of them: notebooks at two places have two kernels. What the demo saves
+The lessons are copied to `.demo/`, once for each of them: notebooks at two places have two kernels. What the demo saves
 stays in `.demo/synchronizer`; `make clean` removes it.
 """
 
@@ -39,7 +39,8 @@ def main() -> int:
     folder = arguments.directory.resolve()
     for person in PEOPLE:
         (folder / person).mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(__file__).parent / LESSON, folder / person / LESSON)
+        for lesson in Path(__file__).parent.glob("*.ipynb"):
+            shutil.copy(lesson, folder / person / lesson.name)
     port = arguments.port or free_port()
     token = secrets.token_urlsafe(16)
     lab = start_lab(folder, port, token)

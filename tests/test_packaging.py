@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-BROWSER_SIDE = {f"msq_jupyter/widgets/static/{name}" for name in ("badge.js", "badge.css", "panel.js", "panel.css")}
+BROWSER_SIDE = {
+    f"msq_jupyter/widgets/static/{name}.{kind}" for name in ("badge", "panel", "textArea") for kind in ("js", "css")
+}
 
 
 @pytest.fixture(scope="module")

@@ -155,6 +155,16 @@ def test_an_edit_whose_init_fails_on_the_data_is_found():
     room.publish("poll", "vote", "yes")
     with pytest.raises(PersistedDataError, match="KeyError: 'no such key'"):
         room.edit(ForgetfulPoll)
+    for _ in range(2):  # everybody is back with the code from before, and the room goes on
+        room.assert_converged()
+        assert room.model.votes["yes"] == 1
+        assert len(room.participants) == room.size == 3
+        with pytest.raises(PersistedDataError):
+            room.edit(ForgetfulPoll)
+    room.publish("poll", "vote", "yes")
+    room.edit(Poll)
+    room.assert_converged()
+    assert room.model.votes["yes"] == 2
 
 
 def test_snapshots_are_requested_and_used_by_who_comes_late():

@@ -94,3 +94,16 @@ export const PRESENCE_TRAITS = [
   "log_stamp",
   "seq",
 ] as const satisfies readonly (keyof PresenceTraits)[];
+
+/** A text area for a shared text; of `msq_jupyter/widgets/text_area.py`. */
+export interface TextAreaTraits {
+  readonly description: string;
+  readonly rows: number;
+  readonly disabled: boolean;
+  /** The kernel's text, its number, and of each page the number of the last message that is in it. */
+  readonly shown: {
+    readonly number: number;
+    readonly text: string;
+    readonly acknowledged: Readonly<Record<string, number>>;
+  };
+}

@@ -61,15 +61,15 @@ class PerUser(Model):
         if self.event_view_id in self.values:
             self.names[self.event_view_id] = self.view_label(self.event_view_id) or self.event_view_id
 
-    def _came(self, who: Any) -> None:
-        view_id = _view_id(who)
+    def _came(self, _: Any) -> None:
+        view_id = self.event_view_id
         name = self.view_label(view_id) or view_id
         if name in self.away:
             self.values[view_id] = self.away.pop(name)
             self.names[view_id] = name
 
-    def _went(self, who: Any) -> None:
-        view_id = _view_id(who)
+    def _went(self, _: Any) -> None:
+        view_id = self.event_view_id
         name = self.names.pop(view_id, view_id)
         if view_id in self.values:
             value = self.values.pop(view_id)
@@ -77,12 +77,6 @@ class PerUser(Model):
                 self.away[name] = value
                 while len(self.away) > AWAY_MAX:
                     del self.away[next(iter(self.away))]
-
-
-def _view_id(who: Any) -> str:
-    """Of whom "view-join" and "view-exit" tell: an id, or a dict with it when the participant gave view data."""
-    view_id: str = who if isinstance(who, str) else who["view_id"]
-    return view_id
 
 
 class Chat(Ready):

@@ -91,4 +91,5 @@ def _tell(replica: Replica, event: str, view_id: str, data: Any) -> None:
     """Tell models the id of a view, or a dict when the participant gave view data."""
     view_data = data.get("view_data") if isinstance(data, dict) else None
     told = view_id if view_data is None else {"view_id": view_id, "view_data": view_data}
+    replica.event_view_id = view_id
     replica.dispatch(replica.topics.hearers[replica.session_id, event], told)

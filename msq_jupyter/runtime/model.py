@@ -273,7 +273,7 @@ class Model:
 
     @property
     def event_view_id(self) -> str:
-        """Whose event is being executed: a view id, or "" when nobody's is, as in future messages."""
+        """Whose event is being executed, or who joins or exits: a view id; "" for nobody's, as in future messages."""
         return self._host("event_view_id").event_view_id
 
     def view_label(self, view_id: str) -> str:

@@ -96,7 +96,7 @@ class Replica:
         last_save: the newest stored version this run knows of.
         options: the session's, packed: a restored version is given to `init` with them.
         restores: what has come of restores that are not whole, by who restores.
-        event_view_id: whose event is being executed, "" for nobody's.
+        event_view_id: whose event is being executed, or who comes or goes; "" for nobody's.
         views: view data by view id, in the order of joining.
         counters: the last event of each view; a gap, a repetition or a swap would show here.
         happenings: what the outside has to know; whoever reads them clears them.

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from msq_jupyter.errors import ArgumentError, SessionClosed
+from msq_jupyter.errors import ArgumentError, PersistedDataError, SessionClosed
 from msq_jupyter.runtime.happenings import HandlerFailed
 from msq_jupyter.runtime.model import Model
 from msq_jupyter.runtime.view import View
@@ -342,7 +342,7 @@ class Room:
             options: other options from now on; the same as before if not given.
 
         Raises:
-            PersistedDataError: the edited `init` failed on the saved data.
+            PersistedDataError: the edited `init` failed on the saved data; everybody is back with the code from before.
             MigrationFailed: it was not given what was saved last.
             NotSettled: something could not be saved, or somebody could not join.
         """
@@ -352,9 +352,17 @@ class Room:
         arguments = replace(self._plan.arguments, model=model)
         if options is not None:
             arguments = replace(arguments, options=options)
-        self._plan = replace(self._plan, arguments=arguments, code=code_of(model))
+        before, self._plan = self._plan, replace(self._plan, arguments=arguments, code=code_of(model))
         seen = self._world.synchronizer.storage.load_run(arguments.persistent_id, self.session_id) is not None
-        self.join(self.size)
+        try:
+            self.join(self.size)
+        except PersistedDataError:
+            for participant in self.participants:
+                participant.kill()
+            self.participants.clear()
+            self._plan = before
+            self.join(self.size)
+            raise
         self.settle(saved=False)
         self._simulation.counters["code edits"] += 1
         run = self._world.synchronizer.find(arguments.persistent_id, self.session_id)

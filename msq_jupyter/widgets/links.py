@@ -8,6 +8,7 @@ and sends; traits are set on the main loop only.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -29,6 +30,8 @@ logger = logging.getLogger("msq_jupyter")
 
 #: At most this many events a second for each link; while a slider is dragged the last value always goes out.
 RATE_PER_S = 30.0
+#: Floats that differ by no more than this part of them are one value for a link.
+ROUNDING = 1e-12
 #: What a widget gets a copy of that it may change.
 _CONTAINERS = (list, dict, set)
 
@@ -146,6 +149,8 @@ class Link(DirectedLink):
     def _on_widget(self, change: Any) -> None:
         if threading.get_ident() == self._setting_thread:
             return  # our own writing
+        if _differs_by_rounding(change["old"], change["new"]):
+            return  # a browser's slider answers 0.9999999999999999 when it is to show 1.0
         with self._lock:
             self._unsent = [change["new"]]
             self._shown = MISSING  # the widget shows something else now than what the model last said
@@ -201,6 +206,13 @@ class Link(DirectedLink):
     def _own_path(self) -> str:
         """Where the value is; another place when this participant has another id, after an edit of the code."""
         return self._path if self._scope == "shared" else f"{self._path}.values.{self._session.view_id}"
+
+
+def _differs_by_rounding(old: Any, new: Any) -> bool:
+    """Whether two values of a trait are floats, or tuples of them, that nobody can tell apart by moving a slider."""
+    if isinstance(old, tuple) and isinstance(new, tuple):
+        return len(old) == len(new) and all(a == b or _differs_by_rounding(a, b) for a, b in zip(old, new, strict=True))
+    return isinstance(old, float) and isinstance(new, float) and math.isclose(old, new, rel_tol=ROUNDING)
 
 
 def require_per_user(session: Session, path: str) -> None:

@@ -398,6 +398,17 @@ def test_4_5_view_data_that_is_false_is_view_data(bench, view_data):
     assert bench.root.log == [["came", who, 1], ["went", who, 0]]
 
 
+def test_4_5_who_comes_or_goes_is_whose_event_it_is(bench, teach):
+    def who(self, told):
+        self.note(self.event_view_id)
+
+    teach(Board, came=who, went=who)
+    bench.members(joins={"ada": None, "ben": {"colour": "red"}})
+    bench.members(exits=["ada"], joins={"eve": None})
+    assert [view_id for _, view_id in bench.root.log] == ["ada", "ben", "ada", "eve"]
+    assert bench.replica.event_view_id == ""
+
+
 def test_4_5_an_exit_of_somebody_who_never_came_is_nothing(bench):
     bench.members(exits=["nobody"])
     assert bench.root.log == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import traitlets
-from ipywidgets import IntSlider, Text
+from ipywidgets import FloatRangeSlider, FloatSlider, IntSlider, Text
 
 import msq_jupyter
 from msq_jupyter import Session
@@ -79,6 +79,30 @@ async def test_while_dragging_few_events_are_sent_the_last_value_arrives_and_not
     assert widget.value == 100
     assert seen == sorted(seen)
     assert ada._sent_counter < 50
+
+
+@pytest.mark.parametrize(
+    ("make", "shown", "rounded", "moved"),
+    [
+        (lambda: FloatSlider(max=3, step=0.01), 1.0, 0.9999999999999999, 1.01),
+        (lambda: FloatRangeSlider(max=3, step=0.01), (1.0, 2.0), (0.9999999999999999, 2.0), (1.0, 2.01)),
+    ],
+)
+async def test_what_a_browser_rounds_while_it_shows_a_value_is_no_change(join, make, shown, rounded, moved):
+    ada, ben = await join(), await join()
+    ben.assign("speed", shown)
+    await ben.synced()
+    await ada.synced()
+    widget = make()
+    ada.link((widget, "value"), "speed")
+    ben.assign("speed", moved)  # is on its way when Ada's browser answers
+    widget.set_state({"value": rounded})
+    await ben.synced()
+    await ada.synced()
+    assert ada._sent_counter == 0
+    await until(lambda: widget.value == moved)
+    widget.set_state({"value": shown})
+    await until(lambda: ben.model.speed == shown)
 
 
 async def test_callbacks_on_another_thread_are_as_good(join):

@@ -1,0 +1,222 @@
+"""A text area in which many type at the same moment, and nobody's letters are lost.
+
+Three have the text: the page, this widget, the model. Each may be ahead of the next by what is on its way. The page
+sends its whole text; the widget finds the edit in it, moves it past what others did that the page has not shown yet,
+and sends the model one edit at a time, the next when the last has come back. Edits are moved as in
+`msq_jupyter.ready.sequence`. So the page needs no algorithm (`js/src/textArea.ts`): it shows a text of ours only if
+nothing was typed since.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from msq_jupyter.errors import ArgumentError
+from msq_jupyter.ready.sequence import Edit, after, difference, transform
+from msq_jupyter.ready.text import SharedText
+from msq_jupyter.runtime.paths import MISSING
+from msq_jupyter.widgets.bindings import Binding, require_path
+from msq_jupyter.widgets.one_way import OneWayWidget, built
+
+if TYPE_CHECKING:
+    from msq_jupyter.widgets.session import Session
+
+
+class _Page:
+    """What one page shows.
+
+    Attributes:
+        text: the text it had when it last said so, or took one of ours.
+        missed: what others did since, oldest first, each `(number of the text that first had it, edit)`.
+        acknowledged: the number of its last message.
+    """
+
+    def __init__(self, text: str, acknowledged: int) -> None:
+        self.text = text
+        self.missed: list[tuple[int, Edit]] = []
+        self.acknowledged = acknowledged
+
+
+class TextArea(OneWayWidget):
+    """Shows a `SharedText` of a session's model and lets everybody type into it.
+
+        TextArea(session, "notes")
+
+    Running its cell again replaces it; it ends when the text is removed from the model.
+
+    Args:
+        session: the session.
+        path: the way to a `msq_jupyter.ready.SharedText` from the root model, such as "notes" or "documents.d1";
+            without one, the root itself.
+        description: a line above it.
+        rows: its height in lines.
+
+    Raises:
+        ArgumentError: there is no `SharedText`.
+        AuthorError: the path leads to nothing.
+        SessionClosed: the session has been left.
+    """
+
+    _esm = built("textArea.js")
+    _css = built("textArea.css")
+    description = traitlets.Unicode().tag(sync=True)
+    rows = traitlets.Int(8, min=1).tag(sync=True)
+    disabled = traitlets.Bool(False).tag(sync=True)
+    shown = traitlets.Dict({"number": 0, "text": "", "acknowledged": {}}).tag(sync=True)
+
+    def __init__(self, session: Session, path: str = "", *, description: str = "", rows: int = 8) -> None:
+        session.require_open()
+        super().__init__(description=description, rows=rows)
+        self._typing = _Typing(session, path, self)
+        self.on_msg(lambda _widget, content, _buffers: self._typing.take(content))
+
+    @property
+    def text(self) -> str:
+        """The text as it is shown here."""
+        return self._typing.text
+
+    def snapshot(self) -> tuple[str, str]:
+        """The text, below its description."""
+        title = f"{self.description}\n" if self.description else ""
+        return f"{title}{self.text}", f"{escape(title)}<pre>{escape(self.text)}</pre>"
+
+    def close(self) -> None:
+        """End it."""
+        self._typing.end()
+        super().close()
+
+
+class _Typing(Binding):
+    """The text between pages and model; see the top of this module."""
+
+    def __init__(self, session: Session, path: str, area: TextArea) -> None:
+        super().__init__(session)
+        self._path = path
+        self._area = area
+        self._lock = threading.RLock()
+        self._pages: dict[str, _Page] = {}
+        self._number = 0
+        self._revision = 0
+        self._ours: list[tuple[str, Edit]] = []  # what the model does not have yet; the first is on its way
+        self._is_flying = False
+        self.text = ""
+        self.begin()
+
+    @property
+    def things(self) -> tuple[Any, ...]:
+        """See `Binding.things`."""
+        return type(self), id(self._area)
+
+    def attach(self) -> None:
+        """See `Binding.attach`."""
+        if self._path:
+            require_path(self._session, self._path)
+        held = self._held()
+        if held is MISSING:
+            raise ArgumentError(
+                f"TextArea: expected the path of a SharedText, and {self._path or 'the root'} is none: write "
+                "self.notes = SharedText.create() in init, with from msq_jupyter.ready import SharedText"
+            )
+        with self._lock:
+            self._begin(held)
+
+    def detach(self) -> None:
+        """See `Binding.detach`."""
+        self._area.disabled = True
+
+    def look(self) -> None:
+        """See `Binding.look`."""
+        held = self._held()
+        if held is MISSING or self._session.link_state in ("closed", "failed"):
+            self.end()
+            return
+        with self._lock:
+            newer = held.revision - self._revision
+            if 0 < newer <= len(held.recent):
+                for edit_id, edit in held.recent[-newer:]:
+                    self._follow(edit_id, edit)
+                self._revision = held.revision
+                self._send()
+                self._show()
+            if newer < 0 or newer > len(held.recent) or (not self._ours and self.text != held.text):
+                self._begin(held)  # restored, or left behind
+
+    def _held(self) -> Any:
+        held = self.value_at(self._path) if self._path else self._session.model
+        return held if isinstance(held, SharedText) else MISSING
+
+    def _begin(self, held: Any) -> None:
+        """Begin with the text of the model."""
+        self._revision = held.revision
+        self._ours = []
+        self._is_flying = False
+        text = held.text
+        for page in self._pages.values():
+            page.missed.append((self._number + 1, difference(self.text, text)))
+        self.text = text
+        self._show()
+
+    def _follow(self, edit_id: str, edit: Edit) -> None:
+        """Somebody's edit, the next one of the model."""
+        if self._is_flying and edit_id == self._ours[0][0]:
+            del self._ours[0]
+            self._is_flying = False
+            return
+        for place, (own_id, own) in enumerate(self._ours):
+            edit, own = transform(edit, own)
+            self._ours[place] = own_id, own
+        self.text = after(self.text, edit)
+        for page in self._pages.values():
+            page.missed.append((self._number + 1, edit))
+
+    def take(self, content: Any) -> None:
+        """A page tells its text; on any thread."""
+        with self._lock:
+            if self._ended:
+                return
+            page = self._pages.get(content["page"])
+            if page is None or "text" not in content:
+                self._pages[content["page"]] = _Page(self.text, content["number"])
+                self._show()
+                return
+            self._catch_up(page, content["seen"])
+            edit = difference(page.text, content["text"])
+            page.text, page.acknowledged = content["text"], content["number"]
+            for place, (number, missed) in enumerate(page.missed):
+                missed, edit = transform(missed, edit)
+                page.missed[place] = number, missed
+            if any(type(part) is str or part < 0 for part in edit):
+                self.text = after(self.text, edit)
+                for other in self._pages.values():
+                    if other is not page:
+                        other.missed.append((self._number + 1, edit))
+                self._ours.append((uuid.uuid4().hex, edit))
+                self._send()
+            self._show()
+
+    @staticmethod
+    def _catch_up(page: _Page, seen: int) -> None:
+        """The page shows the text of this number."""
+        while page.missed and page.missed[0][0] <= seen:
+            page.text = after(page.text, page.missed.pop(0)[1])
+
+    def _send(self) -> None:
+        if self._ours and not self._is_flying:
+            self._is_flying = True
+            edit_id, edit = self._ours[0]
+            held = self._held()
+            if held is not MISSING:
+                held.edit(self._revision, edit, edit_id)
+
+    def _show(self) -> None:
+        self._number += 1
+        acknowledged = {name: page.acknowledged for name, page in self._pages.items()}
+        self._area.shown = {"number": self._number, "text": self.text, "acknowledged": acknowledged}
+
+    def __repr__(self) -> str:
+        return f"<TextArea of model.{self._path}>"
