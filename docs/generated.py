@@ -39,6 +39,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Leave out what is for the tests, and let the reference link to what is said of each error."""
+    if page.file.src_uri == "troubleshooting.md":
+        markdown = re.sub(r"^(###+) (\w+)$", r"\1 \2 {#msq_jupyter.errors.\2}", markdown, flags=re.MULTILINE)
+    return re.sub(r"^<!-- (run|check|raises): .*? -->\n", "", markdown, flags=re.MULTILINE | re.DOTALL)
+
+
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Put pictures into the page itself, so that they take the colours of its theme."""
     return re.sub(r'<img alt="([^"]*)" src="[^"]*pictures/(\w+\.svg)"\s*/?>', _inline, html)
@@ -124,7 +131,7 @@ def _synopsis(what: str, actions: list[argparse.Action]) -> str:
     for action in sorted(actions, key=lambda action: (bool(action.option_strings), not action.required)):
         text = _flags(action)
         words.append(text if action.required else f"[{text}]")
-    lines, width = [words[0]], 100
+    lines, width = [words[0]], 76
     for word in words[1:]:
         if len(lines[-1]) + len(word) > width:
             lines.append("   ")
@@ -153,11 +160,11 @@ def _help_of(action: argparse.Action) -> str:
 
 
 def benchmarks_page() -> str:
-    """The notes beside the benchmarks, with one title above."""
+    """The notes beside the benchmarks."""
     text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
-    # Their titles become sections, their dates go one step further down.
-    lowered = re.sub(r"^(#+) ", r"#\1 ", _without_code(text), flags=re.MULTILINE)
-    return f"# Benchmarks\n\nAll of them are run by `make benchmark`, or one by one.\n\n{_with_code(lowered, text)}"
+    # The first title stays, the others become sections, and what is below them goes one step further down.
+    lowered = re.sub(r"(?<=\n)(#+) ", r"#\1 ", _without_code(text))
+    return _with_code(lowered, text)
 
 
 def _without_code(text: str) -> str:

@@ -88,7 +88,7 @@ def test_the_tests_that_pages_show_pass(tmp_path: Path):
     for piece in shown:
         (tmp_path / piece.title).write_text(piece.text)
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--msq-schedules", "2", str(tmp_path)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--msq-schedules", "1", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

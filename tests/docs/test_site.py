@@ -125,8 +125,7 @@ def test_every_error_is_in_the_troubleshooting_with_what_to_do(site):
         for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, errors.MsqError) and kind is not errors.MsqError
     }
-    headings = {anchor for anchor in site["troubleshooting.html"].anchors}
-    assert {kind.lower() for kind in kinds} <= headings
+    assert {f"msq_jupyter.errors.{kind}" for kind in kinds} <= site["troubleshooting.html"].anchors
 
 
 def test_links_of_the_readme_lead_somewhere():
