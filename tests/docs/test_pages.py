@@ -159,7 +159,9 @@ def test_the_commands_in_the_text_of_a_page_are_there(page: Path):
         words = shlex.split(line)
         for name in words[0].split("|"):
             assert name in commands or name in ("COMMAND", "--help"), line
-        known = {option for action in commands.get(words[0], cli._parser())._actions for option in action.option_strings}
+        known = {
+            option for action in commands.get(words[0], cli._parser())._actions for option in action.option_strings
+        }
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, line
 
 
