@@ -72,7 +72,7 @@ def commands_page() -> str:
         "undisturbed. Every command has `--help`.",
         "",
     ]
-    for name, parser in _commands_of(_parser()):
+    for name, parser in commands_of(_parser()):
         lines += [f"## msq {name}", "", *_described(f"msq {name}", parser)]
     return "\n".join(lines)
 
@@ -103,13 +103,13 @@ def magics_page() -> str:
     return "\n".join(lines)
 
 
-def _commands_of(parser: argparse.ArgumentParser, before: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
+def commands_of(parser: argparse.ArgumentParser, before: str = "") -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Commands, and those that they have in turn."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
                 full = f"{before}{name}"
-                further = list(_commands_of(inner, f"{full} "))
+                further = list(commands_of(inner, f"{full} "))
                 yield from further or [(full, inner)]
 
 

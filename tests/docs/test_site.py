@@ -22,7 +22,6 @@ from msq_jupyter.widgets.session import _FOR_USERS
 from tests.docs.pages import ROOT
 
 pytest.importorskip("mkdocs")
-sys.path.insert(0, str(ROOT / "docs"))
 
 
 class _Reader(HTMLParser):
@@ -90,11 +89,12 @@ def test_every_word_of_a_session_is_documented(site, name):
     assert f"msq_jupyter.Session.{name}" in page.anchors or name in page.code
 
 
-def test_every_command_magic_and_option_is_documented(site):
-    from generated import _commands_of
+def test_every_command_and_magic_is_documented(site, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    from generated import commands_of
 
     for address, names in (
-        ("reference/commands.html", [f"msq-{name.replace(' ', '-')}" for name, _ in _commands_of(_parser())]),
+        ("reference/commands.html", [f"msq-{name.replace(' ', '-')}" for name, _ in commands_of(_parser())]),
         ("reference/magics.html", [f"msq-{name}" for name in COMMANDS]),
     ):
         assert set(names) <= site[address].anchors
