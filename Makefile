@@ -42,7 +42,7 @@ check: $(VENV)/.installed js/node_modules/.installed
 
 docs: $(VENV)/.installed
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "The documentation is in .site/index.html"
+	@echo "The documentation is in .site/index.html; with search: $(BIN)/python -m http.server --directory .site"
 
 benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium
 	$(BIN)/python benchmarks/replica.py
