@@ -95,7 +95,7 @@ def magics_page() -> str:
         "## %%live",
         "",
         "`%%live SESSION` in the first line of a cell: the cell runs at once, and again whenever what it has read of "
-        "`SESSION.model` is another. See [Live cells](../how-to/live-cells.md).",
+        "`SESSION.model` is another. Without a name it is `session`. See [Live cells](../how-to/live-cells.md).",
         "",
     ]
     for name in COMMANDS:
