@@ -41,7 +41,7 @@ check: $(VENV)/.installed js/node_modules/.installed
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
 docs: $(VENV)/.installed
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "The documentation is in .site/index.html; with search: $(BIN)/python -m http.server --directory .site"
 
 benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) chromium

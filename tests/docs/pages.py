@@ -1,7 +1,7 @@
 """What stands in a page: code to run, lines to type, and notes for the tests that readers do not see.
 
 * A block of `python` is a cell; all those of a page are run in order, in one notebook.
-* `<!-- run: code -->` is run in its place, `<!-- check: expression -->` must be true there.
+* `<!-- run: code -->` is run in its place, `<!-- check: expression -->` has to become true there.
 * `<!-- raises: SomeError -->` before a block says that it ends with this error.
 * A block of `python` with a title such as `test_poll.py` is a file of tests, and is run by pytest.
 """

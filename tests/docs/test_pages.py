@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import re
 import shlex
@@ -48,7 +49,7 @@ async def test_the_code_of_a_page_runs_from_top_to_bottom(
             if piece.kind == "raises":
                 expected = piece.text
             elif piece.kind == "check":
-                assert await opened.run(piece.text), f"{name_of(page)}:{piece.line}: {piece.text}"
+                await _become_true(opened, piece, page)
             elif piece.kind == "run" or (piece.kind == "python" and not piece.title):
                 await _run(opened, piece, expected, page)
                 expected = ""
@@ -66,6 +67,16 @@ async def _run(opened: Notebook, piece: Piece, expected: str, page: Path) -> Non
         if raised != expected:
             raise
     assert raised == expected, f"{name_of(page)}:{piece.line}: expected {expected or 'no error'}"
+
+
+async def _become_true(opened: Notebook, piece: Piece, page: Path) -> None:
+    """Widgets send at most thirty times a second, and what they lead to takes a moment."""
+    try:
+        async with asyncio.timeout(20):
+            while not await opened.run(piece.text):  # noqa: ASYNC110  # what is waited for happens on other threads
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        pytest.fail(f"{name_of(page)}:{piece.line}: never came to be: {piece.text}")
 
 
 async def _leave_all(opened: Notebook) -> None:
