@@ -29,6 +29,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         ("reference/commands.md", commands_page()),
         ("reference/magics.md", magics_page()),
         ("benchmarks.md", benchmarks_page()),
+        ("deploy.md", (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")),
         ("lessons.md", lessons_page()),
     ):
         files.append(File.generated(config, path, content=text))

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,6 +19,7 @@ from msq_jupyter.cli import _parser
 from msq_jupyter.jupyter.commands import COMMANDS
 from msq_jupyter.runtime.lint.rules import RULES
 from msq_jupyter.session.arguments import DEBUG_WORDS
+from msq_jupyter.synchronizer.settings import Settings
 from msq_jupyter.widgets.session import _FOR_USERS
 from tests.docs.pages import ROOT
 
@@ -116,6 +118,7 @@ def test_every_setting_is_documented(site):
     assert named <= code
     assert {"c.Msq.synchronizer"} <= code
     assert set(DEBUG_WORDS) <= code
+    assert {setting.name for setting in fields(Settings)} <= site["deploy.html"].code
 
 
 def test_every_error_is_in_the_troubleshooting_with_what_to_do(site):
