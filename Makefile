@@ -1,5 +1,6 @@
 # make demo   sets everything up and opens a shared notebook
 # make test   sets everything up and runs every test
+# make docs   builds the documentation into .site/
 #
 # Both need Python 3.11 or later, Node 20 or later, and for the tests Debian's Chromium; they say what is missing.
 
@@ -15,7 +16,7 @@ CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
-.PHONY: demo test soak check clean tools chromium benchmark
+.PHONY: demo test soak check clean tools chromium benchmark docs
 
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
@@ -40,6 +41,10 @@ check: $(VENV)/.installed js/node_modules/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
+
+docs: $(VENV)/.installed
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "The documentation is in .site/index.html; with search: $(BIN)/python -m http.server --directory .site"
 
 benchmark: $(VENV)/.installed $(BUNDLE) $(CROQUET) $(PEERS) $(COLLABORATION) chromium
 	$(BIN)/python benchmarks/replica.py
@@ -78,7 +83,7 @@ $(COLLABORATION): benchmarks/collaboration/requirements.txt | tools
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev,benchmark]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev,benchmark,docs]"
 	@touch $@
 
 tools:
@@ -101,4 +106,4 @@ chromium:
 clean:
 	rm -rf $(VENV) .cache js/node_modules tests/platforms/node_modules benchmarks/croquet/node_modules \
 	  benchmarks/collaboration/.venv \
-	  msq_jupyter/widgets/static build dist .demo
+	  msq_jupyter/widgets/static build dist .demo .site

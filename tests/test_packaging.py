@@ -42,6 +42,12 @@ def test_the_wheel_enables_the_extension_of_the_jupyter_server(archives):
     assert enabled == {"msq_jupyter.server_extension": True}
 
 
+def test_the_sdist_holds_what_the_documentation_is_built_from(archives):
+    with tarfile.open(archives[0]) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert names >= {"mkdocs.yml", "docs/index.md", "docs/generated.py", "docs/pictures/who.svg"}
+
+
 def test_the_sdist_holds_the_browser_side_its_source_and_the_tests(archives):
     with tarfile.open(archives[0]) as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
