@@ -40,6 +40,7 @@ class Person:
 
     def __init__(self, page: NotebookPage, lesson: Path, name: str) -> None:
         self.page, self.lesson, self.name = page, lesson, name
+        self.pictured = ["view"]  # the cells whose outputs are in the picture
 
     @property
     def view(self) -> Locator:
@@ -48,6 +49,15 @@ class Person:
 
     def button(self, name: str) -> Locator:
         return self.view.get_by_role("button", name=name, exact=True)
+
+    def picture(self) -> Image.Image:
+        """What the cells in `pictured` show, one below the other."""
+        outputs = [self.page.output(cell_id).last for cell_id in self.pictured]
+        images = [Image.open(io.BytesIO(output.screenshot())).convert("RGB") for output in outputs]
+        joined = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
+        for number, image in enumerate(images):
+            joined.paste(image, (0, sum(above.height for above in images[:number])))
+        return joined
 
     def edit(self, cell_id: str) -> None:
         """Put into a cell what the lesson's text says, and run it."""
@@ -192,7 +202,45 @@ def chat(ada: Person, ben: Person) -> None:
     assert ada.view.locator("b").all_inner_texts() == ben.view.locator("b").all_inner_texts()
 
 
-DRIVES: dict[int, Callable[[Person, Person], None]] = {2: editor, 3: whiteboard, 4: pong, 5: chat}
+def epidemic(ada: Person, ben: Person) -> None:
+    """One town for both, smooth; one moves a slider and skips days for both; both see the same two worlds."""
+    positions = """(view) => new Promise((resolve) => {
+        const seen = new Set(), box = CanvasRenderingContext2D.prototype.fillRect;
+        CanvasRenderingContext2D.prototype.fillRect = function (x, ...rest) {
+            if (x < 300) seen.add(x);
+            box.call(this, x, ...rest);
+        };
+        setTimeout(() => { CanvasRenderingContext2D.prototype.fillRect = box; resolve(seen.size / 2000); }, 2000);
+    })"""
+    ada.page.wait_until("len(session.participants) == len(masks.participants) == 2")
+    ada.button("begin again").click()
+    ada.page.wait_until("session.model.hours < 50")
+    smooth = ada.view.locator("canvas").evaluate(positions)
+    print(f"pictures a second: {smooth:.0f}")
+    assert smooth > 15
+    handle = ben.view.locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box is not None
+    mouse = ben.page.page.mouse
+    mouse.move(box["x"] + 5, box["y"] + 5)
+    mouse.down()
+    mouse.move(box["x"] + 45, box["y"] + 5, steps=5)
+    mouse.up()
+    ada.page.wait_until("session.model.chance > 10 and chance.value == session.model.chance")
+    ben.button("skip 10 days").click()
+    for person in (ada, ben):
+        person.page.wait_until("len(session.model.curve) > 10")
+    curves = [person.page.evaluate("[one.model.curve for one in (without, masks)]") for person in (ada, ben)]
+    assert curves[0] == curves[1]
+    for person in (ada, ben):
+        person.pictured = ["worlds"]
+
+
+DRIVES: dict[int, Callable[[Person, Person], None]] = {
+    **{2: editor, 3: whiteboard, 4: pong, 5: chat},
+    **{10: epidemic},
+}
 
 
 def main(numbers: list[int]) -> None:
@@ -213,7 +261,7 @@ def main(numbers: list[int]) -> None:
                         person.page.screenshot(server.root / f"failed_{person.name}.png")
                     print(f"what they saw is in {server.root}", file=sys.stderr)
                     raise
-                side_by_side([person.view.screenshot() for person in people]).save(PICTURES / f"{number:02}.png")
+                side_by_side([person.picture() for person in people]).save(PICTURES / f"{number:02}.png")
                 for person in people:
                     assert person.page.errors_in_cells() == []
                     assert person.page.complaints == []
@@ -234,9 +282,8 @@ def opened(browser: object, server: JupyterServer, lesson: Path, name: str) -> N
     return page
 
 
-def side_by_side(pictures: list[bytes]) -> Image.Image:
+def side_by_side(images: list[Image.Image]) -> Image.Image:
     """What two people see, in one picture of few colors."""
-    images = [Image.open(io.BytesIO(picture)).convert("RGB") for picture in pictures]
     joined = Image.new("RGB", (sum(i.width for i in images) + GAP, max(i.height for i in images)), "white")
     joined.paste(images[0], (0, 0))
     joined.paste(images[1], (images[0].width + GAP, 0))
