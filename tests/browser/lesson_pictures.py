@@ -238,8 +238,11 @@ def epidemic(ada: Person, ben: Person) -> None:
 
 
 DRIVES: dict[int, Callable[[Person, Person], None]] = {
-    **{2: editor, 3: whiteboard, 4: pong, 5: chat},
-    **{10: epidemic},
+    2: editor,
+    3: whiteboard,
+    4: pong,
+    5: chat,
+    10: epidemic,
 }
 
 
