@@ -14,6 +14,8 @@ Mark = Literal["+", "-", "~", ">", "@", " "]
 
 #: A path is shown in full up to this length.
 PATH_CHARACTERS = 200
+#: A path is at least this wide beside long values, unless it is shorter.
+PATH_WIDTH_CH = 30
 
 _ANSI = {"+": "\x1b[32m", "-": "\x1b[31m", "~": "\x1b[33m", ">": "\x1b[36m", "@": "\x1b[36m"}
 _ANSI_END = "\x1b[0m"
@@ -129,7 +131,9 @@ def _html_row(line: Line) -> str:
     name = f' title="{word}" aria-label="{word}"' if word else ""
     cells = f'<td{name} style="{_CELL}{background}">{escape(line.mark)}</td>'
     if line.path:
-        cells += f'<th scope="row" style="{_CELL};font-weight:normal"><bdi>{escape(line.path)}</bdi></th>'
+        # Or long values beside it squeeze it to one letter to a line.
+        width = f"min-width:{min(len(line.path), PATH_WIDTH_CH)}ch"
+        cells += f'<th scope="row" style="{_CELL};{width};font-weight:normal"><bdi>{escape(line.path)}</bdi></th>'
     body = "".join(_html_piece(kind, text) for kind, text in line.pieces)
     return f'<tr>{cells}<td style="{_CELL};width:100%">{body}</td></tr>'
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from msq_jupyter.errors import MsqError
 from msq_jupyter.persistence.harmless import shortened
-from msq_jupyter.persistence.records import Version, VersionList
+from msq_jupyter.persistence.records import VersionList
 from msq_jupyter.runtime.saves import LastSave
 
 
@@ -16,14 +16,20 @@ class BranchNotice:
 
     Args:
         code_hash: our code.
+        persisted: what `join` was asked to begin with: a branch from the version of this number is meant.
         versions: asks for all versions.
-        tell: gets the notice, one line.
+        tell: gets the notice, one line, and whether the branch is meant.
     """
 
     def __init__(
-        self, code_hash: str, versions: Callable[[], Awaitable[VersionList]], tell: Callable[[str], None]
+        self,
+        code_hash: str,
+        persisted: str | int,
+        versions: Callable[[], Awaitable[VersionList]],
+        tell: Callable[[str, bool], None],
     ) -> None:
         self._code_hash = code_hash
+        self._persisted = persisted
         self._versions = versions
         self._tell = tell
         self._on_branch = False
@@ -54,7 +60,8 @@ class BranchNotice:
         except MsqError:
             return  # the status says it, too
         if self._on_branch:
-            self._tell(notice_of(versions, self._number, self._code_hash))
+            is_meant = _fork(versions, self._number) == self._persisted
+            self._tell(notice_of(versions, self._number, self._code_hash), is_meant)
 
 
 def notice_of(versions: VersionList, number: int, code_hash: str) -> str:
@@ -65,13 +72,12 @@ def notice_of(versions: VersionList, number: int, code_hash: str) -> str:
         number: of that newest version.
         code_hash: the code of their session.
     """
-    known = {version.number: version for version in versions}
-    head = known.get(versions.head)
+    head = next((version for version in versions if version.number == versions.head), None)
     who = "somebody"
     if head is not None:
         author = shortened(head.author) or "somebody"
         who = f"{author}'s code" if head.code_hash != code_hash else author
-    fork = _fork(known, number, versions.head)
+    fork = _fork(versions, number)
     since = f" since v{fork}" if fork else ""
     moved = f"{who} has moved the head{since}, to v{versions.head}: what is saved here"
     if fork and fork == number:
@@ -82,8 +88,10 @@ def notice_of(versions: VersionList, number: int, code_hash: str) -> str:
     )
 
 
-def _fork(known: dict[int, Version], a: int, b: int) -> int:
-    """The newest version that both grew from, 0 for none."""
+def _fork(versions: VersionList, number: int) -> int:
+    """The newest version that both a version and the head grew from, 0 for none."""
+    known = {version.number: version for version in versions}
+    a, b = number, versions.head
     while a != b and (a or b):
         if a > b:
             a = known[a].parent if a in known else 0

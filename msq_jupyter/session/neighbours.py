@@ -108,7 +108,7 @@ class Neighbours:
                 continue
             if len(self._others) < _OTHERS_MAX:
                 self._others[view_id] = (label, session_id, edited_s)
-                self._announce(view_id, label, "newer" if edited_s > self._edited_s else "other")
+                self._announce(view_id, label, is_newer=edited_s > self._edited_s)
 
     def forget_all(self) -> None:
         """A new connection begins: whoever is there will be named again."""
@@ -165,12 +165,11 @@ class Neighbours:
         edited_s = known.get("edited_s")
         return str(known.get("label"))[:_LABEL_MAX], edited_s if isinstance(edited_s, float) else 0.0
 
-    def _announce(self, view_id: str, label: str, which: str) -> None:
+    def _announce(self, view_id: str, label: str, *, is_newer: bool) -> None:
         if view_id not in self._announced:
             self._announced.add(view_id)
-            self._mistakes.notice = (
-                f'{label} runs {which} code of this model: session.explain_code("{label}") says what differs'
-            )
+            what = "newer code of this model" if is_newer else "other code of this model, or it with other options"
+            self._mistakes.notice = f'{label} runs {what}: session.explain_code("{label}") says what differs'
             self._announcement = (view_id, self._mistakes.notice)
             self._mistakes.story.info("%s", self._mistakes.notice)
 

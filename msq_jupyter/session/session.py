@@ -138,7 +138,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         heal = partial(self._begin_anew, self._follower.abandon)
         self._peers = Peers(*links, lambda: self.participants, heal, arguments.edited_s)
-        self._branch_notice = BranchNotice(self.code_hash, self.versions, self._tell_of_branch)
+        self._branch_notice = BranchNotice(self.code_hash, arguments.persisted, self.versions, self._tell_of_branch)
         self._joined: asyncio.Future[None] = self.loop.create_future()
         # Numbers of events go on, so that whoever waits for one of before does not wait for ever.
         self._sent_before = self._sent_counter - len(self._held or [])
@@ -545,9 +545,9 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         assert replica is not None  # nobody has a session before `join` has made its replica
         return replica
 
-    def _tell_of_branch(self, notice: str) -> None:
+    def _tell_of_branch(self, notice: str, is_meant: bool) -> None:
         # Whoever sees that others have newer code sees why, and by running it comes to their data.
-        if any(other.is_newer for other in self.others):
+        if is_meant or any(other.is_newer for other in self.others):
             self._story.info("%s", notice)
         else:
             self._mistakes.warn(notice)

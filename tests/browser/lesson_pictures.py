@@ -310,6 +310,41 @@ def laboratories(ada: Person, ben: Person) -> None:
         person.pictured = ["sliders", "view"]
 
 
+def epidemic(ada: Person, ben: Person) -> None:
+    """One town for both, smooth; one moves a slider and skips days for both; both see the same two worlds."""
+    positions = """(view) => new Promise((resolve) => {
+        const seen = new Set(), box = CanvasRenderingContext2D.prototype.fillRect;
+        CanvasRenderingContext2D.prototype.fillRect = function (x, ...rest) {
+            if (x < 300) seen.add(x);
+            box.call(this, x, ...rest);
+        };
+        setTimeout(() => { CanvasRenderingContext2D.prototype.fillRect = box; resolve(seen.size / 2000); }, 2000);
+    })"""
+    ada.page.wait_until("len(session.participants) == len(masks.participants) == 2")
+    ada.button("begin again").click()
+    ada.page.wait_until("session.model.hours < 50")
+    smooth = ada.view.locator("canvas").evaluate(positions)
+    print(f"pictures a second: {smooth:.0f}")
+    assert smooth > 15
+    handle = ben.view.locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    box = handle.bounding_box()
+    assert box is not None
+    mouse = ben.page.page.mouse
+    mouse.move(box["x"] + 5, box["y"] + 5)
+    mouse.down()
+    mouse.move(box["x"] + 45, box["y"] + 5, steps=5)
+    mouse.up()
+    ada.page.wait_until("session.model.chance > 10 and chance.value == session.model.chance")
+    ben.button("skip 10 days").click()
+    for person in (ada, ben):
+        person.page.wait_until("len(session.model.curve) > 10")
+    curves = [person.page.evaluate("[one.model.curve for one in (without, masks)]") for person in (ada, ben)]
+    assert curves[0] == curves[1]
+    for person in (ada, ben):
+        person.pictured = ["worlds"]
+
+
 DRIVES: dict[int, Callable[[Person, Person], None]] = {
     2: editor,
     3: whiteboard,
@@ -319,6 +354,7 @@ DRIVES: dict[int, Callable[[Person, Person], None]] = {
     7: library,
     8: quiz,
     9: laboratories,
+    10: epidemic,
 }
 
 

@@ -284,6 +284,12 @@ def _tags_of(text: str) -> set[str]:
     return found
 
 
+def test_a_path_keeps_its_width_beside_long_values():
+    changes = difference({"days": ["-" * 300], "x" * 100: 1}, {"days": ["+" * 300], "x" * 100: 2})
+    widths = [int(part.partition("ch;")[0]) for part in changes.html().split("min-width:")[1:]]
+    assert widths == [len("days[0]"), 30]
+
+
 def test_html_needs_nothing_from_outside_and_suits_both_themes():
     shown = difference({"a": 1}, {"a": 2})._repr_html_()
     assert not re.search(r"https?:|url\(|<style|<link|<script", shown)

@@ -240,7 +240,7 @@ async def test_1_3_why_a_session_is_another_one_than_ours_has_an_answer(join, ca
     ada, ben = await join(view_data={"name": "Ada"}), await join(EditedCounter, view_data={"name": "Ben"})
     await until(lambda: ada.others and ben.others)
     assert [(other.label, other.session_id, other.view_id) for other in ben.others] == [("Ada", ada.id, ada.view_id)]
-    line = 'Ada runs other code of this model: session.explain_code("Ada") says what differs'
+    line = 'Ada runs other code of this model, or it with other options: session.explain_code("Ada") says what differs'
     await until(lambda: line in (ben.notice, *caplog.messages))
     sentences = await ben.explain_code("Ada")
     assert "only theirs uses the class tests.session.models.Counter." in sentences

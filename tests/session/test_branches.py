@@ -91,13 +91,28 @@ async def test_the_notice_is_told_once_for_each_time_the_head_is_left_behind():
     async def ask() -> VersionList:
         return versions
 
-    notice = BranchNotice("old", ask, told.append)
+    notice = BranchNotice("old", "latest", ask, lambda text, _: told.append(text))
     states = (None, True, False, False, True, False)
     for number, is_head in enumerate(states, 1):
         notice.look(None if is_head is None else LastSave(number, "Ada", 1.5, is_head))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert [text[:10] for text in told] == ["Ada's code"] * 2
+
+
+@pytest.mark.parametrize(("persisted", "is_meant"), [(1, True), (2, False), ("latest", False)])
+async def test_5_6_a_branch_from_the_version_that_was_asked_for_is_meant(persisted: str | int, is_meant: bool):
+    told: list[bool] = []
+    versions = some(version(1, 0), version(2, 1), version(3, 2, code_hash="old"), version(4, 1), head=4)
+
+    async def ask() -> VersionList:
+        return versions
+
+    notice = BranchNotice("old", persisted, ask, lambda _, meant: told.append(meant))
+    notice.look(LastSave(3, "Ada", 1.5, False))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert told == [is_meant]
 
 
 # --- live --------------------------------------------------------------------------------------------------------
@@ -136,6 +151,23 @@ async def test_5_6_a_colleague_who_stays_in_the_old_session_is_on_a_branch_and_t
         assert "count: 11 → 1101" in str(await ada.diff(2, 4))
         report = await ada.check()
         assert [checked.number for checked in report] == [1, 2, 3, 4]
+
+
+async def test_5_6_who_begins_with_an_older_version_knows_of_the_branch_and_is_not_warned(
+    join: Any, caplog: pytest.LogCaptureFixture
+):
+    with caplog.at_level(logging.INFO, "msq_jupyter"):
+        town = await join(Counter, persist_interval_ms=0)
+        await add(town, 1)
+        await add(town, 10)
+        world = await join(Counter, options={"world": 1}, persisted=1, persist_interval_ms=0)
+        assert world.model.count == 1
+        await add(world, 100)
+        await until(lambda: any("kept as a branch" in record.message for record in caplog.records))
+        assert (town.status.on_branch, world.status.on_branch) == (False, True)
+        assert (await world.versions()).lines()[3] == "branch, from v1"
+    assert [record.levelname for record in caplog.records if "kept as a branch" in record.message] == ["INFO"]
+    assert "kept as a branch" not in world.notice
 
 
 async def test_5_10_a_branch_that_is_restored_takes_the_head_and_new_sessions_start_from_it(join: Any):
