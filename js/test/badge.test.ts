@@ -133,7 +133,7 @@ describe("the badge", () => {
   });
 
   it("says that there is no kernel where a saved notebook is shown without one", async () => {
-    const model = new FakeModel({ ...badgeWith({ link_state: "live" }), layout: { comm_live: false } });
+    const model = new FakeModel({ ...presenceWith({ link_state: "live" }), layout: { comm_live: false } });
     entry.render({ model, el: el() });
     await settle();
     expect(text("msq-state")).toBe("kernel gone");
