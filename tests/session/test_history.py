@@ -7,6 +7,7 @@ import contextlib
 import gc
 import linecache
 import signal
+import subprocess
 import sys
 import threading
 from typing import Any
@@ -370,6 +371,27 @@ def test_a_limit_that_is_not_reached_never_strikes():
         with contextlib.suppress(TimeIsUp):
             assert within(0.0002, lambda: sum(range(2_000))) == 1_999_000
     assert sum(range(1_000_000)) == 499_999_500_000  # and none comes later
+
+
+TRACED = """
+import contextlib, faulthandler, sys
+from msq_jupyter.session.time_limit import TimeIsUp, within
+faulthandler.dump_traceback_later(20, exit=True)
+for limit_s in (60.0, 0.0001):
+    for _ in range(50):
+        with contextlib.suppress(TimeIsUp):
+            within(limit_s, lambda: sum(range(2_000)))
+def traced(): pass
+sys.settrace(lambda *_: None)
+traced()
+sys.settrace(None)
+"""
+
+
+def test_a_limit_leaves_nothing_behind_that_stops_a_debugger():
+    """An exception for a thread that was taken back had CPython 3.11 look for it for ever, once traced."""
+    ended = subprocess.run([sys.executable, "-c", TRACED], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 async def test_a_dry_run_that_is_cancelled_ends_between_two_versions(join):
