@@ -1,7 +1,7 @@
 """Starts JupyterLab on the first lesson, with a synchronizer of its own, and prints a link for each of two people.
 
-The lessons are copied to `.demo/`, once for each of them: notebooks at two places have two kernels. What the demo saves
-stays in `.demo/synchronizer`; `make clean` removes it.
+The lessons are copied to `.demo/`, once for each of them: notebooks at two places have two kernels. What is changed
+there stays the next time, and so does what the demo saves in `.demo/synchronizer`; `make clean` removes both.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def main() -> int:
     for person in PEOPLE:
         (folder / person).mkdir(parents=True, exist_ok=True)
         for lesson in Path(__file__).parent.glob("*.ipynb"):
-            shutil.copy(lesson, folder / person / lesson.name)
+            if not (folder / person / lesson.name).exists():
+                shutil.copy(lesson, folder / person)
     port = arguments.port or free_port()
     token = secrets.token_urlsafe(16)
     lab = start_lab(folder, port, token)
@@ -82,14 +83,16 @@ def free_port() -> int:
 
 def start_lab(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
     """JupyterLab as a child; kernels it starts share a synchronizer that lives in the demo's folder."""
-    # No question about Jupyter's news over the lesson.
-    (folder / "jupyter_server_config.json").write_text(
-        '{"LabApp": {"news_url": null, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}}'
+    # No question about Jupyter's news over the lesson, and nothing fetched; the user's own settings stay as they are.
+    config = folder / "config"
+    (config / "labconfig").mkdir(parents=True, exist_ok=True)
+    (config / "labconfig/default_setting_overrides.json").write_text(
+        '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
     )
-    environment = {**os.environ, "MSQ_DATA_DIR": str(folder / "synchronizer")}
+    path = os.pathsep.join(filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")]))
+    environment = {**os.environ, "MSQ_DATA_DIR": str(folder / "synchronizer"), "JUPYTER_CONFIG_PATH": path}
     command = [
         *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
-        f"--config={folder / 'jupyter_server_config.json'}",
         *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}"),
     ]
     if hasattr(os, "getuid") and os.getuid() == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,7 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_demo_prints_two_links_and_ends_with_ctrl_c(tmp_path: Path):
+def test_the_demo_prints_two_links_keeps_what_was_changed_and_ends_with_ctrl_c(tmp_path: Path):
+    changed = tmp_path / "demo/first/01_shared_counter.ipynb"
+    changed.parent.mkdir(parents=True)
+    changed.write_text("{}")
     environment = {
         **os.environ,
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
@@ -35,6 +39,12 @@ def test_the_demo_prints_two_links_and_ends_with_ctrl_c(tmp_path: Path):
     for person in ("first", "second"):
         copied = {lesson.name for lesson in (tmp_path / "demo" / person).iterdir()}
         assert copied >= {lesson.name for lesson in (ROOT / "notebooks").glob("*.ipynb")}
+    assert changed.read_text() == "{}"
+    setting = links[0].partition("/lab/")[0] + "/lab/api/settings/@jupyterlab/apputils-extension:notification"
+    request = urllib.request.Request(setting, headers={"Authorization": f"token {links[0].partition('token=')[2]}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        asked = json.load(answer)["schema"]["properties"]
+    assert (asked["fetchNews"]["default"], asked["checkForUpdates"]["default"]) == ("false", False)
     demo.send_signal(signal.SIGINT)
     rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0
