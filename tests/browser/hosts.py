@@ -11,9 +11,6 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +18,8 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser
 
-from tests.browser.lab import START_LIMIT_S, JupyterServer, NotebookPage, Person, end_synchronizer
+from tests.browser.lab import JupyterServer, NotebookPage, Person, end_synchronizer
+from tests.waiting import until_serving
 
 #: marimo runs the cells of a notebook when it is opened, if it is told to.
 MARIMO_SETTINGS = "[tool.marimo.runtime]\nauto_instantiate = true\n"
@@ -109,23 +107,12 @@ class Marimo:
         with (root / "server.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=folder)
         try:
-            self._wait_until_up(process, root / "server.log")
+            until_serving(f"{self._url}/health", process, root / "server.log")
             yield self
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             end_synchronizer(root / "synchronizer", signal.SIGTERM)
-
-    def _wait_until_up(self, process: subprocess.Popen[bytes], log: Path) -> None:
-        deadline_s = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < deadline_s:
-            assert process.poll() is None, log.read_text()
-            try:
-                with urllib.request.urlopen(f"{self._url}/health", timeout=2):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        raise AssertionError(log.read_text())
 
     def person(self, browser: Browser, name: str) -> MarimoPage:
         """Somebody in front of the notebook, all of it run."""

@@ -10,8 +10,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +17,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.waiting import until_serving
+
 CHROMIUM = "/usr/bin/chromium"
 BROWSER_FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
 ]
-START_LIMIT_S = 90
 STEP_LIMIT_MS = 45_000
 expect.set_options(timeout=STEP_LIMIT_MS)  # a page's own default is not that of what is expected of it
 
@@ -94,23 +93,12 @@ class JupyterServer:
         with (self.root / "server.log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.notebooks)
         try:
-            self._wait_until_up(process)
+            until_serving(f"{self.url}/api/status?token={self.token}", process, self.root / "server.log")
             yield self
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(30)
             self.kill_synchronizer(signal.SIGTERM)
-
-    def _wait_until_up(self, process: subprocess.Popen[bytes]) -> None:
-        deadline_s = time.monotonic() + START_LIMIT_S
-        while time.monotonic() < deadline_s:
-            assert process.poll() is None, (self.root / "server.log").read_text()
-            try:
-                with urllib.request.urlopen(f"{self.url}/api/status?token={self.token}", timeout=2):
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(0.1)
-        raise AssertionError((self.root / "server.log").read_text())
 
     def kill_synchronizer(self, signal_number: int = signal.SIGKILL) -> int | None:
         """End the local synchronizer of this server's kernels; its process id, or None when there was none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -72,12 +72,6 @@ class Raw:
     def drop(self) -> None:
         """End it without a word."""
         self.writer.transport.abort()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so, in this process; the limit is that of the test."""
-    while not condition():  # noqa: ASYNC110  # nothing tells of it
-        await asyncio.sleep(0.001)
 
 
 @asynccontextmanager

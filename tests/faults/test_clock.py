@@ -11,7 +11,7 @@ import pytest
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import until
+from tests.waiting import until
 
 HOUR_S = 3_600.0
 

@@ -15,11 +15,12 @@ from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer import server as server_module
 from tests.conftest import SynchronizerThread
 from tests.faults.decoders import DECODERS
-from tests.faults.raw import REQUEST, Raw, until, witnessed
+from tests.faults.raw import REQUEST, Raw, witnessed
 from tests.session.models import Counter
 from tests.session.test_reconnect import Cable
 from tests.synchronizer.conftest import Participant, Processes, a_join
 from tests.synchronizer.test_frames import frame
+from tests.waiting import until
 
 SILENT = 300
 #: Connections that say what nobody expects, beside a witness.

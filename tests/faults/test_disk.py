@@ -22,7 +22,7 @@ from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.storage import Storage
 from tests.conftest import SynchronizerThread
 from tests.session.test_reconnect import Server
-from tests.session.test_session import until
+from tests.waiting import until
 
 
 class Book(Model):

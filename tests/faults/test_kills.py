@@ -17,7 +17,7 @@ import pytest
 from msq_jupyter import Model
 from msq_jupyter.session.session import SessionCore
 from tests.session.test_reconnect import Server
-from tests.session.test_session import until
+from tests.waiting import until
 
 KILLS = 10
 MEMBERS = ("ada", "ben", "cleo")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import linecache
 import sys
 from collections.abc import Callable, Iterator
@@ -69,13 +68,6 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
         shell.restore_sys_module_state()
     sys.modules["__main__"] = main
     linecache.checkcache, sys.displayhook = check, hook
-
-
-async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(limit_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens on other threads
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture

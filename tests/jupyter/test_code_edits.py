@@ -13,8 +13,9 @@ import pytest
 from msq_jupyter.errors import CodeEditRefused
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
-from tests.jupyter.conftest import Notebook, until
+from tests.jupyter.conftest import Notebook
 from tests.objects import grown, kinds
+from tests.waiting import until
 from tests.widgets.test_panel import Browser
 
 MODEL = """\

@@ -16,7 +16,7 @@ from msq_jupyter import Session
 from msq_jupyter.jupyter import live as live_module
 from tests.conftest import SynchronizerThread
 from tests.objects import grown, kinds
-from tests.session.test_session import until
+from tests.waiting import until
 from tests.widgets.models import EditedStudio, Studio
 
 PNG = "image/png"

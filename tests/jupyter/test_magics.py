@@ -15,8 +15,9 @@ from IPython.core.error import UsageError
 from msq_jupyter.jupyter.commands import COMMANDS
 from msq_jupyter.jupyter.magics import MAGIC, Magics
 from tests.conftest import SynchronizerThread
-from tests.jupyter.conftest import Notebook, until
+from tests.jupyter.conftest import Notebook
 from tests.jupyter.test_code_edits import BROKEN, EDITED, MODEL
+from tests.waiting import until
 
 
 @pytest.fixture

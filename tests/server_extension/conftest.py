@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
@@ -11,13 +10,14 @@ from jupyter_server.auth import AllowAllAuthorizer, IdentityProvider
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 from tornado.web import Application
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from msq_jupyter import protocol
 from msq_jupyter.server_extension import handlers
 from msq_jupyter.session.jupyter_server import PATH
 from msq_jupyter.session.local import LocalSynchronizer
+from tests.waiting import until
 
 BASE_URL = "/user/ada"
 TOKEN = "let-me-in"
@@ -98,12 +98,3 @@ async def web(played: Played, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     await handlers.dismiss(web.sockets)
     await web.server.close_all_connections()
     await until(lambda: not web.sockets)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so; the test's time limit ends a wait in vain."""
-    while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
-__all__ = ["ClientConnection", "Played", "Web", "until"]

@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,9 +20,9 @@ from pathlib import Path
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from msq_jupyter.local_registry import read_note
+from tests.waiting import until_serving
 
 ROOT = Path(__file__).parents[2]
-START_LIMIT_S = 90
 BASE_URL = "/user/ada/"
 
 
@@ -75,13 +74,7 @@ class RunningServer:
         ]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=self.root)
-        deadline_s = time.monotonic() + START_LIMIT_S
-        while True:
-            assert self._process.poll() is None, self.log.read_text()
-            assert time.monotonic() < deadline_s, self.log.read_text()
-            with contextlib.suppress(OSError), urllib.request.urlopen(self.with_token("api/status"), timeout=2):
-                return
-            time.sleep(0.05)
+        until_serving(self.with_token("api/status"), self._process, self.log)
 
     def stop(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -17,8 +17,9 @@ from msq_jupyter.errors import SynchronizerUnreachable
 from msq_jupyter.server_extension import handlers
 from msq_jupyter.session.jupyter_server import PATH
 from msq_jupyter.synchronizer import invitation_page
+from tests.waiting import until
 
-from .conftest import HEADER, TOKEN, Played, Web, until
+from .conftest import HEADER, TOKEN, Played, Web
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 STRANGERS = {

@@ -15,8 +15,8 @@ from msq_jupyter.errors import SynchronizerRefused
 from msq_jupyter.local_registry import read_note
 from msq_jupyter.session.session import SessionCore
 from tests.session.models import Counter
+from tests.waiting import until
 
-from .conftest import until
 from .processes import BASE_URL, ReverseProxy, RunningServer
 
 

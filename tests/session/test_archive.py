@@ -38,7 +38,7 @@ from msq_jupyter.stable import bytes_digest, content_bytes
 from msq_jupyter.synchronizer.schema import version_digest
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
-from tests.session.test_session import until
+from tests.waiting import until
 
 Join = Callable[..., Any]
 

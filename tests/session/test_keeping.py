@@ -26,7 +26,7 @@ from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
-from tests.session.test_session import until
+from tests.waiting import until
 
 Join = Callable[..., Any]
 

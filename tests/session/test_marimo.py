@@ -13,7 +13,7 @@ from msq_jupyter.session import cells
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.tokens import Gate, Token, digest_of
 from tests.session.models import Counter
-from tests.session.test_session import until
+from tests.waiting import until
 
 GATE = Gate(
     [

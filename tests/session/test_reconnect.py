@@ -20,7 +20,7 @@ from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.tokens import Gate, plain_token
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import until
+from tests.waiting import until
 
 
 class Server:

@@ -23,7 +23,7 @@ from msq_jupyter.runtime.view import View
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.stable import content_bytes
 from tests.conftest import SynchronizerThread
-from tests.session.test_session import until
+from tests.waiting import until
 
 Join = Callable[..., Any]
 

@@ -39,6 +39,7 @@ from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Broken, Counter, EditedCounter, Picky, Unencodable
+from tests.waiting import until
 
 Join = Callable[..., Any]
 
@@ -53,13 +54,6 @@ async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
             return await stack.enter_async_context(await SessionCore.join(model=model, **given))
 
         yield join
-
-
-async def until(condition: Callable[[], Any], limit_s: float = 20) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(limit_s):
-        while not condition():  # noqa: ASYNC110  # what is waited for happens on other threads
-            await asyncio.sleep(0.005)
 
 
 # --- what a user gets --------------------------------------------------------------------------------------------

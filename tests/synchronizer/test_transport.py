@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -26,6 +25,7 @@ from msq_jupyter.synchronizer.transport import (
     Settings,
     framed,
 )
+from tests.waiting import until
 
 Test = Callable[[], Awaitable[None]]
 #: What the raw connections of these tests ask.
@@ -73,13 +73,6 @@ async def raw_open(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     reader, writer = await raw(url)
     assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
     return reader, writer
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in itertools.count():
-        if condition():
-            return
-        await asyncio.sleep(0)
 
 
 async def read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:

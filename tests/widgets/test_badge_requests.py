@@ -16,7 +16,7 @@ from msq_jupyter.session.jupyter_server import DATA_VARIABLE, URL_VARIABLE
 from tests.conftest import SynchronizerThread
 from tests.session import models
 from tests.session.models import Counter, EditedCounter, Picky
-from tests.session.test_session import until
+from tests.waiting import until
 
 
 @pytest.fixture

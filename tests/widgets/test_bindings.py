@@ -18,7 +18,7 @@ from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, AuthorError, SessionClosed
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
-from tests.session.test_session import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from msq_jupyter.widgets.presence import Presence
 from tests.conftest import SynchronizerThread
 from tests.session import models
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import until
+from tests.waiting import until
 
 CONTRACT = Path(__file__).parents[2] / "js" / "src" / "messages.ts"
 

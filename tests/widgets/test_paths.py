@@ -17,7 +17,7 @@ from msq_jupyter.session.cells import Cells, enter
 from msq_jupyter.widgets.observers import Change
 from tests.conftest import SynchronizerThread
 from tests.objects import grown, kinds
-from tests.session.test_session import until
+from tests.waiting import until
 from tests.widgets.models import EditedStudio, Studio
 
 

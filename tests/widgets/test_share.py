@@ -14,7 +14,7 @@ from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, EventTooLarge, ModelWriteError, SessionClosed, StateError
 from msq_jupyter.ready import SharedCounter, SharedText
 from tests.conftest import SynchronizerThread
-from tests.session.test_session import until
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, AuthorError
 from msq_jupyter.widgets.text_area import TextArea
 from tests.conftest import SynchronizerThread
-from tests.session.test_session import until
+from tests.waiting import until
 from tests.widgets.models import Studio
 
 CONTRACT = Path(__file__).parents[2] / "js" / "src" / "traits.ts"
