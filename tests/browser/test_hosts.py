@@ -70,8 +70,6 @@ board
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_a_notebook_is_live_for_two_people(host: str, browser: Browser, tmp_path: Path, artifacts: Path):
-    if host.startswith("marimo"):
-        pytest.importorskip("marimo")
     with HOSTS[host].running(tmp_path, [cell.strip() for cell in CELLS]) as there:
         people = ada, ben = [there.person(browser, name) for name in ("ada", "ben")]
         for person in people:

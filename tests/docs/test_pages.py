@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import re
 import shlex
@@ -20,6 +19,7 @@ from msq_jupyter.jupyter.commands import COMMANDS
 from tests.conftest import SynchronizerThread
 from tests.docs.pages import PAGES, ROOT, Piece, name_of, pieces
 from tests.jupyter.conftest import Notebook, notebook  # noqa: F401  # a fixture
+from tests.waiting import until
 
 _ALL = [ROOT / "README.md", *PAGES]
 
@@ -72,9 +72,7 @@ async def _run(opened: Notebook, piece: Piece, expected: str, page: Path) -> Non
 async def _become_true(opened: Notebook, piece: Piece, page: Path) -> None:
     """Widgets send at most thirty times a second, and what they lead to takes a moment."""
     try:
-        async with asyncio.timeout(20):
-            while not await opened.run(piece.text):  # noqa: ASYNC110  # what is waited for happens on other threads
-                await asyncio.sleep(0.01)
+        await until(lambda: opened.run(piece.text))
     except TimeoutError:
         pytest.fail(f"{name_of(page)}:{piece.line}: never came to be: {piece.text}")
 

@@ -86,5 +86,5 @@ async def witnessed(directory: Path) -> AsyncIterator[tuple[Synchronizer, Partic
         finally:
             for raw in Raw.all:
                 raw.drop()
+            await asyncio.gather(*(raw.writer.wait_closed() for raw in Raw.all), return_exceptions=True)
             Raw.all.clear()
-            await asyncio.sleep(0)

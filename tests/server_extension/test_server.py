@@ -49,15 +49,16 @@ async def test_two_people_meet_at_the_address_that_the_browser_shows(server: Run
 
 
 IN_THE_KERNEL = """
+import asyncio
 from msq_jupyter.session.session import SessionCore
 from tests.session.models import Counter
 session = await SessionCore.join(app_id="test", name="kernel", password="pw", model=Counter)
+counted = asyncio.Event()
+session.subscribe("counter", "changed", lambda count: counted.set())
 print(session.invite())
 """
 COUNTED = """
-import asyncio
-while session.model.count != 5:
-    await asyncio.sleep(0.01)
+await counted.wait()
 print(session.model.count)
 """
 
