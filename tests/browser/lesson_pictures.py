@@ -371,7 +371,7 @@ def main(numbers: list[int]) -> None:
                     person.page.run_all()
                 try:
                     DRIVES[number](*people)
-                except BaseException:
+                except Exception:
                     for person in people:
                         person.page.screenshot(server.root / f"failed_{person.name}.png")
                         print(*person.page.errors_in_cells(), sep="\n", file=sys.stderr)

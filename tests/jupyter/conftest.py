@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import linecache
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import msq_jupyter
+from tests.shells import a_shell
 
 
 class Notebook:
@@ -47,46 +48,24 @@ class Notebook:
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Notebook]]:
     """Opens notebooks with the extension loaded."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    interactive = pytest.importorskip("IPython.core.interactiveshell")
-    from traitlets.config import Config
+    main = sys.modules["__main__"]
+    with ExitStack() as stack:
 
-    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
-    shells: list[Any] = []
+        def open_notebook() -> Notebook:
+            shell = stack.enter_context(a_shell())
+            msq_jupyter.load_ipython_extension(shell)
+            stack.callback(msq_jupyter.unload_ipython_extension, shell)
+            sys.modules["__main__"] = main
+            return Notebook(shell)
 
-    def open_notebook() -> Notebook:
-        config = Config()
-        config.HistoryManager.enabled = False
-        shell = interactive.InteractiveShell(config=config)
-        shells.append(shell)
-        msq_jupyter.load_ipython_extension(shell)
-        sys.modules["__main__"] = main
-        return Notebook(shell)
-
-    yield open_notebook
-    for shell in reversed(shells):
-        msq_jupyter.unload_ipython_extension(shell)
-        shell.restore_sys_module_state()
-    sys.modules["__main__"] = main
-    linecache.checkcache, sys.displayhook = check, hook
+        yield open_notebook
 
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A shell with the extension loaded, whose names are `__main__`."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    interactive = pytest.importorskip("IPython.core.interactiveshell")
-    from traitlets.config import Config
-
-    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
-    config = Config()
-    config.HistoryManager.enabled = False
-    interactive.InteractiveShell.clear_instance()
-    shell = interactive.InteractiveShell.instance(config=config)
-    sys.modules["__main__"] = shell.user_module
-    msq_jupyter.load_ipython_extension(shell)
-    yield shell
-    msq_jupyter.unload_ipython_extension(shell)
-    interactive.InteractiveShell.clear_instance()
-    shell.restore_sys_module_state()
-    sys.modules["__main__"] = main
-    linecache.checkcache, sys.displayhook = check, hook
+    with a_shell(is_singleton=True) as shell:
+        msq_jupyter.load_ipython_extension(shell)
+        yield shell
+        msq_jupyter.unload_ipython_extension(shell)

@@ -10,7 +10,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import altair
+import plotly.graph_objects
+import plotly.io
 import pytest
+from matplotlib import pyplot
 
 from msq_jupyter import Session
 from msq_jupyter.jupyter import live as live_module
@@ -310,7 +314,6 @@ async def test_code_that_cannot_run_is_refused_at_once(notebook, capsys, code):
 
 
 async def test_a_figure_of_matplotlib_is_shown_and_closed(notebook):
-    pyplot = pytest.importorskip("matplotlib.pyplot")
     notebook.shell.enable_gui = lambda *_: None  # as in a kernel
     notebook.run("%matplotlib inline", "setup").raise_error()
     notebook.live(
@@ -327,9 +330,8 @@ async def test_a_figure_of_matplotlib_is_shown_and_closed(notebook):
 
 
 async def test_plots_of_plotly_are_shown(notebook):
-    graph = pytest.importorskip("plotly.graph_objects")
-    pytest.importorskip("plotly.io").renderers.default = "plotly_mimetype"
-    notebook.shell.user_ns["go"] = graph
+    plotly.io.renderers.default = "plotly_mimetype"
+    notebook.shell.user_ns["go"] = plotly.graph_objects
     notebook.live("go.Figure(go.Bar(y=list(session.model.votes.values()))).update_layout(height=220)")
 
     def heights() -> Any:
@@ -351,7 +353,6 @@ async def test_plots_of_plotly_are_shown(notebook):
 
 
 async def test_charts_of_altair_are_shown(notebook):
-    altair = pytest.importorskip("altair")
     altair.renderers.enable("mimetype")
     notebook.shell.user_ns["alt"] = altair
     notebook.live(
@@ -379,7 +380,7 @@ async def test_charts_of_altair_are_shown(notebook):
 )
 async def test_runs_leave_as_many_objects_as_a_few(notebook, code, first, last):
     notebook.shell.enable_gui = lambda *_: None  # as in a kernel
-    notebook.shell.user_ns["plt"] = pytest.importorskip("matplotlib.pyplot")
+    notebook.shell.user_ns["plt"] = pyplot
     notebook.run("%matplotlib inline", "setup").raise_error()
     notebook.live(code)
     (live,) = notebook.session.bindings

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import linecache
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from msq_jupyter.runtime.codehash import CodeIdentity, Record, capture_sources, 
 from msq_jupyter.runtime.model import Model as BaseModel
 from tests.runtime import test_codehash_cases as cases
 from tests.runtime.test_codehash_cases import BASE, COUNTER, DIFFERENT, NOTEBOOK, SAME, SUB, Pair, identity, uses
+from tests.shells import a_shell
 
 
 @pytest.mark.parametrize("pair", SAME, ids=lambda pair: pair.sentence)
@@ -316,21 +316,11 @@ def test_1_3_code_that_was_read_once_is_not_parsed_again(monkeypatch: pytest.Mon
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A real IPython shell whose names are `__main__`, with the hook in."""
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    interactive = pytest.importorskip("IPython.core.interactiveshell")
-    from traitlets.config import Config
-
-    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
     undo = capture_sources()
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = interactive.InteractiveShell(config=config)
-    shell.user_ns["Model"] = cases.Model
-    sys.modules["__main__"] = shell.user_module
-    yield shell
+    with a_shell() as shell:
+        shell.user_ns["Model"] = cases.Model
+        yield shell
     undo()
-    shell.restore_sys_module_state()
-    sys.modules["__main__"] = main
-    linecache.checkcache, sys.displayhook = check, hook
 
 
 def identity_in(shell: Any, *cells: str) -> CodeIdentity:

@@ -81,7 +81,6 @@ class Counter(Model):
 @pytest.fixture
 def definitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """What the notebook defines when marimo runs it."""
-    pytest.importorskip("marimo")
     path = tmp_path / "lesson.py"
     path.write_text(NOTEBOOK)
     spec = importlib.util.spec_from_file_location("lesson", path)

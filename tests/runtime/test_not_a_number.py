@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 
+import numpy
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -26,7 +27,6 @@ def test_6_1_whatever_is_not_a_number_is_one_and_the_same(wrap):
 
 
 def test_6_1_whatever_is_not_a_number_in_an_array_is_one_and_the_same():
-    numpy = pytest.importorskip("numpy")
     words = numpy.array([0x7FF8 << 48, 0xFFF8 << 48, 0x7FF0000000000001], dtype="u8")
     odd = words.view("f8")
     tidy = numpy.array([math.nan] * 3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy
 import pytest
 
 from msq_jupyter.errors import StateError
@@ -17,12 +18,7 @@ from tests.runtime.samples import (
 )
 
 
-@pytest.fixture(scope="module")
-def numpy():
-    return pytest.importorskip("numpy")
-
-
-def arrays(numpy):
+def arrays():
     grid = numpy.arange(24, dtype="int32").reshape(2, 3, 4)
     return [
         *(grid, grid[:, ::2], grid.T, numpy.asfortranarray(grid[0]), grid[::-1], grid.astype(">i4")),
@@ -34,8 +30,8 @@ def arrays(numpy):
     ]
 
 
-def test_2_5_arrays_come_back(numpy):
-    for array in arrays(numpy):
+def test_2_5_arrays_come_back():
+    for array in arrays():
         back = there_and_back({"a": array})["a"]
         assert type(back) is numpy.ndarray
         assert (back.dtype, back.shape) == (array.dtype, array.shape)
@@ -45,7 +41,7 @@ def test_2_5_arrays_come_back(numpy):
         assert back.flags.f_contiguous == array.flags.f_contiguous or not array.flags.forc
 
 
-def test_2_5_arrays_keep_identity_and_being_read_only(numpy):
+def test_2_5_arrays_keep_identity_and_being_read_only():
     array = numpy.arange(3)
     array.flags.writeable = False
     back = there_and_back([array, {"again": array}, numpy.arange(3)])
@@ -55,14 +51,14 @@ def test_2_5_arrays_keep_identity_and_being_read_only(numpy):
     assert back[2].flags.writeable
 
 
-def test_2_5_numpy_scalars_keep_their_type(numpy):
+def test_2_5_numpy_scalars_keep_their_type():
     for scalar in (numpy.float64(0.1), numpy.int8(-3), numpy.bool_(True), numpy.str_("ä"), numpy.datetime64("2026")):
         back = there_and_back([scalar, {scalar: 1}])
         assert type(back[0]) is type(scalar)
         assert back == [scalar, {scalar: 1}]
 
 
-def test_2_5_arrays_that_mean_something_else_elsewhere_are_refused(numpy):
+def test_2_5_arrays_that_mean_something_else_elsewhere_are_refused():
     base = numpy.arange(4)
     for value, message in [
         (numpy.array([object()]), r"doc\[0\]: cannot store an array of object: use numbers"),
@@ -113,10 +109,10 @@ def array_ext(*parts: Any) -> bytes:
     ],
     ids=str,
 )
-def test_8_4_hostile_arrays_are_refused(numpy, parts):
+def test_8_4_hostile_arrays_are_refused(parts):
     refused(array_ext(*parts))
     refused(pack([ext(Extension.SCALAR, *parts)]))
 
 
-def test_8_4_a_scalar_with_a_shape_is_refused(numpy):
+def test_8_4_a_scalar_with_a_shape_is_refused():
     refused(pack([ext(Extension.SCALAR, "<i8", [1], "C", True, b"12345678")]))

@@ -8,6 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from marimo._ast.app import AppKernelRunnerRegistry
+from marimo._runtime.cell_lifecycle_registry import CellLifecycleRegistry
+from marimo._runtime.context import types
 
 from msq_jupyter.session import cells
 from msq_jupyter.session.session import SessionCore
@@ -19,11 +22,6 @@ from tests.waiting import until
 @pytest.fixture
 def kernel(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A kernel of marimo that runs cell "c1" on this thread."""
-    pytest.importorskip("marimo")
-    from marimo._ast.app import AppKernelRunnerRegistry
-    from marimo._runtime.cell_lifecycle_registry import CellLifecycleRegistry
-    from marimo._runtime.context import types
-
     kernel = SimpleNamespace(cell_lifecycle_registry=CellLifecycleRegistry(), cell_id="c1")
     kernel.app_kernel_runner_registry = AppKernelRunnerRegistry()  # which apps ask that are collected meanwhile
     monkeypatch.setattr(types._THREAD_LOCAL_CONTEXT, "runtime_context", kernel)

@@ -15,6 +15,7 @@ from msq_jupyter import Model, lint_model
 from msq_jupyter.runtime.codehash import capture_sources
 from tests.persistence import test_tutorial, test_tutorial_versions
 from tests.session.models import Counter, EditedCounter
+from tests.shells import a_shell
 
 
 @pytest.fixture
@@ -112,20 +113,10 @@ def test_a_class_without_source_gets_a_finding():
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
-    interactive = pytest.importorskip("IPython.core.interactiveshell")
-    from traitlets.config import Config
-
-    main, check, hook = sys.modules["__main__"], linecache.checkcache, sys.displayhook
     undo = capture_sources()
-    config = Config()
-    config.HistoryManager.enabled = False
-    shell = interactive.InteractiveShell(config=config)
-    sys.modules["__main__"] = shell.user_module
-    yield shell
+    with a_shell() as shell:
+        yield shell
     undo()
-    shell.restore_sys_module_state()
-    sys.modules["__main__"] = main
-    linecache.checkcache, sys.displayhook = check, hook
 
 
 def test_findings_name_the_cell(shell: Any):
