@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,12 @@ import pytest
 from hypothesis import settings
 
 from msq_jupyter.local_registry import read_note
+from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
+from tests.session.models import Counter
+
+Join = Callable[..., Any]
 
 # A busy machine is no defect: nothing here asserts how long anything takes.
 settings.register_profile("without deadline", deadline=None)
@@ -78,6 +82,35 @@ def synchronizer(tmp_path: Path) -> Iterator[SynchronizerThread]:
     """A synchronizer without sessions."""
     with SynchronizerThread(tmp_path / "synchronizer") as running:
         yield running
+
+
+@contextlib.asynccontextmanager
+async def joining(
+    synchronizer: SynchronizerThread, kind: type[SessionCore] = SessionCore, **defaults: Any
+) -> AsyncIterator[Join]:
+    """A function that joins sessions; all are left at the end.
+
+    Args:
+        synchronizer: where.
+        kind: what is joined.
+        **defaults: arguments of `join`, unless a call says otherwise.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def join(model: type | None = None, **arguments: Any) -> Any:
+            given = {"app_id": "test", "name": "room", "synchronizer": synchronizer.url, **defaults, **arguments}
+            if model is not None:
+                given["model"] = model
+            return await stack.enter_async_context(await kind.join(**given))
+
+        yield join
+
+
+@pytest.fixture
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    """Join a session of this test with a `Counter`, unless another model is given."""
+    async with joining(synchronizer, model=Counter, password="pw") as join:
+        yield join
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 import altair
@@ -18,7 +17,7 @@ from matplotlib import pyplot
 
 from msq_jupyter import Session
 from msq_jupyter.jupyter import live as live_module
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.objects import grown, kinds
 from tests.waiting import until
 from tests.widgets.models import EditedStudio, Studio
@@ -57,13 +56,8 @@ class Notebook:
 
 
 @pytest.fixture
-async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type = Studio, name: str = "live") -> Session:
-            joined = await Session.join(app_id="test", name=name, model=model, synchronizer=synchronizer.url)
-            return await stack.enter_async_context(joined)
-
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    async with joining(synchronizer, Session, model=Studio, name="live") as join:
         yield join
 
 

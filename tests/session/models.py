@@ -46,6 +46,16 @@ class EditedCounter(Model):
         self.persist_session({"version": 2, "count": self.count, "additions": self.additions})
 
 
+class Diary(Model):
+    def init(self, options):
+        self.begun, self.lines = self.now(), []
+        self.subscribe("diary", "write", self.write)
+
+    def write(self, text):
+        self.lines.append((self.now(), text, self.random()))
+        self.publish("diary", "written", text)
+
+
 class Picky(Model):
     def init(self, options, persisted=None):
         if persisted:

@@ -13,7 +13,6 @@ from msq_jupyter.errors import ArgumentError, NoAnswer, SessionClosed
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer import audits
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import join  # noqa: F401  # a fixture
 from tests.waiting import until
 
 

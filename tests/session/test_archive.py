@@ -6,8 +6,6 @@ import dataclasses
 import datetime
 import io
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +35,7 @@ from msq_jupyter.session.versions import sealed_save
 from msq_jupyter.stable import bytes_digest, content_bytes
 from msq_jupyter.synchronizer.schema import version_digest
 from tests.conftest import SynchronizerThread
-from tests.session.models import Counter
 from tests.waiting import until
-
-Join = Callable[..., Any]
-
-
-@pytest.fixture
-async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
-    """Join a session of this test; all are left at its end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type = Counter, **arguments: Any) -> SessionCore:
-            given = {"app_id": "test", "name": "room", "password": "pw", "synchronizer": synchronizer.url, **arguments}
-            return await stack.enter_async_context(await SessionCore.join(model=model, **given))
-
-        yield join
 
 
 async def save_versions(session: SessionCore, count: int) -> None:

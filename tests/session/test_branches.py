@@ -18,7 +18,6 @@ from msq_jupyter.session.branches import BranchNotice, notice_of
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import join  # noqa: F401  # a fixture
 from tests.waiting import until
 
 NOW = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)

@@ -16,7 +16,6 @@ from msq_jupyter.session import code_edits
 from msq_jupyter.session.session import SessionCore
 from tests.session import models
 from tests.session.models import Counter, EditedCounter, Picky
-from tests.session.test_session import join  # noqa: F401  # a fixture
 from tests.waiting import until
 
 

@@ -23,7 +23,6 @@ from msq_jupyter.session.interrupts import method_in
 from msq_jupyter.session.time_limit import TimeIsUp, within
 from msq_jupyter.stable import content_bytes
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import join  # noqa: F401  # a fixture
 
 
 class Notes(PersistentModel):

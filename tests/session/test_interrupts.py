@@ -18,7 +18,6 @@ from msq_jupyter.runtime.model import Model
 from msq_jupyter.session.interrupts import ModelRun
 from msq_jupyter.session.mistakes import ENDLESS_S, Mistakes
 from msq_jupyter.session.story import Story
-from tests.session.test_session import join  # noqa: F401  # a fixture
 from tests.waiting import until
 
 

@@ -6,7 +6,6 @@ import asyncio
 import datetime
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +23,9 @@ from msq_jupyter.errors import (
 from msq_jupyter.session import curating
 from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.session.models import Counter
 from tests.waiting import until
-
-Join = Callable[..., Any]
 
 
 class Shelf(Model):
@@ -65,14 +62,7 @@ class Forgetful(Model):
 
 @pytest.fixture
 async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
-    """Join a session of this test; all are left at its end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type = Shelf, **arguments: Any) -> SessionCore:
-            given = {"app_id": "test", "name": "shelf", "password": "pw", "synchronizer": synchronizer.url}
-            given |= {"persist_interval_ms": 0, **arguments}
-            return await stack.enter_async_context(await SessionCore.join(model=model, **given))
-
+    async with joining(synchronizer, model=Shelf, name="shelf", password="pw", persist_interval_ms=0) as join:
         yield join
 
 

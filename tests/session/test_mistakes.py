@@ -16,7 +16,6 @@ from msq_jupyter.session.mistakes import Mistakes
 from tests.session.models import Counter, EditedCounter, Mistaken
 from tests.session.test_reconnect import Cable, Server, server  # noqa: F401  # a fixture
 from tests.session.test_reconnect import join as join_at
-from tests.session.test_session import join  # noqa: F401  # a fixture
 from tests.waiting import until
 
 

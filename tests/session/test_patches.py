@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -30,7 +29,7 @@ from msq_jupyter.session.versions import (
 from msq_jupyter.stable import bytes_digest, content_bytes, content_value
 from msq_jupyter.synchronizer.records import as_stored
 from msq_jupyter.synchronizer.storage import Storage
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 
 KEYS = Keys(derive_root_key(None, "persistent"), "persistent", "session")
 SOURCE = "class Notes(Model): ..."
@@ -305,18 +304,10 @@ async def test_a_list_whose_numbers_do_not_rise_is_refused():
 
 # --- sessions ----------------------------------------------------------------------------------------------------
 
-Join = Callable[..., Any]
-
 
 @pytest.fixture
 async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
-    """Join a session of this test; all are left at its end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type = Notes, **arguments: Any) -> SessionCore:
-            given = {"app_id": "test", "name": "room", "synchronizer": synchronizer.url, **arguments}
-            return await stack.enter_async_context(await SessionCore.join(model=model, persist_interval_ms=0, **given))
-
+    async with joining(synchronizer, model=Notes, persist_interval_ms=0) as join:
         yield join
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -22,10 +20,8 @@ from msq_jupyter.runtime.restoring import encode_restore
 from msq_jupyter.runtime.view import View
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.stable import content_bytes
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.waiting import until
-
-Join = Callable[..., Any]
 
 
 class Pad(Model):
@@ -67,13 +63,7 @@ class PadView(View):
 
 @pytest.fixture
 async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
-    """Join a session of this test; all are left at its end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type = Pad, **arguments: Any) -> SessionCore:
-            given = {"app_id": "test", "name": "pad", "password": "pw", "synchronizer": synchronizer.url, **arguments}
-            return await stack.enter_async_context(await SessionCore.join(model=model, **given))
-
+    async with joining(synchronizer, model=Pad, name="pad", password="pw") as join:
         yield join
 
 

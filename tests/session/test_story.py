@@ -17,7 +17,6 @@ from msq_jupyter.session.session import SessionCore
 from msq_jupyter.session.story import LINE_CHARACTERS, LINES_MAX, LogLine, SessionLog, Story
 from msq_jupyter.stable import content_bytes
 from tests.session.models import Counter, EditedCounter
-from tests.session.test_session import join  # noqa: F401  # a fixture
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]

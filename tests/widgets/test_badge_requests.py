@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -13,21 +12,16 @@ import traitlets
 
 from msq_jupyter import Session
 from msq_jupyter.session.jupyter_server import DATA_VARIABLE, URL_VARIABLE
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.session import models
 from tests.session.models import Counter, EditedCounter, Picky
 from tests.waiting import until
 
 
 @pytest.fixture
-async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
     """Join a session that has a badge; all are left at the end."""
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type = Counter, **arguments: Any) -> Session:
-            given = {"app_id": "test", "name": "room", "password": "pw!", "synchronizer": synchronizer.url, **arguments}
-            return await stack.enter_async_context(await Session.join(model=model, **given))
-
+    async with joining(synchronizer, Session, model=Counter, password="pw!") as join:
         yield join
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 import traitlets
@@ -16,21 +14,14 @@ from ipywidgets import FloatRangeSlider, FloatSlider, IntSlider, Text
 import msq_jupyter
 from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, AuthorError, SessionClosed
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.session.models import Counter
 from tests.waiting import until
 
 
 @pytest.fixture
-async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
-    async with AsyncExitStack() as stack:
-
-        async def join() -> Session:
-            joined = await Session.join(
-                app_id="test", name="links", password="pw", model=Counter, synchronizer=synchronizer.url
-            )
-            return await stack.enter_async_context(joined)
-
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    async with joining(synchronizer, Session, model=Counter, name="links", password="pw") as join:
         yield join
 
 

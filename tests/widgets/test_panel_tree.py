@@ -10,7 +10,6 @@ import pytest
 
 from msq_jupyter import Model
 from msq_jupyter.widgets.panel_tree import copyable, mark_of, measured, opened_of, root_of, search, tree_rows
-from tests.session.test_session import join  # noqa: F401  # a fixture
 
 Point = namedtuple("Point", "x y")
 

@@ -13,7 +13,7 @@ from ipywidgets import Button, IntSlider, Text
 from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, EventTooLarge, ModelWriteError, SessionClosed, StateError
 from msq_jupyter.ready import SharedCounter, SharedText
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.waiting import until
 
 
@@ -29,13 +29,8 @@ async def share(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[...,
 
 
 @pytest.fixture
-async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
-    async with AsyncExitStack() as stack:
-
-        async def join(model: type) -> Session:
-            joined = await Session.join(app_id="test", name="ops", model=model, synchronizer=synchronizer.url)
-            return await stack.enter_async_context(joined)
-
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    async with joining(synchronizer, Session, name="ops") as join:
         yield join
 
 

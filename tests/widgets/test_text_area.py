@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from msq_jupyter import Session
 from msq_jupyter.errors import ArgumentError, AuthorError
 from msq_jupyter.widgets.text_area import TextArea
-from tests.conftest import SynchronizerThread
+from tests.conftest import Join, SynchronizerThread, joining
 from tests.waiting import until
 from tests.widgets.models import Studio
 
@@ -53,15 +52,8 @@ class Page:
 
 
 @pytest.fixture
-async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Callable[..., Any]]:
-    async with AsyncExitStack() as stack:
-
-        async def join() -> Session:
-            joined = await Session.join(
-                app_id="test", name="area", password="pw", model=Studio, synchronizer=synchronizer.url
-            )
-            return await stack.enter_async_context(joined)
-
+async def join(synchronizer: SynchronizerThread) -> AsyncIterator[Join]:
+    async with joining(synchronizer, Session, model=Studio, name="area", password="pw") as join:
         yield join
 
 
