@@ -1,8 +1,11 @@
-# make demo   sets everything up and opens a shared notebook
-# make test   sets everything up and runs every test
-# make docs   builds the documentation into .site/
+# make demo        sets everything up and opens a shared notebook
+# make test        sets everything up and runs every test
+# make check       runs the linters and type checkers
+# make soak        runs the tests that draw by lot, for as long as you like
+# make benchmark   measures, beside the peers
+# make docs        builds the documentation into .site/
 #
-# Both need Python 3.11 or later, Node 20 or later, and for the tests Debian's Chromium; they say what is missing.
+# They need Python 3.11 or later, Node 20 or later, and for the tests Debian's Chromium; they say what is missing.
 
 PYTHON ?= python3
 VENV := .venv

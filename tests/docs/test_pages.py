@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from msq_jupyter import cli
 from msq_jupyter.jupyter import magics
@@ -101,6 +102,18 @@ def test_the_tests_that_pages_show_pass(tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- the layout --------------------------------------------------------------------------------------------------
+
+
+def test_the_layout_in_the_readme_names_every_room():
+    named = set(re.findall(r"`([\w/-]+)/`", (ROOT / "README.md").read_text().partition("## Layout")[2]))
+    shipped = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"][
+        "include"
+    ]
+    rooms = {entry.strip("/") for entry in shipped if (ROOT / entry.strip("/")).is_dir()} - {"msq_jupyter"}
+    assert named == rooms | {f"msq_jupyter/{path.parent.name}" for path in (ROOT / "msq_jupyter").glob("*/__init__.py")}
 
 
 # --- lines to type -----------------------------------------------------------------------------------------------
