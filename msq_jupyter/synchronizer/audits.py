@@ -130,12 +130,19 @@ class Audits:
         if due_ms < self._due_ms:
             self._due_ms = due_ms
 
-    def deadline_ms(self, connected: int) -> float:
-        """When there is something to do if nothing happens before; infinity for never."""
+    def deadline_ms(self, connected: int, *, has_voter: bool) -> float:
+        """When there is something to do if nothing happens before; infinity for never.
+
+        Args:
+            connected: how many are.
+            has_voter: any of them has a vote; without one no audit begins, however late it is.
+        """
         if self._late_verdict is not None:
             return float("-inf")
         if self._open is not None:
             return self._open.due_ms if not self._open.is_complete(float("-inf")) else float("-inf")
+        if not has_voter:
+            return float("inf")
         if self._disputed:
             return self._not_before_ms
         return max(self._due_ms, self._not_before_ms) if connected > 1 else float("inf")

@@ -260,7 +260,8 @@ class Sequencer:
         """When `advance` has something to do if nothing happens before; None for never."""
         deadlines = list(self._away.values())
         if self._connected:
-            deadlines += [self._tick_due_ms, self._audits.deadline_ms(len(self._connected))]
+            has_voter = any(not self._views[view_id].read_only for view_id in self._connected.values())
+            deadlines += [self._tick_due_ms, self._audits.deadline_ms(len(self._connected), has_voter=has_voter)]
         return min(deadlines, default=None)
 
     # --- steps ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError
-from msq_jupyter.protocol import Audit, Report, SaveFailed, Snapshot, Verdict
+from msq_jupyter.protocol import Audit, Leave, Report, SaveFailed, Snapshot, Verdict
 from msq_jupyter.synchronizer.audits import (
     ATTEMPTS_MAX,
     AUDIT_AFTER_SAVE_MS,
@@ -17,7 +17,7 @@ from msq_jupyter.synchronizer.audits import (
     PART_BYTES,
 )
 from msq_jupyter.synchronizer.sequencer import SNAPSHOT_ENTRIES, Turn
-from tests.synchronizer.test_sequencer import Play, a_save, play  # noqa: F401  # a fixture
+from tests.synchronizer.test_sequencer import Play, a_join, a_save, play  # noqa: F401  # a fixture
 
 
 def audits_of(turn: Turn) -> list[Audit]:
@@ -106,6 +106,25 @@ def test_6_3_one_alone_is_not_audited(play: Play) -> None:
     room.happen(count=AUDIT_ENTRIES)
     play.pass_time(AUDIT_INTERVAL_MS * 3)
     assert audits_of(play.turn()) == []
+
+
+@pytest.mark.parametrize("disputed", [False, True])
+def test_6_3_those_who_may_only_read_wait_for_no_audit_once_they_are_alone(play: Play, disputed: bool) -> None:
+    room = Room(play, "ada", "bob")
+    for view_id in ("carol", "dave"):
+        play.connections += 1
+        play.sequencer.join(play.connections, a_join(view_id), play.now_ms, read_only=True)
+    if disputed:
+        room.replicas["bob"] = b"different"
+        room.dispute()
+    for connection in room.connections.values():
+        play.say(connection, Leave())
+    play.turn()
+    play.pass_time(AUDIT_WAIT_MS + AUDIT_INTERVAL_MS)
+    for _ in range(3):  # until what was open is over
+        play.turn()
+    # Else its driver would take one turn after the other, and nothing else.
+    assert play.sequencer.next_deadline_ms() > play.now_ms
 
 
 def test_6_3_many_entries_are_audited_before_the_time(play: Play) -> None:
