@@ -114,6 +114,7 @@ class Member:
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Say goodbye; never waits."""
+        self.welcomed.set()  # if it was not by now, it never will be, and its handler may wait for it
         self._closing = asyncio.get_running_loop().create_task(end(self.socket, code, reason))
 
 

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,9 @@ from msq_jupyter.protocol import (
     Versions,
     Welcome,
 )
-from msq_jupyter.synchronizer.room import UNREAD_BYTES_MAX
+from msq_jupyter.synchronizer.room import UNREAD_BYTES_MAX, Room
 from msq_jupyter.synchronizer.server import Synchronizer
+from msq_jupyter.synchronizer.storage import Storage
 from msq_jupyter.synchronizer.tokens import Gate, plain_token
 
 from .conftest import Participant, Processes, a_join
@@ -420,6 +422,44 @@ async def test_an_orderly_end_does_not_hang_on_a_newcomer_that_does_not_read(tmp
     # Its file is closed and free.
     async with Synchronizer(data_directory=tmp_path / "data"):
         pass
+
+
+@pytest.mark.parametrize("how", ["cannot be stored", "is replaced", "comes at the end"])
+async def test_a_member_that_is_never_welcomed_and_asks_all_the_same_holds_up_no_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    may_commit = threading.Event()
+    commit = Storage.commit
+
+    def slow_commit(*arguments: Any) -> None:
+        may_commit.wait()
+        if how == "cannot be stored":
+            raise sqlite3.OperationalError("disk full")
+        commit(*arguments)
+
+    monkeypatch.setattr(Storage, "commit", slow_commit)
+    steps: asyncio.Queue[str] = asyncio.Queue()
+    enter, hear = Room.enter, Synchronizer._hear
+    monkeypatch.setattr(Room, "enter", lambda *a, **k: [enter(*a, **k), steps.put_nowait("enters")][0])
+    monkeypatch.setattr(Synchronizer, "_hear", lambda *a: [hear(*a), steps.put_nowait("asks")][0])
+    synchronizer = Synchronizer(data_directory=tmp_path / "data")
+    await synchronizer.start()
+    try:
+        async with connect(synchronizer.url, proxy=None) as early, connect(synchronizer.url, proxy=None) as late:
+            await early.send(protocol.encode(a_join()))
+            await early.send(protocol.encode(ListVersions(1)))
+            assert [await steps.get(), await steps.get()] == ["enters", "asks"]
+            if how == "is replaced":
+                await late.send(protocol.encode(a_join()))
+                assert await steps.get() == "enters"
+            closing = asyncio.create_task(synchronizer.close()) if how == "comes at the end" else None
+            await asyncio.sleep(0)  # it begins
+            may_commit.set()
+            await early.wait_closed()
+            await (closing or synchronizer.close())
+    finally:
+        may_commit.set()
+        await synchronizer.close()
 
 
 async def test_after_kill_9_no_echoed_event_is_lost_and_time_goes_on(processes: Processes, tmp_path: Path) -> None:
