@@ -118,17 +118,20 @@ def _begin(plan: Blueprint, replica: Replica, persisted: object) -> None:
 
 
 def _run(function: Callable[[], object], limit_s: float) -> None:
-    run, cause = ModelRun(), None
+    run = ModelRun()
+    cause: KeyboardInterrupt | None = None
     with run:
         try:
             within(limit_s, function)
         except TimeIsUp as error:
-            method = interrupted_method(error) or "the model"
-            raise DryRunEnded(f"{method} did not end within {limit_s:g} seconds, and was ended") from error
+            cause = error
         except KeyboardInterrupt as interrupt:
             run.caught(interrupt)
             cause = interrupt
     run.pass_on()
+    if isinstance(cause, TimeIsUp):
+        method = interrupted_method(cause) or "the model"
+        raise DryRunEnded(f"{method} did not end within {limit_s:g} seconds, and was ended") from cause
     if run.interrupted:
         raise DryRunEnded(f"{run.method or 'the model'} was interrupted") from cause
 

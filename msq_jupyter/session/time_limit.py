@@ -30,19 +30,26 @@ def within(limit_s: float, function: Callable[[], T]) -> T:
     """
     alarm = _Alarm(limit_s)
     try:
-        return function()
+        result = function()
     finally:
         alarm.stop()
+    if alarm.is_raised:  # and caught by what it should have ended, or on its way when that came to its end
+        raise TimeIsUp
+    return result
 
 
 class _Alarm:
-    """Raises `TimeIsUp` once in the thread that made it, unless it is stopped before."""
+    """Raises `TimeIsUp` once in the thread that made it, unless it is stopped before.
+
+    Attributes:
+        is_raised: whether it has been.
+    """
 
     def __init__(self, limit_s: float) -> None:
         self._thread_id = ctypes.c_ulong(threading.get_ident())
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        self._is_raised = False
+        self.is_raised = False
         threading.Thread(target=self._wait, args=(limit_s,), daemon=True, name="msq time limit").start()
 
     def _wait(self, limit_s: float) -> None:
@@ -50,7 +57,7 @@ class _Alarm:
             return
         with self._lock:
             if not self._stopped.is_set():
-                self._is_raised = True
+                self.is_raised = True
                 self._raise()
 
     def stop(self) -> None:
@@ -61,13 +68,14 @@ class _Alarm:
         """
         with self._lock:
             self._stopped.set()
-        if self._is_raised:
+        if self.is_raised:
             # Taking an exception back that is on its way would leave CPython looking for it for ever: up to 3.11, the
             # thread then hangs as soon as a debugger or a coverage tool traces it. So it is let come, and caught.
             with contextlib.suppress(TimeIsUp):
-                self._raise()
-                while True:
+                is_coming = self._raise()
+                while is_coming:
                     pass
 
-    def _raise(self) -> None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, ctypes.py_object(TimeIsUp))
+    def _raise(self) -> bool:
+        """Whether CPython knows the thread, and so raises it there at its next step."""
+        return bool(ctypes.pythonapi.PyThreadState_SetAsyncExc(self._thread_id, ctypes.py_object(TimeIsUp)))

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import types
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from msq_jupyter import Model
 from msq_jupyter.errors import ArgumentError, DryRunEnded, SealBroken, VersionMissing
 from msq_jupyter.runtime.persistent_model import PersistentModel, migration
 from msq_jupyter.runtime.replica import Replica
-from msq_jupyter.session import dry_run
+from msq_jupyter.session import dry_run, time_limit
 from msq_jupyter.session.interrupts import method_in
 from msq_jupyter.session.time_limit import TimeIsUp, within
 from msq_jupyter.stable import content_bytes
@@ -309,12 +310,12 @@ def test_the_dry_run_leaves_no_replica_and_no_thread_behind():
     assert set(threading.enumerate()) <= threads  # those of earlier tests may end meanwhile
 
 
-def interrupt_when_init_runs() -> threading.Thread:
-    """Give this thread the user's interrupt as soon as it is in `Endless.init`."""
+def interrupt_when_runs(method: str) -> threading.Thread:
+    """Give this thread the user's interrupt as soon as it is in a method such as `Endless.init`."""
     here = threading.get_ident()
 
     def interrupt() -> None:
-        while method_in(sys._current_frames().get(here)) != "Endless.init":
+        while method_in(sys._current_frames().get(here)) != method:
             pass
         signal.pthread_kill(here, signal.SIGINT)
 
@@ -328,17 +329,37 @@ def test_5_8_the_user_s_interrupt_ends_an_endless_init_and_goes_on_to_its_handle
     handled: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, frame: handled.append(number))
     try:
-        thread = interrupt_when_init_runs()
+        thread = interrupt_when_runs("Endless.init")
         row = dry_run.load(plan, 1, content)
         thread.join()
         assert handled == [signal.SIGINT]
         assert (row.ok, row.error) == (False, "Endless.init was interrupted")
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        interrupt_when_init_runs()
+        interrupt_when_runs("Endless.init")
         with pytest.raises(KeyboardInterrupt):
             dry_run.load(plan, 1, content)
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+class Stubborn(Endless):
+    def init(self, options, persisted):
+        try:
+            super().init(options, persisted)
+        except KeyboardInterrupt:
+            super().init(options, persisted)
+
+
+def test_5_8_an_interrupt_that_a_model_caught_goes_on_to_its_handler_when_time_is_up():
+    handled: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: handled.append(number))
+    try:
+        interrupt_when_runs("Stubborn.init")
+        row = dry_run.load(dry_run.plan_for(Stubborn, {}), 1, content_bytes({"version": 1}), limit_s=0.5)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert row.error == "Stubborn.init did not end within 0.5 seconds, and was ended"
+    assert handled == [signal.SIGINT]
 
 
 # --- the time limit ----------------------------------------------------------------------------------------------
@@ -370,6 +391,30 @@ def test_a_limit_that_is_not_reached_never_strikes():
         with contextlib.suppress(TimeIsUp):
             assert within(0.0002, lambda: sum(range(2_000))) == 1_999_000
     assert sum(range(1_000_000)) == 499_999_500_000  # and none comes later
+
+
+def test_a_limit_that_was_caught_is_told_all_the_same():
+    def stubborn() -> str:
+        with contextlib.suppress(KeyboardInterrupt):
+            forever()
+        return "done"
+
+    with pytest.raises(TimeIsUp):
+        within(0.02, stubborn)
+
+
+def test_a_limit_for_a_thread_that_cpython_does_not_know_does_not_hang(monkeypatch):
+    """Such ids come from libraries that put their own threads in the place of those of the system."""
+
+    def outlive_the_limit() -> None:
+        for thread in threading.enumerate():
+            if thread.name == "msq time limit":
+                thread.join()
+
+    strange = types.SimpleNamespace(**{**vars(threading), "get_ident": lambda: 1})
+    monkeypatch.setattr(time_limit, "threading", strange)
+    with pytest.raises(TimeIsUp):
+        within(0.02, outlive_the_limit)
 
 
 TRACED = """
