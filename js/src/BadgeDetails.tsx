@@ -30,16 +30,18 @@ export function BadgeDetails(props: BadgeDetailsProps): JSX.Element {
           ))}
           {others.map((other: Other) => (
             <li key={other.view_id}>
-              {other.label}: {other.is_newer ? "newer code" : "other code"}{" "}
-              <button
-                type="button"
-                data-testid="msq-show-difference"
-                onClick={() => {
-                  onDifference(other.view_id);
-                }}
-              >
-                Show the difference
-              </button>
+              {other.label}: {other.differs_in}{" "}
+              {other.differs_in !== "other options" && (
+                <button
+                  type="button"
+                  data-testid="msq-show-difference"
+                  onClick={() => {
+                    onDifference(other.view_id);
+                  }}
+                >
+                  Show the difference
+                </button>
+              )}
             </li>
           ))}
         </ul>

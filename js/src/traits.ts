@@ -13,11 +13,11 @@ export interface Person {
   readonly is_me: boolean;
 }
 
-/** Somebody under the same app and name who runs other code. */
+/** Somebody under the same app and name who runs other code, or the same with other options. */
 export interface Other {
   readonly view_id: string;
   readonly label: string;
-  readonly is_newer: boolean;
+  readonly differs_in: "newer code" | "other code" | "other options";
 }
 
 /** How a session is doing: what the badge and the panel show of it. */

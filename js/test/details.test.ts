@@ -14,7 +14,7 @@ async function show(values: Partial<PresenceTraits> = {}, kernel: Kernel = {}): 
   return model;
 }
 
-const BEN = { view_id: "v9", label: "Ben", is_newer: true };
+const BEN = { view_id: "v9", label: "Ben", differs_in: "newer code" } as const;
 
 function refuse(): never {
   // oxlint-disable-next-line typescript/only-throw-error -- what the kernel sends
@@ -36,7 +36,8 @@ describe("the badge's details", () => {
   });
 
   it("name everybody, who runs other code, and how far the synchronizer is", async () => {
-    await show({ others: [BEN, { view_id: "v8", label: "Cy", is_newer: false }] });
+    const cy = { view_id: "v8", label: "Cy", differs_in: "other code" } as const;
+    await show({ others: [BEN, cy, { view_id: "v7", label: "Di", differs_in: "other options" }] });
     await click("msq-toggle");
     const people = [...byTestId("msq-details-people").querySelectorAll("li")].map((item) => item.textContent);
     expect(people).toEqual([
@@ -44,6 +45,7 @@ describe("the badge's details", () => {
       "Ben",
       "Ben: newer code Show the difference",
       "Cy: other code Show the difference",
+      "Di: other options ",
     ]);
     expect(byTestId("msq-synchronizer").textContent).toBe("wss://sync · 12 ms");
   });

@@ -175,7 +175,7 @@ async def _people(names: Names, options: argparse.Namespace) -> Any:
     for person in session.participants:
         print(f"{person.label} (you)" if person.is_me else person.label)
     for other in session.others:
-        print(f"{other.label}: {'newer' if other.is_newer else 'other'} code")
+        print(f"{other.label}: {other.differs_in}")
 
 
 async def _debug(names: Names, options: argparse.Namespace) -> None:

@@ -127,11 +127,10 @@ class JoinArguments:
             have_seq=0,
         )
 
-    @property
-    def card(self) -> dict[str, Any]:
-        """What the others learn about this participant."""
+    def card(self, code_hash: str) -> dict[str, Any]:
+        """What the others learn about this participant; those of other sessions learn from it why theirs is another."""
         edited = {"edited_s": self.edited_s} if self.edited_s else {}
-        return {"label": self.label, "view_data": self.view_data, **edited}
+        return {"label": self.label, "view_data": self.view_data, "code_hash": code_hash, **edited}
 
     @property
     def label(self) -> str:

@@ -64,7 +64,7 @@ class Facts:
         unreachable: why it does not answer, "" when it does.
         latency_ms: a round trip, nan when unknown.
         clock_offset_s: by how much its clock is ahead of ours; 0 when it is not known.
-        others: people who run other code, by session name.
+        others: people who run other code, or the same with other options, by session name.
     """
 
     python: tuple[int, int]
@@ -187,8 +187,8 @@ def _other_code(facts: Facts) -> Iterable[Finding]:
         yield Finding(
             "warning",
             f"{name}: {', '.join(people)} {'runs' if len(people) == 1 else 'run'} other code of the model, "
-            "and so another session with the same data",
-            f'session.source_diff("{people[0]}") shows the difference; one of you runs the other\'s cell',
+            "or the same with other options, and so another session with the same data",
+            f'session.explain_code("{people[0]}") says what differs; one of you runs the other\'s cell',
         )
 
 
@@ -214,7 +214,7 @@ async def gather(synchronizer: str | None = None, others: dict[str, list[str]] |
 
     Args:
         synchronizer: as in `join`.
-        others: people who run other code, by session name.
+        others: people who run other code, or the same with other options, by session name.
 
     Raises:
         ArgumentError: a URL that is none.

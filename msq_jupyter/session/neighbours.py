@@ -1,11 +1,11 @@
-"""Participants under the same app and name who run other code, and why theirs is another session."""
+"""Participants under the same app and name, but with other code or options, and why theirs is another session."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import msgspec
 
@@ -39,7 +39,8 @@ class Other:
         label: a name for people; a second "ada" is "ada 2".
         session_id: the session it is in.
         edited_s: when its user edited the code, in seconds since 1970 by its own clock; 0 if not since joining.
-        is_newer: whether that was after our own last edit.
+        is_newer: whether that was after our own last edit, and its code is another one than ours.
+        has_other_code: whether its code is another one; if not, it has other options.
     """
 
     view_id: str
@@ -47,6 +48,14 @@ class Other:
     session_id: str
     edited_s: float = 0.0
     is_newer: bool = False
+    has_other_code: bool = True
+
+    @property
+    def differs_in(self) -> Literal["newer code", "other code", "other options"]:
+        """Why its session is another one than ours."""
+        if not self.has_other_code:
+            return "other options"
+        return "newer code" if self.is_newer else "other code"
 
 
 class Neighbours:
@@ -76,7 +85,7 @@ class Neighbours:
         self._talk = talk
         self._mistakes = mistakes
         self._edited_s = edited_s
-        self._others: dict[str, tuple[str, str, float]] = {}
+        self._others: dict[str, Other] = {}
         self._announced: set[str] = set()
         self._announcement = ("", "")
         talk.answers[_CODE] = lambda _, __: (self._code_hash, self._records)
@@ -87,10 +96,9 @@ class Neighbours:
         """Everybody in other sessions, in the order of coming."""
         seen: dict[str, int] = {}
         others = []
-        for view_id, (label, session_id, edited_s) in self._others.items():
-            seen[label] = seen.get(label, 0) + 1
-            told_apart = label if seen[label] == 1 else f"{label} {seen[label]}"
-            others.append(Other(view_id, told_apart, session_id, edited_s, edited_s > self._edited_s))
+        for other in self._others.values():
+            number = seen[other.label] = seen.get(other.label, 0) + 1
+            others.append(other if number == 1 else replace(other, label=f"{other.label} {number}"))
         return others
 
     def on_neighbours(self, news: protocol.Neighbours) -> None:
@@ -101,14 +109,14 @@ class Neighbours:
                 self._mistakes.notice = ""  # nobody is there any more whom it is about
         for view_id, session_id, card in news.come[:_OTHERS_MAX]:
             try:
-                label, edited_s = self._shown(view_id, session_id, card)
+                other = self._shown(view_id, session_id, card)
             except SealBroken as error:
                 # Not into the story, which strangers could fill with it.
                 logger.debug("somebody of another session is not who it says: %s", error)
                 continue
             if len(self._others) < _OTHERS_MAX:
-                self._others[view_id] = (label, session_id, edited_s)
-                self._announce(view_id, label, is_newer=edited_s > self._edited_s)
+                self._others[view_id] = other
+                self._announce(other)
 
     def forget_all(self) -> None:
         """A new connection begins: whoever is there will be named again."""
@@ -156,21 +164,25 @@ class Neighbours:
             raise ArgumentError(f"{wanted!r}: expected somebody who is here with other code; there is {names}")
         return found.view_id, found.label
 
-    def _shown(self, view_id: str, session_id: str, card: bytes) -> tuple[str, float]:
-        """Somebody's name, and when it edited the code."""
+    def _shown(self, view_id: str, session_id: str, card: bytes) -> Other:
+        """Somebody, as it shows itself; its code is taken for another one if it does not say."""
         if not card:
-            return "somebody", 0.0
+            return Other(view_id, "somebody", session_id)
         shown: Any = read_value(self._keys.of_session(session_id).open_view_data(view_id, card), NoWorld())
         known = shown if isinstance(shown, dict) else {}
-        edited_s = known.get("edited_s")
-        return str(known.get("label"))[:_LABEL_MAX], edited_s if isinstance(edited_s, float) else 0.0
+        told_s = known.get("edited_s")
+        edited_s = told_s if isinstance(told_s, float) else 0.0
+        has_other_code = known.get("code_hash") != self._code_hash
+        is_newer = has_other_code and edited_s > self._edited_s
+        return Other(view_id, str(known.get("label"))[:_LABEL_MAX], session_id, edited_s, is_newer, has_other_code)
 
-    def _announce(self, view_id: str, label: str, *, is_newer: bool) -> None:
-        if view_id not in self._announced:
-            self._announced.add(view_id)
-            what = "newer code of this model" if is_newer else "other code of this model, or it with other options"
-            self._mistakes.notice = f'{label} runs {what}: session.explain_code("{label}") says what differs'
-            self._announcement = (view_id, self._mistakes.notice)
+    def _announce(self, other: Other) -> None:
+        if other.view_id not in self._announced:
+            self._announced.add(other.view_id)
+            what = f"{other.differs_in} of this model" if other.has_other_code else "this model with other options"
+            says = f'session.explain_code("{other.label}") says what differs'
+            self._mistakes.notice = f"{other.label} runs {what}: {says}"
+            self._announcement = (other.view_id, self._mistakes.notice)
             self._mistakes.story.info("%s", self._mistakes.notice)
 
 

@@ -113,7 +113,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self.id = self.session_id = arguments.session_id(self.code_hash)
         self.view_id = base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
         self._keys = Keys(self._root_key, self.persistent_id, self.id)
-        card = self._keys.seal_view_data(self.view_id, pack_value(arguments.card, "view_data"))
+        card = self._keys.seal_view_data(self.view_id, pack_value(arguments.card(self.code_hash), "view_data"))
         hello = arguments.message(self.id, self.view_id, self._keys.password_check, card)
         self._client = Client(self._keys, hello)
         self._blueprint = Blueprint(self.id, self.persistent_id, code, arguments.options)

@@ -47,7 +47,8 @@ class Presence(OneWayWidget):
             browser counts down by itself.
         waiting_ms: For how many milliseconds a running cell has kept the replica from catching up; 0 when it does not.
         notice: The last message for the user, one line; "" for none.
-        others: Who runs other code: [{"view_id": str, "label": str, "is_newer": bool}].
+        others: Who runs other code, or the same with other options:
+            [{"view_id": str, "label": str, "differs_in": "newer code", "other code" or "other options"}].
         on_branch: Whether what is saved grows beside the newest version, and not from it.
         error_type: Class of the error that ended the session, "" while it goes on.
         error: Its message.

@@ -122,7 +122,7 @@ def presence_of(session: Session) -> dict[str, Any]:
     return {
         "people": [{"view_id": one.view_id, "label": one.label, "is_me": one.is_me} for one in people],
         "others": [
-            {"view_id": other.view_id, "label": other.label, "is_newer": other.is_newer} for other in session.others
+            {"view_id": other.view_id, "label": other.label, "differs_in": other.differs_in} for other in session.others
         ],
         "link_state": status.link_state,
         "saved_state": status.saved_state,

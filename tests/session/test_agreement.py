@@ -10,6 +10,7 @@ import pytest
 
 from msq_jupyter import Model
 from msq_jupyter.errors import ArgumentError, NoAnswer, SessionClosed
+from msq_jupyter.session.neighbours import Other
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer import audits
 from tests.session.models import Counter, EditedCounter
@@ -240,7 +241,7 @@ async def test_1_3_why_a_session_is_another_one_than_ours_has_an_answer(join, ca
     ada, ben = await join(view_data={"name": "Ada"}), await join(EditedCounter, view_data={"name": "Ben"})
     await until(lambda: ada.others and ben.others)
     assert [(other.label, other.session_id, other.view_id) for other in ben.others] == [("Ada", ada.id, ada.view_id)]
-    line = 'Ada runs other code of this model, or it with other options: session.explain_code("Ada") says what differs'
+    line = 'Ada runs other code of this model: session.explain_code("Ada") says what differs'
     await until(lambda: line in (ben.notice, *caplog.messages))
     sentences = await ben.explain_code("Ada")
     assert "only theirs uses the class tests.session.models.Counter." in sentences
@@ -251,6 +252,8 @@ async def test_1_3_why_a_session_is_another_one_than_ours_has_an_answer(join, ca
 async def test_1_3_other_options_are_told_from_other_code(join):
     ada, _ben = await join(), await join(options={"doc": "d1"}, view_data={"name": "Ben"})
     await until(lambda: ada.others)
+    assert [(other.differs_in, other.is_newer) for other in ada.others] == [("other options", False)]
+    assert ada.notice == 'Ben runs this model with other options: session.explain_code("Ben") says what differs'
     assert await ada.explain_code("Ben") == ["the code is the same: the options given to join differ."]
 
 
@@ -266,7 +269,7 @@ async def test_others_come_and_go(join):
 async def test_who_went_while_we_were_away_is_not_there_any_more(join):
     ada, _ben = await join(), await join(EditedCounter, view_data={"name": "Ben"})
     await until(lambda: ada.others)
-    ada._peers.neighbours._others["ghost"] = ("Zoe", "session", 0.0)
+    ada._peers.neighbours._others["ghost"] = Other("ghost", "Zoe", "session")
     ada._connection.reconnect()
     await until(lambda: [other.label for other in ada.others] == ["Ben"])
 

@@ -47,7 +47,7 @@ def test_a_good_set_up_has_nothing_wrong():
         ({"latency_ms": 400.0}, "! wss://sync answers after 400 ms", "nearer"),
         ({"clock_offset_s": 90.0}, "! this machine's clock is 90 s behind the synchronizer's", "set its clock"),
         ({"clock_offset_s": -90.0}, "! this machine's clock is 90 s ahead of the synchronizer's", "set its clock"),
-        ({"others": {"room": ["Ben", "Cy"]}}, "! room: Ben, Cy run other code", 'session.source_diff("Ben")'),
+        ({"others": {"room": ["Ben", "Cy"]}}, "! room: Ben, Cy run other code", 'session.explain_code("Ben")'),
     ],
 )
 def test_each_thing_that_is_wrong_is_said_with_what_to_do(change, what, remedy):

@@ -66,7 +66,7 @@ async def test_the_difference_to_somebodys_code_is_told(join):
     ada, ben = await join(), await join(EditedCounter, view_data={"name": "Ben"})
     await until(lambda: ada.badge().others)
     (other,) = ada.badge().others
-    assert other == {"view_id": ben.view_id, "label": "Ben", "is_newer": False}
+    assert other == {"view_id": ben.view_id, "label": "Ben", "differs_in": "other code"}
     sent = clicks(ada, ask="difference", view_id=other["view_id"])
     await until(lambda: sent)
     assert "+class EditedCounter(Model):" in sent[0]["answer"]["lines"]

@@ -141,7 +141,7 @@ async def test_whoever_runs_other_code_is_named_and_explained(join):
     browser = Browser(ada.panel())
     ben = await join("Ben", model=Silent)
     await until(lambda: ada.panel().others)
-    assert ada.panel().others == [{"view_id": ben.view_id, "label": "Ben", "is_newer": False}]
+    assert ada.panel().others == [{"view_id": ben.view_id, "label": "Ben", "differs_in": "other code"}]
     sentences = (await browser.ask("explain", view_id=ben.view_id))["sentences"]
     assert any("Counter" in sentence for sentence in sentences)
 

@@ -81,10 +81,15 @@ function Code({ panel, asker }: { readonly panel: PresenceTraits; readonly asker
   );
 }
 
-/** "Ben runs other code", "5 people run other code". */
+/** "Ben runs other code", "5 people run the same code with other options". */
 function othersText(others: readonly Other[]): string {
   const [first] = others;
-  return others.length === 1 && first !== undefined ? `${first.label} runs other code` : `${others.length} people run other code`;
+  const who = others.length === 1 && first !== undefined ? `${first.label} runs` : `${others.length} people run`;
+  const withOptions = others.filter(({ differs_in }) => differs_in === "other options").length;
+  if (withOptions === 0) {
+    return `${who} other code`;
+  }
+  return `${who} ${withOptions === others.length ? "the same code with other options" : "other code or options"}`;
 }
 
 function Explained({ asker, others }: { readonly asker: KernelAsker; readonly others: readonly Other[] }): JSX.Element {

@@ -107,7 +107,7 @@ describe("the head of the panel", () => {
   });
 
   it("names whoever runs other code, and asks why on a click", async () => {
-    const { model } = await show({ others: [{ view_id: "v3", label: "Cy", is_newer: false }] }, {
+    const { model } = await show({ others: [{ view_id: "v3", label: "Cy", differs_in: "other code" }] }, {
       ...KERNEL,
       explain: () => ({ sentences: ["Poll.vote differs"] }),
     });
@@ -116,6 +116,18 @@ describe("the head of the panel", () => {
     await settle();
     expect(byTestId("msq-panel-code").textContent).toContain("Poll.vote differs");
     expect(askedOf(model, "explain")[0]).toMatchObject({ view_id: "v3" });
+  });
+
+  it("tells other options from other code", async () => {
+    const cy = { view_id: "v3", label: "Cy", differs_in: "other options" } as const;
+    const { model } = await show({ others: [cy] });
+    expect(byTestId("msq-panel-code").textContent).toBe("Cy runs the same code with other options");
+    model.receive({ others: [cy, { ...cy, view_id: "v4" }] });
+    await settle();
+    expect(byTestId("msq-panel-code").textContent).toBe("2 people run the same code with other options");
+    model.receive({ others: [cy, { view_id: "v4", label: "Di", differs_in: "newer code" }] });
+    await settle();
+    expect(byTestId("msq-panel-code").textContent).toBe("2 people run other code or options");
   });
 
   it("shows no control for what cannot be done", async () => {
