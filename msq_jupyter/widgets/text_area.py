@@ -9,6 +9,8 @@ nothing was typed since.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 import uuid
 from html import escape
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from msq_jupyter.errors import ArgumentError
+from msq_jupyter.errors import ArgumentError, MsqError
 from msq_jupyter.ready.sequence import Edit, after, difference, transform
 from msq_jupyter.ready.text import SharedText
 from msq_jupyter.runtime.paths import MISSING
@@ -25,6 +27,8 @@ from msq_jupyter.widgets.one_way import OneWayWidget, built
 
 if TYPE_CHECKING:
     from msq_jupyter.widgets.session import Session
+
+logger = logging.getLogger("msq_jupyter")
 
 
 class _Page:
@@ -104,6 +108,7 @@ class _Typing(Binding):
         self._revision = 0
         self._ours: list[tuple[str, Edit]] = []  # what the model does not have yet; the first is on its way
         self._is_flying = False
+        self._told = ""
         self.text = ""
         self.begin()
 
@@ -138,17 +143,29 @@ class _Typing(Binding):
         with self._lock:
             newer = held.revision - self._revision
             if 0 < newer <= len(held.recent):
-                for edit_id, edit in held.recent[-newer:]:
-                    self._follow(edit_id, edit)
+                with contextlib.suppress(ValueError):  # they are of another text: it was restored meanwhile
+                    for edit_id, edit in held.recent[-newer:]:
+                        self._follow(edit_id, edit)
                 self._revision = held.revision
+            if not self._agrees(held):
+                self._begin(held)  # restored, or left behind
+            elif newer:
                 self._send()
                 self._show()
-            if newer < 0 or newer > len(held.recent) or (not self._ours and self.text != held.text):
-                self._begin(held)  # restored, or left behind
 
     def _held(self) -> Any:
         held = self.value_at(self._path) if self._path else self._session.model
         return held if isinstance(held, SharedText) else MISSING
+
+    def _agrees(self, held: Any) -> bool:
+        """Whether our text is the model's and what the model does not have yet."""
+        text: str = held.text
+        try:
+            for _, own in self._ours:
+                text = after(text, own)
+        except ValueError:
+            return False
+        return self._revision == held.revision and self.text == text
 
     def _begin(self, held: Any) -> None:
         """Begin with the text of the model."""
@@ -206,12 +223,20 @@ class _Typing(Binding):
             page.text = after(page.text, page.missed.pop(0)[1])
 
     def _send(self) -> None:
-        if self._ours and not self._is_flying:
+        held = self._held()
+        if not self._ours or self._is_flying or held is MISSING:
+            return
+        edit_id, edit = self._ours[0]
+        try:
+            held.edit(self._revision, edit, edit_id)
+        except MsqError as error:  # a page has nobody to raise to; it shows the model's text again
+            if str(error) != self._told:  # a read-only member may type on
+                self._told = str(error)
+                logger.warning("what was typed into %r was not shared: %s", self, error)
+            self._begin(held)
+        else:
             self._is_flying = True
-            edit_id, edit = self._ours[0]
-            held = self._held()
-            if held is not MISSING:
-                held.edit(self._revision, edit, edit_id)
+            self._told = ""
 
     def _show(self) -> None:
         self._number += 1

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from msq_jupyter import Session
+from msq_jupyter import Session, protocol
 from msq_jupyter.errors import ArgumentError, AuthorError
+from msq_jupyter.ready import SharedText
 from msq_jupyter.widgets.text_area import TextArea
 from tests.conftest import Join, SynchronizerThread, joining
 from tests.waiting import until
@@ -107,6 +108,59 @@ async def test_what_one_removes_while_another_types_is_removed_and_the_rest_stay
     for page in pages:
         page.deliver()
         assert page.text == "The house burns"
+
+
+async def test_what_cannot_be_sent_is_taken_back_and_said_and_typing_goes_on(join, caplog):
+    ada = await join()
+    page = Page(TextArea(ada, "notes"), "a")
+    page.deliver()
+    for _ in range(2):
+        page.type(0, 0, "x" * protocol.EVENT_BYTES_MAX)
+        page.deliver()
+        assert page.text == page.area.text == ""
+    assert [record.getMessage().partition(": ")[0] for record in caplog.records] == [
+        "what was typed into <TextArea of model.notes> was not shared"
+    ], "once, however often"
+    page.type(0, 0, "short")
+    page.deliver()
+    await until(lambda: ada.model.notes.text == "short")
+
+
+class Rewritten(Studio):
+    """Its text can become one of before at any moment, as by restoring."""
+
+    def init(self, options, persisted=None):
+        super().init(options, persisted)
+        self.subscribe("rewritten", "begin", self.begin)
+
+    def begin(self, text):
+        self.notes = SharedText.create({"text": text})
+
+
+@pytest.mark.parametrize("edits", [0, 3])
+async def test_it_goes_on_with_a_text_that_was_restored_while_somebody_typed(synchronizer, edits):
+    """The restored text has as many revisions as the one before, or more, and none of them is for the one before."""
+    joined = await Session.join(
+        app_id="test", name="rewritten", password="pw", model=Rewritten, synchronizer=synchronizer.url
+    )
+    async with joined as ada:
+        page = Page(TextArea(ada, "notes"), "a")
+        page.deliver()
+        look, ada.bindings.look = ada.bindings.look, lambda: None
+        ada.frame_hooks[ada.frame_hooks.index(look)] = lambda: ada.bindings.look()
+        ada.publish("rewritten", "begin", "The old house")
+        await ada.synced()
+        page.type(0, 0, "word")
+        page.deliver()
+        for _ in range(edits):
+            ada.model.notes.insert(0, "x")
+        await ada.synced()
+        ada.bindings.look = look
+        await until(lambda: page.area.text == ada.model.notes.text == "x" * edits + "The old house")
+        page.deliver()
+        page.type(0, 0, "!")
+        page.deliver()
+        await until(lambda: ada.model.notes.text == "!" + "x" * edits + "The old house")
 
 
 async def test_it_shows_what_cells_write_and_ends_with_its_text(join):
