@@ -130,7 +130,8 @@ function gone(): AskError {
   return new AskError("KernelGone", "The kernel is gone: run the cell that joins the session again.");
 }
 
-function randomName(): string {
+/** What a page calls itself: answers go to all that show the notebook. */
+export function randomName(): string {
   // Not `crypto.randomUUID`, which pages without TLS do not have.
   const bytes = crypto.getRandomValues(new Uint8Array(9));
   return Array.from(bytes, (byte) => byte.toString(36).padStart(2, "0")).join("");

@@ -1,9 +1,10 @@
 // A text area in which many type at the same moment; `msq_jupyter/widgets/text_area.py` says how.
 //
 // The kernel moves edits past each other. All there is to do here: send the whole text whenever somebody has typed,
-// show the kernel's text only if nothing was typed since, and leave the caret where it was in the words.
+// show the kernel's text only if nothing was typed since, and leave the caret where it was in the words. Who only reads
+// says now and then how far that is, so that the kernel need not keep what is seen already.
 
-import type { MessageModel } from "./asker.ts";
+import { randomName, type MessageModel } from "./asker.ts";
 import type { RenderProps } from "./entry.tsx";
 import type { ReadableModel } from "./model.ts";
 import type { TextAreaTraits } from "./traits.ts";
@@ -11,6 +12,9 @@ import type { TextAreaTraits } from "./traits.ts";
 type TextAreaModel = ReadableModel<TextAreaTraits> & MessageModel;
 
 const TRAITS = ["description", "rows", "disabled", "shown"] as const;
+
+/** After so many texts it says which one it shows. */
+const TELL_EVERY = 100;
 
 /** Where a place in the old text is in the next, and what two texts have in common stays around it. */
 function placeIn(next: string, old: string): (place: number) => number {
@@ -30,9 +34,10 @@ function render({ model, el, signal }: RenderProps<TextAreaModel>): () => void {
   label.append(title, area);
   el.append(label);
 
-  const page = Math.random().toString(36).slice(2); // two windows may show one widget
+  const page = randomName(); // two windows may show one widget
   let sent = 1;
   let seen = 0;
+  let told = 0;
   let isComposing = false;
 
   function send(): void {
@@ -40,10 +45,15 @@ function render({ model, el, signal }: RenderProps<TextAreaModel>): () => void {
     model.send({ page, number: sent, seen, text: area.value });
   }
 
+  function tell(): void {
+    told = seen;
+    model.send({ page, number: sent, seen });
+  }
+
   function show(): void {
     const { number, text, acknowledged } = model.get("shown");
     const heard = acknowledged[page];
-    area.readOnly = heard === undefined; // not known to the kernel yet, or there is none
+    area.readOnly = heard === undefined; // not known to the kernel yet, or no longer, or there is none
     if (isComposing || (heard !== undefined && heard !== sent)) {
       return; // typed since
     }
@@ -53,6 +63,9 @@ function render({ model, el, signal }: RenderProps<TextAreaModel>): () => void {
       const caret = [moved(area.selectionStart), moved(area.selectionEnd)] as const;
       area.value = text;
       area.setSelectionRange(...caret);
+    }
+    if (heard === undefined || seen - told >= TELL_EVERY) {
+      tell();
     }
   }
 
@@ -85,7 +98,6 @@ function render({ model, el, signal }: RenderProps<TextAreaModel>): () => void {
     model.on(`change:${name}`, update);
   }
   update();
-  model.send({ page, number: sent, seen });
 
   function unmount(): void {
     for (const name of TRAITS) {

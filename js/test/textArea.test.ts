@@ -96,6 +96,26 @@ describe("the text area", () => {
     expect(kernel.sent.at(-1)).toMatchObject({ number: 2, seen: 8, text: "teaé" });
   });
 
+  it("says now and then what it shows, to a kernel that need not keep what is seen", () => {
+    for (let number = 8; number < 400; number += 1) {
+      kernel.show(number, `tea ${number}`, kernel.sent[0]);
+    }
+    expect(kernel.sent.map(({ seen }) => seen)).toEqual([7, 107, 207, 307]);
+    expect(kernel.sent.every(({ number, text }) => number === 1 && text === undefined)).toBe(true);
+  });
+
+  it("makes itself known again to a kernel that has forgotten it, with the kernel's text", () => {
+    kernel.show(8, "tea");
+    type("teas");
+    kernel.receive({ shown: { number: 9, text: "coffee", acknowledged: {} } });
+    expect(area().value).toBe("coffee");
+    expect(area().readOnly).toBe(true);
+    expect(kernel.sent.at(-1)).toMatchObject({ number: 2, seen: 9 });
+    expect(kernel.sent.at(-1)?.text).toBe(undefined);
+    kernel.show(10, "coffee");
+    expect(area().readOnly).toBe(false);
+  });
+
   it("keeps its keys from the notebook, and ends without leftovers", () => {
     let heard = 0;
     el().addEventListener("keydown", () => {

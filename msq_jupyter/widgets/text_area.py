@@ -4,7 +4,8 @@ Three have the text: the page, this widget, the model. Each may be ahead of the 
 sends its whole text; the widget finds the edit in it, moves it past what others did that the page has not shown yet,
 and sends the model one edit at a time, the next when the last has come back. Edits are moved as in
 `msq_jupyter.ready.sequence`. So the page needs no algorithm (`js/src/textArea.ts`): it shows a text of ours only if
-nothing was typed since.
+nothing was typed since, and now and then says which one that is. A page that is too far behind is forgotten, and begins
+anew with our text when it is heard of again.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ import logging
 import threading
 import uuid
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import traitlets
+from msgspec import Meta, Struct
 
 from msq_jupyter.errors import ArgumentError, MsqError
 from msq_jupyter.ready.sequence import Edit, after, difference, transform
@@ -24,26 +27,53 @@ from msq_jupyter.ready.text import SharedText
 from msq_jupyter.runtime.paths import MISSING
 from msq_jupyter.widgets.bindings import Binding, require_path
 from msq_jupyter.widgets.one_way import OneWayWidget, built
+from msq_jupyter.widgets.panel_requests import Count
 
 if TYPE_CHECKING:
     from msq_jupyter.widgets.session import Session
 
 logger = logging.getLogger("msq_jupyter")
 
+#: A page that lacks more edits than this is forgotten. One that is open says a hundred times as often what it shows.
+MISSED_MAX = 10_000
+
+
+class _Said(Struct, forbid_unknown_fields=True):
+    """A message of a page.
+
+    Attributes:
+        page: its own random name.
+        number: of what was typed there, counted up; goes back in `shown`.
+        seen: the number of our text that it shows, and that was typed into.
+        text: its whole text when somebody has typed; None when it only says what it shows.
+    """
+
+    page: Annotated[str, Meta(min_length=1, max_length=40)]
+    number: Count
+    seen: Count
+    text: str | None = None
+
 
 class _Page:
     """What one page shows.
 
     Attributes:
+        since: the number of our text that it began with.
         text: the text it had when it last said so, or took one of ours.
         missed: what others did since, oldest first, each `(number of the text that first had it, edit)`.
         acknowledged: the number of its last message.
     """
 
-    def __init__(self, text: str, acknowledged: int) -> None:
+    def __init__(self, since: int, text: str, acknowledged: int) -> None:
+        self.since = since
         self.text = text
         self.missed: list[tuple[int, Edit]] = []
         self.acknowledged = acknowledged
+
+    def catch_up(self, seen: int) -> None:
+        """It shows our text of this number."""
+        while self.missed and self.missed[0][0] <= seen:
+            self.text = after(self.text, self.missed.pop(0)[1])
 
 
 class TextArea(OneWayWidget):
@@ -173,8 +203,7 @@ class _Typing(Binding):
         self._ours = []
         self._is_flying = False
         text = held.text
-        for page in self._pages.values():
-            page.missed.append((self._number + 1, difference(self.text, text)))
+        self._note_missed(difference(self.text, text))
         self.text = text
         self._show()
 
@@ -188,39 +217,45 @@ class _Typing(Binding):
             edit, own = transform(edit, own)
             self._ours[place] = own_id, own
         self.text = after(self.text, edit)
-        for page in self._pages.values():
-            page.missed.append((self._number + 1, edit))
+        self._note_missed(edit)
+
+    def _note_missed(self, edit: Edit, typist: _Page | None = None) -> None:
+        """No page has it yet, but the one where it was typed."""
+        for name, page in list(self._pages.items()):
+            if page is not typist:
+                page.missed.append((self._number + 1, edit))
+            if len(page.missed) > MISSED_MAX:
+                del self._pages[name]
 
     def take(self, content: Any) -> None:
         """A page tells its text; on any thread."""
+        try:
+            said = msgspec.convert(content, _Said)
+        except msgspec.ValidationError as error:
+            logger.debug("a message of a page that is none: %s", error)
+            return
         with self._lock:
             if self._ended:
                 return
-            page = self._pages.get(content["page"])
-            if page is None or "text" not in content:
-                self._pages[content["page"]] = _Page(self.text, content["number"])
+            page = self._pages.get(said.page)
+            if page is None or (said.text is not None and said.seen < page.since):
+                self._pages[said.page] = _Page(self._number + 1, self.text, said.number)
                 self._show()
                 return
-            self._catch_up(page, content["seen"])
-            edit = difference(page.text, content["text"])
-            page.text, page.acknowledged = content["text"], content["number"]
+            page.catch_up(said.seen)
+            if said.text is None:
+                return
+            edit = difference(page.text, said.text)
+            page.text, page.acknowledged = said.text, said.number
             for place, (number, missed) in enumerate(page.missed):
                 missed, edit = transform(missed, edit)
                 page.missed[place] = number, missed
             if any(type(part) is str or part < 0 for part in edit):
                 self.text = after(self.text, edit)
-                for other in self._pages.values():
-                    if other is not page:
-                        other.missed.append((self._number + 1, edit))
+                self._note_missed(edit, page)
                 self._ours.append((uuid.uuid4().hex, edit))
                 self._send()
             self._show()
-
-    @staticmethod
-    def _catch_up(page: _Page, seen: int) -> None:
-        """The page shows the text of this number."""
-        while page.missed and page.missed[0][0] <= seen:
-            page.text = after(page.text, page.missed.pop(0)[1])
 
     def _send(self) -> None:
         held = self._held()

@@ -31,7 +31,7 @@ class Page:
 
     def __init__(self, area: TextArea, name: str) -> None:
         self.area, self.name = area, name
-        self.sent, self.seen = 1, 0
+        self.sent, self.seen, self.told = 1, 0, 0
         self.text = ""
         self.coming: list[dict[str, Any]] = []
         self.going: list[dict[str, Any]] = [{"page": name, "number": 1, "seen": 0}]
@@ -48,8 +48,12 @@ class Page:
             self.area._handle_custom_msg(message, [])
         coming, self.coming = self.coming, []
         for shown in coming:
-            if shown["acknowledged"].get(self.name) == self.sent:
+            heard = shown["acknowledged"].get(self.name)
+            if heard in (None, self.sent):
                 self.seen, self.text = shown["number"], shown["text"]
+            if heard is None or (heard == self.sent and self.seen - self.told >= 100):
+                self.told = self.seen
+                self.going.append({"page": self.name, "number": self.sent, "seen": self.seen})
 
 
 @pytest.fixture
@@ -161,6 +165,59 @@ async def test_it_goes_on_with_a_text_that_was_restored_while_somebody_typed(syn
         page.type(0, 0, "!")
         page.deliver()
         await until(lambda: ada.model.notes.text == "!" + "x" * edits + "The old house")
+
+
+async def test_what_a_page_has_seen_is_not_kept_even_if_nobody_types_there(join):
+    ada = await join()
+    area = TextArea(ada, "notes")
+    typing, reading = Page(area, "a"), Page(area, "b")
+    for _ in range(350):
+        typing.deliver()
+        reading.deliver()
+        typing.type(0, 0, "x")
+    typing.deliver()
+    reading.deliver()
+    assert reading.text == area.text == "x" * 350
+    assert [len(page.missed) < 110 for page in area._typing._pages.values()] == [True, True]
+
+
+async def test_a_page_that_is_gone_is_forgotten_and_begins_anew_if_it_comes_again(join, monkeypatch):
+    monkeypatch.setattr("msq_jupyter.widgets.text_area.MISSED_MAX", 10)
+    ada = await join()
+    area = TextArea(ada, "notes")
+    typing, away = Page(area, "a"), Page(area, "b")
+    for _ in range(20):
+        typing.deliver()
+        typing.type(0, 0, "x")
+    typing.deliver()
+    away.deliver()
+    away.deliver()
+    typing.type(0, 0, "x")
+    typing.deliver()
+    away.type(0, 0, "never seen here")
+    for _ in range(12):
+        typing.type(0, 0, "x")
+        typing.deliver()
+    assert list(area._typing._pages) == ["a"]
+    away.type(0, 0, "and more: ")
+    away.deliver()
+    typing.deliver()
+    assert away.text == typing.text == area.text == "x" * 33, "what others wrote is all there"
+    away.deliver()
+    away.type(33, 0, "!")
+    away.deliver()
+    await until(lambda: ada.model.notes.text == "x" * 33 + "!")
+
+
+async def test_a_message_of_a_page_that_is_none_changes_nothing(join):
+    ada = await join()
+    area = TextArea(ada, "notes")
+    before = area.shown
+    good = {"page": "a", "number": 1, "seen": 0}
+    for bad in (None, {}, {**good, "page": ""}, {**good, "number": "1"}, {**good, "text": 5}, {**good, "more": 1}):
+        area._handle_custom_msg(bad, [])
+    assert area.shown == before
+    assert not area._typing._pages
 
 
 async def test_it_shows_what_cells_write_and_ends_with_its_text(join):
