@@ -506,7 +506,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             self._joined.set_exception(error)
             self._story.info("[Multisynq] Session %s was not joined: %s", self.name, error)
         self._questions.give_up()
-        if self._joined.done() and self._joined.exception() is None:
+        if not self._joined.cancelled() and self._joined.exception() is None:
             self._story.error("the session %s ended: %s", self.name, error)
         self._look_again()
 
@@ -527,6 +527,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             self._joined.exception()  # seen: it is raised here
             raise error from None
         except asyncio.CancelledError:
+            self._joined.cancel()  # what is still on its way must not show that it goes on
             self._connection.call(self._client.leave)
             raise
         finally:

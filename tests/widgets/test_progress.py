@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from msq_jupyter.widgets.progress import SHOWN_AFTER_S, ProgressBar, is_notebook
 from msq_jupyter.widgets.session import Session
 from tests.conftest import SynchronizerThread
 from tests.session.models import Counter
+
+EVENTS = 200
 
 
 class Clock:
@@ -61,9 +65,9 @@ def test_outside_of_a_notebook_there_is_none() -> None:
     assert not is_notebook()
 
 
-async def test_7_6_a_notebook_shows_it_while_joining(
-    synchronizer: SynchronizerThread, monkeypatch: pytest.MonkeyPatch, shown: list[Any]
-) -> None:
+@pytest.fixture
+async def given(synchronizer: SynchronizerThread, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[dict[str, Any]]:
+    """What joins a session with a past, in a notebook: bit by bit, and a bar is shown at once."""
     given: dict[str, Any] = {
         "app_id": "test",
         "name": "room",
@@ -72,13 +76,37 @@ async def test_7_6_a_notebook_shows_it_while_joining(
         "synchronizer": synchronizer.url,
     }
     async with await Session.join(**given) as ada:
-        for _ in range(2_000):
+        for _ in range(EVENTS):
             ada.publish("counter", "add", 1)
         await ada.synced()
-        monkeypatch.setattr("IPython.display.display", shown.append)
+        monkeypatch.setattr("msq_jupyter.session.stepping.PORTION_S", 0.0)
         monkeypatch.setattr(progress, "SHOWN_AFTER_S", 0.0)
         monkeypatch.setattr("msq_jupyter.widgets.session.is_notebook", lambda: True)
-        async with await Session.join(**given) as ben:
-            assert ben.model.count == 2_000
-            assert len(shown) == 1
-            assert shown[0].comm is None, "it stays when all is done"
+        yield given
+
+
+async def test_7_6_a_notebook_shows_it_while_joining(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, shown: list[Any]
+) -> None:
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    async with await Session.join(**given) as ben:
+        assert ben.model.count == EVENTS
+        assert len(shown) == 1
+        assert shown[0].comm is None, "it stays when all is done"
+
+
+async def test_7_6_none_stays_after_a_join_that_was_interrupted(
+    given: dict[str, Any], monkeypatch: pytest.MonkeyPatch, shown: list[Any]
+) -> None:
+    joining = asyncio.ensure_future(Session.join(**given))
+
+    def display(bar: Any) -> None:
+        shown.append(bar)
+        joining.cancel()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    for _ in range(50):
+        await asyncio.sleep(0.002)
+    assert [bar.comm for bar in shown] == [None]
