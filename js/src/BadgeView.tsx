@@ -66,34 +66,26 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
         )}
         <Saved badge={badge} ago={ago} soon={soon} />
         <span class="msq-badge-toggles">
-          <button
-            type="button"
-            class="msq-badge-toggle"
-            data-testid="msq-open-panel"
-            aria-expanded={isPanelOpen}
-            aria-controls={isPanelOpen ? `${id}-panel` : undefined}
-            aria-label={`Data and versions of ${name}`}
+          <Toggle
+            testId="msq-open-panel"
+            opens={`${id}-panel`}
+            isOpen={isPanelOpen}
+            label={`Data and versions of ${name}`}
             title="Data and versions"
-            onClick={onPanel}
-          >
-            <svg viewBox="0 0 16 16" aria-hidden="true">
-              <path d="M2.5 8 A5.5 5.5 0 1 0 4.2 4 M2.5 2.5 V5.5 H5.5 M8 5 V8.25 L10.25 9.5" />
-            </svg>
-          </button>
-          <button
-            type="button"
-            class="msq-badge-toggle"
-            data-testid="msq-toggle"
-            aria-expanded={isOpen}
-            aria-controls={isOpen ? `${id}-details` : undefined}
-            aria-label={`People, invitation and code of ${name}`}
+            size={16}
+            path="M2.5 8 A5.5 5.5 0 1 0 4.2 4 M2.5 2.5 V5.5 H5.5 M8 5 V8.25 L10.25 9.5"
+            onToggle={onPanel}
+          />
+          <Toggle
+            testId="msq-toggle"
+            opens={`${id}-details`}
+            isOpen={isOpen}
+            label={`People, invitation and code of ${name}`}
             title="People, invitation, latency"
-            onClick={onToggle}
-          >
-            <svg viewBox="0 0 12 12" aria-hidden="true">
-              <path d={isOpen ? "M2.5 7.5 L6 4 L9.5 7.5" : "M2.5 4.5 L6 8 L9.5 4.5"} />
-            </svg>
-          </button>
+            size={12}
+            path={isOpen ? "M2.5 7.5 L6 4 L9.5 7.5" : "M2.5 4.5 L6 8 L9.5 4.5"}
+            onToggle={onToggle}
+          />
         </span>
       </div>
       <Edit badge={badge} onFollow={onFollow} />
@@ -106,6 +98,39 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
       {isOpen && details}
       <LiveRegions spoken={spoken} />
     </div>
+  );
+}
+
+interface ToggleProps {
+  readonly testId: string;
+  /** The id of what it opens. */
+  readonly opens: string;
+  readonly isOpen: boolean;
+  readonly label: string;
+  readonly title: string;
+  /** Of the square that the path is drawn in. */
+  readonly size: number;
+  readonly path: string;
+  readonly onToggle: () => void;
+}
+
+/** A small button with a picture, which opens something and closes it again. */
+function Toggle({ testId, opens, isOpen, label, title, size, path, onToggle }: ToggleProps): JSX.Element {
+  return (
+    <button
+      type="button"
+      class="msq-badge-toggle"
+      data-testid={testId}
+      aria-expanded={isOpen}
+      aria-controls={isOpen ? opens : undefined}
+      aria-label={label}
+      title={title}
+      onClick={onToggle}
+    >
+      <svg viewBox={`0 0 ${size} ${size}`} aria-hidden="true">
+        <path d={path} />
+      </svg>
+    </button>
   );
 }
 
