@@ -49,7 +49,13 @@ class Desk:
         self.asked: set[type] = set()
         self.history = PanelHistory(session)
         self.check = CheckRun(session, changed)
-        session.view_events.subscribe("panel", session.id, VERSIONS_CHANGED, self._on_versions_changed)
+        self.attach()
+
+    def attach(self) -> None:
+        """Hear of changes of versions from now on: edited code has a session of another id."""
+        events = self._session.view_events
+        events.unsubscribe_all("panel")
+        events.subscribe("panel", self._session.id, VERSIONS_CHANGED, self._on_versions_changed)
 
     def _on_versions_changed(self, _: Any) -> None:
         self.history.forget()

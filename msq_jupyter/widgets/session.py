@@ -229,6 +229,8 @@ class Session(SessionCore):
             hook()
 
     def _reattach(self) -> list[str]:
+        if self._writer is not None:
+            self._writer.attach()
         return [] if self._bindings is None else self._bindings.reattach()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

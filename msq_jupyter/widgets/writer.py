@@ -46,6 +46,10 @@ class Writer:
         session.frame_hooks.append(self.write)
         session.watch_hooks.append(self.write_if_waiting)
 
+    def attach(self) -> None:
+        """Go on with the session of edited code."""
+        self._desk.attach()
+
     def show(self, widget: Presence) -> None:
         """Keep one more widget up to date, and answer what its browsers ask; on the main loop."""
         widget.listen(self._session.loop, lambda content: self._desk.take(content, widget.send))

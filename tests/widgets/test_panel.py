@@ -398,6 +398,19 @@ async def test_a_version_is_named_and_pinned_and_everybody_sees_it(join):
     assert (await browser.ask("label", number=99, text="x"))["type"] == "VersionMissing"
 
 
+async def test_names_of_versions_are_seen_after_an_edit_of_the_code_too(join):
+    ada, ben = await join(), await join("Ben")
+    browser = Browser(ada.panel())
+    await saved(ada, 1)
+    await ada.follow(EditedCounter)
+    await browser.ask("versions", count=10)
+    stamp = ada.panel().versions_stamp
+    await ben.label(1, "before the edit")
+    await until(lambda: ada.panel().versions_stamp > stamp)
+    rows = (await browser.ask("versions", count=10))["rows"]
+    assert "before the edit" in [row.get("label") for row in rows]
+
+
 async def test_a_version_is_saved_at_once_and_by_name(join):
     ada = await join()
     browser = Browser(ada.panel())
