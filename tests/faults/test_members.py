@@ -16,9 +16,10 @@ import pytest
 from msq_jupyter import protocol
 from msq_jupyter.protocol import Event, ListVersions, Report, Save, Saved, Send, Snapshot, Tell
 from msq_jupyter.synchronizer.server import Synchronizer
-from tests.faults.raw import CLOSE, REQUEST, Raw, until
+from tests.faults.raw import CLOSE, REQUEST, Raw
 from tests.synchronizer.conftest import Participant, a_join
 from tests.synchronizer.test_frames import frame
+from tests.waiting import until
 
 #: Deaths at random bytes, beside those at the steps.
 RANDOM_DEATHS = 40
