@@ -46,7 +46,7 @@ PURE = [
     *(
         PACKAGE / "synchronizer" / f"{name}.py"
         for name in (
-            *("arrivals", "audits", "clock", "counts", "drafts", "head"),
+            *("arrivals", "audits", "blocks", "clock", "counts", "drafts", "head"),
             *("limits", "records", "sequencer", "talk", "tokens"),
         )
     ),

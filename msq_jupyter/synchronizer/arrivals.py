@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 import msgspec
 
-from msq_jupyter import protocol
-from msq_jupyter.protocol import Block, Join, Refused, Snapshot, Welcome
+from msq_jupyter.protocol import Join, Refused, Snapshot, Welcome
 from msq_jupyter.synchronizer.sequencer import VersionIndex
-
-#: Size at which a `Block` is full, and of a portion of the log read for a newcomer.
-BLOCK_BYTES = 1024 * 1024
 
 WRONG_PASSWORD = Refused("wrong_password", "this name is in use here with another password")
 
@@ -35,17 +29,3 @@ def from_snapshot(welcome: Welcome, snapshot: Snapshot) -> Welcome:
         live_seq=max(welcome.live_seq, snapshot.seq),
         live_time_ms=max(welcome.live_time_ms, snapshot.time_ms),
     )
-
-
-def blocks_of(entries: Iterable[bytes]) -> Iterator[Block]:
-    """Encoded entries in order, in blocks that are not too long and not too large."""
-    block: list[msgspec.Raw] = []
-    size_bytes = 0
-    for entry in entries:
-        if len(block) == protocol.BLOCK_ENTRIES_MAX or (block and size_bytes + len(entry) > BLOCK_BYTES):
-            yield Block(block)
-            block, size_bytes = [], 0
-        block.append(msgspec.Raw(entry))
-        size_bytes += len(entry)
-    if block:
-        yield Block(block)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 #: What is stored under a name, in bytes; what tables and indexes take beside it is not counted.
 _MEASURE = """
 SELECT
-    (SELECT coalesce(sum(length(entry)), 0) FROM entries JOIN runs USING (position) WHERE persistent_id = :id) +
+    (SELECT coalesce(sum(length(block)), 0) FROM runs JOIN blocks
+        ON place > place_of(position, 0) AND place < place_of(position + 1, 0) WHERE persistent_id = :id) +
     (SELECT coalesce(sum(length(payload)), 0) FROM snapshots JOIN runs USING (position) WHERE persistent_id = :id) +
     (SELECT coalesce(sum(length(save)), 0) FROM drafts JOIN runs USING (position) WHERE persistent_id = :id) +
     (SELECT coalesce(sum(size_bytes + length(meta)), 0) FROM versions WHERE persistent_id = :id) +

@@ -61,7 +61,8 @@ class StoredRun(msgspec.Struct, frozen=True):
         time_ms: no participant has seen a session time after this one.
         last_seq: of the newest entry, 0 for none.
         snapshot_seq: of the newest snapshot, 0 for none.
-        tail_bytes: size of the entries after that snapshot.
+        tail_bytes: size of the entries after that snapshot, about.
+        counted_seq: up to this entry, what is stored of `views` knows of their events by itself.
         saves: numbers of the versions that have a `Saved` in this run's log.
         draft: the newest one, None when there is none.
     """
@@ -71,6 +72,7 @@ class StoredRun(msgspec.Struct, frozen=True):
     last_seq: int = 0
     snapshot_seq: int = 0
     tail_bytes: int = 0
+    counted_seq: int = 0
     views: list[ViewRecord] = []
     saves: list[int] = []
     draft: Draft | None = None
@@ -124,7 +126,9 @@ class Writes(msgspec.Struct):
         opened: the run itself and its password check, when this is its first turn.
         first_seq: of `entries[0]`; the others follow without gap.
         entries: encoded, as they go over the wire.
-        views: those that changed.
+        views: those that came, went or changed their limit, and sometimes others whose counter changed.
+        counted_seq: the new value of `StoredRun.counted_seq`, None to keep the old one: `views` has all whose counter
+            changed since that one.
         time_ms: the new value of `StoredRun.time_ms`, None to keep the old one.
         versions: to append, each with its number and its time in seconds since 1970.
         head: the newest of them that the head moves to, 0 when it does not.
@@ -137,6 +141,7 @@ class Writes(msgspec.Struct):
     opened: tuple[RunRecord, bytes] | None = None
     entries: list[bytes] = msgspec.field(default_factory=list)
     views: list[ViewRecord] = msgspec.field(default_factory=list)
+    counted_seq: int | None = None
     time_ms: float | None = None
     snapshot: Snapshot | None = None
     versions: list[tuple[int, float, Save]] = msgspec.field(default_factory=list)

@@ -24,7 +24,8 @@ from websockets.frames import CloseCode
 from msq_jupyter import protocol
 from msq_jupyter.errors import StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Join, Refused, Welcome
-from msq_jupyter.synchronizer.arrivals import BLOCK_BYTES, blocks_of, from_snapshot
+from msq_jupyter.synchronizer.arrivals import from_snapshot
+from msq_jupyter.synchronizer.blocks import BLOCK_BYTES, blocks_of
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.synchronizer.storage import Storage

@@ -11,6 +11,7 @@ import msgspec
 
 from msq_jupyter.errors import StorageUnreadable
 from msq_jupyter.protocol import Save, StoredVersion
+from msq_jupyter.synchronizer.blocks import as_row
 from msq_jupyter.synchronizer.records import as_stored
 
 # `position` is the order in which runs were started.
@@ -97,9 +98,24 @@ CREATE TABLE payers (
 ) WITHOUT ROWID;
 """
 
+# All entries of a turn are one row. `place` is that of the newest of them, see `place_of`: so the rows of a run are
+# together and in order, and there is one tree of them, not two. `views` is not written for each event any more:
+# `counted_seq` is the newest entry that its counters know of.
+_BLOCKS = """
+CREATE TABLE blocks (place INTEGER PRIMARY KEY, block BLOB NOT NULL);
+INSERT INTO blocks SELECT place_of(position, max(seq)), row_of(seq, entry) FROM entries
+    GROUP BY position, (seq - 1) / 100;
+ALTER TABLE runs ADD COLUMN counted_seq INTEGER NOT NULL DEFAULT 0;
+UPDATE runs SET counted_seq =
+    (SELECT coalesce(max(seq), 0) FROM entries WHERE entries.position = runs.position);
+DROP TABLE entries;
+"""
+
 #: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
-SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING, _PAYERS)
+SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING, _PAYERS, _BLOCKS)
 SCHEMA_VERSION = len(SCHEMA_STEPS)
+#: Of a place in a log, those that say which entry it is.
+SEQ_BITS = 36
 
 # The first one holds for new files only, and has to come before there is anything in them.
 _SETTINGS = """
@@ -130,6 +146,8 @@ def open_file(path: Path) -> sqlite3.Connection:
                 "a newer msq_jupyter wrote it; update this one"
             )
         database.create_function("renewed_digest", 8, _renewed_digest, deterministic=True)
+        database.create_function("place_of", 2, place_of, deterministic=True)
+        database.create_aggregate("row_of", 2, _RowOf)  # type: ignore[arg-type]  # any result of `finalize` will do
         for version, step in enumerate(SCHEMA_STEPS[found:], found + 1):
             database.executescript(f"BEGIN; {step} PRAGMA user_version = {version}; COMMIT;")
     except sqlite3.DatabaseError as error:
@@ -142,6 +160,29 @@ def open_file(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def place_of(position: int, seq: int) -> int:
+    """Key of a row of `blocks` whose newest entry has this number; with 0, what is before all rows of a run.
+
+    Args:
+        position: of the run, below 2 ** 27.
+        seq: below 2 ** 36.
+    """
+    return position << SEQ_BITS | seq
+
+
+class _RowOf:
+    """Makes a row of `blocks` of rows that had an entry each."""
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[int, bytes]] = []
+
+    def step(self, seq: int, entry: bytes) -> None:
+        self._entries.append((seq, entry))
+
+    def finalize(self) -> bytes:
+        return as_row([entry for _, entry in sorted(self._entries)])
 
 
 def version_digest(persistent_id: str, version: StoredVersion) -> bytes:

@@ -57,6 +57,8 @@ TAIL_ENTRIES_MAX = 20_000
 #: A snapshot is requested when more entries, or more bytes of payload, came since the last one.
 SNAPSHOT_ENTRIES = 1_000
 SNAPSHOT_BYTES = 1024 * 1024
+#: After so many entries the counters of views are written, so that reading the log for them stays short.
+COUNT_ENTRIES = 1_000
 #: Largest snapshot, and largest version, so that the frame that carries it down is within `FRAME_BYTES_MAX`.
 PAYLOAD_BYTES_MAX = protocol.FRAME_BYTES_MAX - 64 * 1024
 
@@ -205,6 +207,9 @@ class Sequencer:
         self._saves = set(stored.saves)
         self._drafts = Drafts(stored.record.run, stored.draft, versions.numbers)
         self._views = {view.view_id: _View(view.counter, view.rejoin_limit_ms) for view in stored.views}
+        self._counted_seq = stored.counted_seq
+        # Views whose counter may be newer than the one that is stored: those in the log since then.
+        self._uncounted = set(self._views) if stored.counted_seq < stored.last_seq else set[str]()
         # Connections in the order they came, and when the time of views that are away is over.
         self._connected: dict[int, str] = {}
         self._away: dict[str, float] = {
@@ -368,6 +373,10 @@ class Sequencer:
         elif self._connected and now_ms >= self._tick_due_ms:
             self._tick_due_ms = now_ms + self._tick_interval_ms
             tick = Tick(self._clock.read(now_ms))
+        if self._seq - self._counted_seq >= COUNT_ENTRIES:
+            self._changed |= self._uncounted
+            self._uncounted.clear()
+            self._writes.counted_seq = self._counted_seq = self._seq
         self._writes.views = [self._view_record(view_id) for view_id in sorted(self._changed)]
         self._writes.time_ms = self._clock.take_mark()
         turn = Turn(self._writes, tick, list(self._arrivals.items()), self._replies)
@@ -416,7 +425,7 @@ class Sequencer:
         self._announce(view_id, now_ms)
         view = self._views[view_id]
         time_ms = self._clock.read(now_ms)
-        self._changed.add(view_id)
+        self._uncounted.add(view_id)
         first_seq = self._seq
         try:
             for counter, payload in send.events:

@@ -28,6 +28,7 @@ from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
 from msq_jupyter.synchronizer import pruning
+from msq_jupyter.synchronizer.blocks import as_row, counted, of_row
 from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import (
     Append,
@@ -39,7 +40,7 @@ from msq_jupyter.synchronizer.records import (
     Writes,
     as_stored,
 )
-from msq_jupyter.synchronizer.schema import open_file, pair_digest, version_digest
+from msq_jupyter.synchronizer.schema import open_file, pair_digest, place_of, version_digest
 
 #: The file in a data directory that has everything.
 FILE_NAME = "synchronizer.sqlite"
@@ -156,15 +157,19 @@ class Storage:
                 (record.run, record.persistent_id, record.session_id, record.origin, record.head, record.tick_rate),
             )
         position, persistent_id = self._place(writes.run)
-        size_bytes = sum(map(len, writes.entries)) + sum(_size(save) for _, _, save in writes.versions)
-        execute_many(
-            "INSERT INTO entries VALUES (?, ?, ?)",
-            [(position, seq, entry) for seq, entry in enumerate(writes.entries, writes.first_seq)],
-        )
-        execute_many(
-            "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?)",
-            [(position, view.view_id, view.counter, view.rejoin_limit_ms, view.present) for view in writes.views],
-        )
+        size_bytes = sum(_size(save) for _, _, save in writes.versions)
+        if writes.entries:
+            row = as_row(writes.entries)
+            size_bytes += len(row)
+            last_seq = writes.first_seq + len(writes.entries) - 1
+            execute("INSERT INTO blocks VALUES (?, ?)", (place_of(position, last_seq), row))
+        if writes.views:
+            execute_many(
+                "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?)",
+                [(position, view.view_id, view.counter, view.rejoin_limit_ms, view.present) for view in writes.views],
+            )
+        if writes.counted_seq is not None:
+            execute("UPDATE runs SET counted_seq = ? WHERE position = ?", (writes.counted_seq, position))
         if writes.time_ms is not None:
             execute("UPDATE runs SET time_ms = ? WHERE position = ?", (writes.time_ms, position))
         if writes.snapshot:
@@ -173,7 +178,8 @@ class Storage:
             self._write_version(persistent_id, number, time_s, save)
         if writes.head:
             self._move_head(persistent_id, writes.head, writes.run)
-        execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
+        if writes.saves:
+            execute_many("INSERT INTO saves VALUES (?, ?)", ((position, number) for number in writes.saves))
         if writes.draft is not msgspec.UNSET:
             size_bytes += self._write_draft(position, writes.draft)
         return persistent_id, size_bytes
@@ -286,20 +292,18 @@ class Storage:
     def load_run(self, persistent_id: str, session_id: str) -> StoredRun | None:
         """The newest run of a session, or None when it never ran."""
         row = self._database.execute(
-            "SELECT position, time_ms, run, session_id, persistent_id, origin, head, tick_rate FROM runs "
+            "SELECT position, time_ms, counted_seq, run, session_id, persistent_id, origin, head, tick_rate FROM runs "
             "WHERE persistent_id = ? AND session_id = ? ORDER BY position DESC LIMIT 1",
             (persistent_id, session_id),
         ).fetchone()
         if row is None:
             return None
-        position, time_ms, *fields = row
-        last_seq = self._value("SELECT max(seq) FROM entries WHERE position = ?", position)
+        position, time_ms, counted_seq, *fields = row
+        last_seq = self._last_seq(position)
         snapshot_seq = self._value("SELECT max(seq) FROM snapshots WHERE position = ?", position)
         tail_bytes = self._value(
-            "SELECT sum(length(entry)) FROM entries WHERE position = ? AND seq > ?", position, snapshot_seq
-        )
-        views = self._database.execute(
-            "SELECT view_id, counter, rejoin_limit_ms, present FROM views WHERE position = ?", (position,)
+            "SELECT sum(length(block)) FROM blocks WHERE place > ? AND place <= ?",
+            *(place_of(position, snapshot_seq), place_of(position, last_seq)),
         )
         saves = self._database.execute("SELECT number FROM saves WHERE position = ?", (position,))
         return StoredRun(
@@ -308,12 +312,18 @@ class Storage:
             last_seq=last_seq,
             snapshot_seq=snapshot_seq,
             tail_bytes=tail_bytes,
-            views=[
-                ViewRecord(view_id, counter, limit_ms, bool(inside)) for view_id, counter, limit_ms, inside in views
-            ],
+            counted_seq=counted_seq,
+            views=self._read_views(position, counted_seq, last_seq),
             saves=[number for (number,) in saves],
             draft=self._read_draft(position),
         )
+
+    def _read_views(self, position: int, counted_seq: int, last_seq: int) -> list[ViewRecord]:
+        rows = self._database.execute(
+            "SELECT view_id, counter, rejoin_limit_ms, present FROM views WHERE position = ?", (position,)
+        )
+        views = [ViewRecord(view_id, counter, limit_ms, bool(inside)) for view_id, counter, limit_ms, inside in rows]
+        return counted(views, self._entries(position, counted_seq, last_seq))
 
     def _read_draft(self, position: int) -> Draft | None:
         row = self._database.execute(
@@ -340,32 +350,62 @@ class Storage:
         Raises:
             StorageUnreadable: an entry is missing.
         """
-        position, _ = self._place(run)
-        rows = self._database.execute(
-            "SELECT seq, entry FROM entries WHERE position = ? AND seq > ? AND seq <= ? ORDER BY seq",
-            (position, after_seq, until_seq),
-        )
         entries: list[bytes] = []
         taken_bytes = 0
-        while taken_bytes < size_bytes and after_seq + len(entries) < until_seq:
-            expected_seq = after_seq + len(entries) + 1
-            row = rows.fetchone()
-            if row is None or row[0] != expected_seq:
-                raise StorageUnreadable(
-                    f"expected entry {expected_seq} in the log of run {run}, got {row and row[0]}: "
-                    "the file is damaged; restore the data directory from a backup"
-                )
-            entries.append(row[1])
-            taken_bytes += len(row[1])
-        rows.close()
+        for entry in self._entries(self._place(run)[0], after_seq, until_seq):
+            entries.append(entry)
+            taken_bytes += len(entry)
+            if taken_bytes >= size_bytes:
+                break
         return entries
+
+    def _entries(self, position: int, after_seq: int, until_seq: int) -> Iterator[bytes]:
+        rows = self._database.execute(
+            "SELECT place, block FROM blocks WHERE place > ? AND place < ? ORDER BY place",
+            (place_of(position, after_seq), place_of(position + 1, 0)),
+        )
+        try:
+            while after_seq < until_seq:
+                place, entries = self._read_row(rows, position, after_seq)
+                first_seq = place - place_of(position, 0) - len(entries) + 1
+                if first_seq > after_seq + 1:
+                    raise self._missing(position, after_seq + 1, f"entry {first_seq}")
+                yield from entries[after_seq + 1 - first_seq : until_seq + 1 - first_seq]
+                after_seq = first_seq + len(entries) - 1
+        finally:
+            rows.close()
+
+    def _read_row(self, rows: sqlite3.Cursor, position: int, after_seq: int) -> tuple[int, list[bytes]]:
+        row = rows.fetchone()
+        if row is None:
+            raise self._missing(position, after_seq + 1, "none")
+        try:
+            return row[0], of_row(row[1])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise self._missing(position, after_seq + 1, f"what cannot be read ({error})") from error
+
+    def _missing(self, position: int, seq: int, found: str) -> StorageUnreadable:
+        row = self._database.execute("SELECT run FROM runs WHERE position = ?", (position,)).fetchone()
+        return StorageUnreadable(
+            f"expected entry {seq} in the log of run {row and row[0]}, got {found}: "
+            "the file is damaged; restore the data directory from a backup"
+        )
+
+    def _last_seq(self, position: int) -> int:
+        place = self._value(
+            "SELECT max(place) FROM blocks WHERE place > ? AND place < ?",
+            *(place_of(position, 0), place_of(position + 1, 0)),
+        )
+        return max(0, place - place_of(position, 0))
 
     def read_counter(self, run: str, view_id: str) -> int:
         """The newest event of a view in a run, 0 for none."""
-        row = self._database.execute(
-            "SELECT counter FROM views JOIN runs USING (position) WHERE run = ? AND view_id = ?", (run, view_id)
-        ).fetchone()
-        return int(row[0]) if row else 0
+        row = self._database.execute("SELECT position, counted_seq FROM runs WHERE run = ?", (run,)).fetchone()
+        if row is None:
+            return 0
+        position, counted_seq = row
+        views = self._read_views(position, counted_seq, self._last_seq(position))
+        return next((view.counter for view in views if view.view_id == view_id), 0)
 
     def read_snapshot(self, run: str) -> Snapshot | None:
         """The newest snapshot of a run, or None when there is none."""

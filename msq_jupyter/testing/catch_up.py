@@ -7,7 +7,8 @@ from collections.abc import Callable
 import msgspec
 
 from msq_jupyter import protocol
-from msq_jupyter.synchronizer.arrivals import blocks_of, from_snapshot
+from msq_jupyter.synchronizer.arrivals import from_snapshot
+from msq_jupyter.synchronizer.blocks import blocks_of
 from msq_jupyter.testing.memory import PORTION_ENTRIES, LiveRun, Member
 from msq_jupyter.testing.storage import MemoryStorage
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion
+from msq_jupyter.synchronizer.blocks import counted
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes, as_stored
 from msq_jupyter.testing.faults import InvariantBroken
 
@@ -20,9 +21,14 @@ class RunRows:
     time_ms: float = 0.0
     entries: list[bytes] = field(default_factory=list)
     views: dict[str, ViewRecord] = field(default_factory=dict)
+    counted_seq: int = 0
     saves: list[int] = field(default_factory=list)
     snapshot: Snapshot | None = None
     draft: Draft | None = None
+
+    def counted_views(self) -> list[ViewRecord]:
+        """With their counters, of which only some are written."""
+        return counted(self.views.values(), self.entries[self.counted_seq :])
 
 
 class MemoryStorage:
@@ -62,6 +68,7 @@ class MemoryStorage:
             )
         rows.entries += writes.entries
         rows.views.update((view.view_id, view) for view in writes.views)
+        rows.counted_seq = rows.counted_seq if writes.counted_seq is None else writes.counted_seq
         if writes.time_ms is not None:
             rows.time_ms = writes.time_ms
         rows.snapshot = writes.snapshot or rows.snapshot
@@ -114,7 +121,8 @@ class MemoryStorage:
                     last_seq=len(rows.entries),
                     snapshot_seq=snapshot_seq,
                     tail_bytes=sum(map(len, rows.entries[snapshot_seq:])),
-                    views=list(rows.views.values()),
+                    counted_seq=rows.counted_seq,
+                    views=rows.counted_views(),
                     saves=list(rows.saves),
                     draft=rows.draft,
                 )
@@ -127,8 +135,8 @@ class MemoryStorage:
     def read_counter(self, run: str, view_id: str) -> int:
         """The newest event of a view in a run, 0 for none."""
         rows = self._runs.get(run)
-        view = rows.views.get(view_id) if rows else None
-        return view.counter if view else 0
+        views = rows.counted_views() if rows else []
+        return next((view.counter for view in views if view.view_id == view_id), 0)
 
     def read_snapshot(self, run: str) -> Snapshot | None:
         """The newest snapshot of a run, or None when there is none."""

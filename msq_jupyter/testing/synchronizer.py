@@ -27,7 +27,8 @@ from msq_jupyter.protocol import (
     Save,
     Tell,
 )
-from msq_jupyter.synchronizer.arrivals import WRONG_PASSWORD, blocks_of, origin_of
+from msq_jupyter.synchronizer.arrivals import WRONG_PASSWORD, origin_of
+from msq_jupyter.synchronizer.blocks import blocks_of
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.testing.catch_up import CatchUp

@@ -16,6 +16,7 @@ import pytest
 
 from msq_jupyter import Model
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.synchronizer.schema import place_of
 from tests.session.test_reconnect import Server
 from tests.waiting import until
 
@@ -71,7 +72,7 @@ def newest_entry(directory: Path) -> int:
     """What the dead synchronizer left on the disk."""
     with contextlib.closing(sqlite3.connect(directory / "synchronizer.sqlite")) as file:
         assert file.execute("PRAGMA quick_check").fetchone() == ("ok",)
-        newest: int = file.execute("SELECT max(seq) FROM entries").fetchone()[0]
+        newest: int = file.execute("SELECT max(place) FROM blocks").fetchone()[0] - place_of(1, 0)
         return newest
 
 

@@ -21,7 +21,7 @@ from msq_jupyter.synchronizer.storage import FILE_NAME, Storage
 
 from .conftest import Participant
 
-QUERY = "SELECT seq, entry FROM entries ORDER BY position, seq"
+QUERY = "SELECT place, block FROM blocks ORDER BY place"
 
 
 def rows_of(path: Path, query: str = QUERY) -> list[tuple[object, ...]]:

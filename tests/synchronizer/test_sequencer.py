@@ -13,6 +13,7 @@ from msq_jupyter.protocol import Audit, Event, Join, Leave, Membership, Report, 
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.audits import AUDIT_WAIT_MS
 from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
+from msq_jupyter.synchronizer.blocks import counted
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, Turn, VersionIndex
 
@@ -37,6 +38,7 @@ class Disk:
 
     entries: list[bytes] = field(default_factory=list)
     views: dict[str, ViewRecord] = field(default_factory=dict)
+    counted_seq: int = 0
     time_ms: float = 0.0
     snapshot_seq: int = 0
     saves: list[int] = field(default_factory=list)
@@ -48,6 +50,7 @@ class Disk:
         assert writes.first_seq == len(self.entries) + 1
         self.entries += writes.entries
         self.views.update((view.view_id, view) for view in writes.views)
+        self.counted_seq = self.counted_seq if writes.counted_seq is None else writes.counted_seq
         self.time_ms = self.time_ms if writes.time_ms is None else writes.time_ms
         self.snapshot_seq = writes.snapshot.seq if writes.snapshot else self.snapshot_seq
         self.saves += writes.saves
@@ -56,9 +59,9 @@ class Disk:
         self.draft = self.draft if writes.draft is msgspec.UNSET else writes.draft
 
     def stored(self) -> StoredRun:
-        views = list(self.views.values())
-        seqs = (len(self.entries), self.snapshot_seq)
-        return StoredRun(RECORD, self.time_ms, *seqs, 0, views, self.saves, self.draft)
+        views = counted(self.views.values(), self.entries[self.counted_seq :])
+        seqs = (len(self.entries), self.snapshot_seq, 0, self.counted_seq)
+        return StoredRun(RECORD, self.time_ms, *seqs, views, self.saves, self.draft)
 
 
 class Play:

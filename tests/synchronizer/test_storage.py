@@ -90,7 +90,7 @@ def test_entries_are_read_in_portions(storage: Storage) -> None:
 
 def test_a_missing_entry_is_reported_by_its_number(storage: Storage) -> None:
     storage.commit([opening(), Writes("run-1", 1, entries=[b"a"]), Writes("run-1", 3, entries=[b"c"])])
-    with pytest.raises(StorageUnreadable, match="expected entry 2 in the log of run run-1, got 3"):
+    with pytest.raises(StorageUnreadable, match="expected entry 2 in the log of run run-1, got entry 3"):
         storage.read_entries("run-1", 0, 3, 1_000)
 
 
@@ -181,7 +181,7 @@ from tests.synchronizer.test_storage import Storage, Writes, opening, a_save
 storage = Storage(pathlib.Path({str(directory)!r}))
 storage.commit([opening(), Writes("run-1", 1, entries=[b"a", b"b"], versions=[a_save(1)])])
 storage._database.execute("BEGIN")
-storage._database.execute("DELETE FROM entries")
+storage._database.execute("DELETE FROM blocks")
 os.kill(os.getpid(), 9)
 """
     root = Path(__file__).parents[2]
