@@ -70,12 +70,17 @@ class Bucket:
 
 
 class Account:
-    """What one token or address does at the moment."""
+    """What one token or address does at the moment.
+
+    Attributes:
+        is_limited: its events or bytes are.
+    """
 
     def __init__(self, whose: str, limits: Limits) -> None:
         self.whose = whose
         self._limits = limits
         self._events, self._bytes = Bucket(limits.events_per_s), Bucket(limits.bytes_per_s)
+        self.is_limited = bool(limits.events_per_s or limits.bytes_per_s)
         self._members = 0
         self._sessions: Counter[str] = Counter()
 
@@ -144,6 +149,11 @@ class Visit:
         for account in self._accounts:
             account.count(0, session_id, 1)
         return ""
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether `wait_s` is ever more than 0."""
+        return any(account.is_limited for account in self._accounts)
 
     def wait_s(self, events: int, size_bytes: int, now_s: float) -> float:
         """How long to wait, after something was read, before the next frame is."""

@@ -190,9 +190,14 @@ class Room:
         finally:
             self._journal.touch(self)
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether too much is waiting: a disk slower than the senders slows them down, and fills no memory."""
+        return self.sequencer.waiting_bytes > UNREAD_BYTES_MAX
+
     async def keep_up(self) -> None:
-        """Wait while too much is waiting: a disk slower than the senders slows them down, and fills no memory."""
-        if self.sequencer.waiting_bytes > UNREAD_BYTES_MAX:
+        """Wait while it is behind."""
+        if self.is_behind:
             await self._journal.handed_over()
 
     def leave(self, member: Member) -> None:

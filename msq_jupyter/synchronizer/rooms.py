@@ -200,6 +200,11 @@ class Rooms:
                 self._shelves[persistent_id] = shelf
         return shelf
 
+    @property
+    def limits_storage(self) -> bool:
+        """Whether `why_full` ever says something."""
+        return self._accounts.limits_storage
+
     def why_full(self, shelf: Shelf, size_bytes: int) -> str:
         """Why so much more may not be stored under a name, "" when it may."""
         if not self._accounts.limits_storage:

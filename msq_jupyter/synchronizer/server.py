@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import ipaddress
 import logging
 import sqlite3
@@ -268,6 +269,8 @@ class Synchronizer:
 
     async def _listen_to(self, room: Room, member: Member, visit: Visit) -> Refused | None:
         """What a member says, to its end; returned is why it must go."""
+        if not (visit.is_limited or self._rooms.limits_storage):
+            member.socket.take = functools.partial(self._take_events, room, member)
         while frames := await member.socket.receive():
             # Nearly everything is events: those that came at once are ordered in one go.
             events: list[tuple[int, bytes]] = []
@@ -293,6 +296,25 @@ class Synchronizer:
                 return refused
             await room.keep_up()
         return None
+
+    def _take_events(self, room: Room, member: Member, frames: list[bytes | str]) -> list[bytes | str]:
+        """Order the events a member sends, as far as nothing has to be waited for; returned is the rest."""
+        events: list[tuple[int, bytes]] = []
+        size_bytes = taken = 0
+        while taken < len(frames) and not room.is_behind:
+            try:
+                message = protocol.decode_up(frames[taken])
+            except ProtocolError:
+                break  # it is told what is wrong where it is read again
+            if not isinstance(message, Send):
+                break
+            events += message.events
+            size_bytes += len(frames[taken])
+            taken += 1
+        if taken:
+            self._journal.counts.received_bytes += size_bytes
+            room.receive(member, Send(events))
+        return frames[taken:]
 
     async def _order(
         self, room: Room, member: Member, visit: Visit, events: list[tuple[int, bytes]], size_bytes: int

@@ -364,14 +364,16 @@ class Storage:
             "SELECT place, block FROM blocks WHERE place > ? AND place < ? ORDER BY place",
             (place_of(position, after_seq), place_of(position + 1, 0)),
         )
+        is_first = True  # it may begin before what is wanted
         try:
             while after_seq < until_seq:
                 place, entries = self._read_row(rows, position, after_seq)
                 first_seq = place - place_of(position, 0) - len(entries) + 1
-                if first_seq > after_seq + 1:
+                if first_seq > after_seq + 1 or (first_seq <= after_seq and not is_first):
                     raise self._missing(position, after_seq + 1, f"entry {first_seq}")
                 yield from entries[after_seq + 1 - first_seq : until_seq + 1 - first_seq]
                 after_seq = first_seq + len(entries) - 1
+                is_first = False
         finally:
             rows.close()
 

@@ -70,6 +70,8 @@ class Connection(asyncio.Protocol):
     Attributes:
         request: what it asked for; there once `process_request` is called.
         transport: of asyncio.
+        take: called with what has come while somebody waits in `receive`; returns the rest, which that one gets. It
+            saves a turn of the loop for what needs no waiting. What it raises is raised there.
         lost: done when the connection is no more.
     """
 
@@ -97,6 +99,7 @@ class Connection(asyncio.Protocol):
         self._close_timer: asyncio.TimerHandle | None = None
         self._receiver: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self.take: Callable[[list[bytes | str]], list[bytes | str]] | None = None
         self.lost: asyncio.Future[None] = self._loop.create_future()
 
     # --- what it is ----------------------------------------------------------------------------------------------
@@ -245,12 +248,19 @@ class Connection(asyncio.Protocol):
             self._flush()
             if self._unread_answers_bytes > UNREAD_ANSWERS_BYTES_MAX:
                 self.transport.abort()
+        waiting = self._receiver if self._receiver and not self._receiver.done() else None
+        if messages and waiting and self.take:
+            try:
+                messages = self.take(messages)
+            except Exception as error:
+                waiting.set_exception(error)
+                return
         if not messages:
             return
         self._messages += messages
         self._untaken_bytes += len(data)
-        if self._receiver and not self._receiver.done():
-            self._receiver.set_result(None)
+        if waiting:
+            waiting.set_result(None)
         if self._untaken_bytes > UNTAKEN_BYTES_MAX and not self._reading_paused:
             self._reading_paused = True
             self.transport.pause_reading()

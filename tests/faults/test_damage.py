@@ -24,6 +24,8 @@ from tests.synchronizer.conftest import Participant
 
 DAMAGES = 15
 EVENTS = 600
+#: So many at once fill a page.
+PAGE_EVENTS = 6
 FILE = "synchronizer.sqlite"
 
 
@@ -45,8 +47,9 @@ async def _write(directory: Path) -> None:
     async with Synchronizer(data_directory=directory) as synchronizer:
         for name in ("one", "other"):
             async with Participant(synchronizer.url, session_id=name, persistent_id=name) as ada:
-                await ada.send(*map(payload_of, range(EVENTS)))
-                await ada.read_until_event(payload_of(EVENTS - 1))
+                for first in range(0, EVENTS, PAGE_EVENTS):
+                    await ada.send(*map(payload_of, range(first, first + PAGE_EVENTS)))
+                    await ada.read_until_event(payload_of(first + PAGE_EVENTS - 1))
 
 
 def entry_pages(directory: Path) -> tuple[int, list[int]]:
@@ -55,10 +58,10 @@ def entry_pages(directory: Path) -> tuple[int, list[int]]:
         size = file.execute("PRAGMA page_size").fetchone()[0]
     data = (directory / FILE).read_bytes()
     pages = [data[place : place + size] for place in range(0, len(data), size)]
-    # Leaves of an index, which a table WITHOUT ROWID is, that hold several payloads.
-    leaves = [number for number, page in enumerate(pages) if page[0] == 10 and page.count(b" " + bytes(500)) > 3]
-    # The newest entries are written beside those of the session that was made last.
-    return size, leaves[: len(leaves) // 2]
+    # Leaves of a table that hold several payloads.
+    leaves = [number for number, page in enumerate(pages) if page[0] == 13 and page.count(b" " + bytes(500)) > 3]
+    # The newest entries are in a page with the oldest of the session that was made last.
+    return size, leaves[: len(leaves) // 2 - 1]
 
 
 async def read(url: str, name: str) -> list[bytes] | str:
@@ -117,7 +120,7 @@ async def test_7_4_joining_a_session_whose_log_is_damaged_ends_with_words(writte
             await ada.synced()
     with closing(sqlite3.connect(data / FILE)) as file:
         file.execute("DELETE FROM snapshots")
-        file.execute("DELETE FROM blocks WHERE place = (SELECT place FROM blocks ORDER BY place LIMIT 1 OFFSET 9)")
+        file.execute("DELETE FROM blocks WHERE place = (SELECT place FROM blocks ORDER BY place DESC LIMIT 1 OFFSET 1)")
         file.commit()
     with SynchronizerThread(data) as synchronizer:
         with pytest.raises(JoinTimeout, match=r"and the synchronizer said '.*could not be read'"):

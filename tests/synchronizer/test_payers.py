@@ -19,6 +19,8 @@ from msq_jupyter.synchronizer.storage import Storage
 from .conftest import Participant, a_join
 from .test_admission import GATE, Holder, answer_of, opened, refusal
 
+#: Two entries, and what tells where each ends.
+ENTRIES_BYTES = 8 + 5
 ACCOUNT = ("token", "ada")
 RECORD = RunRecord("run", "session", "persistent", 0, 0, 1.0)
 
@@ -42,7 +44,7 @@ def measured(storage: Storage) -> int:
 
 def test_everything_that_is_stored_is_counted_and_given_back_when_it_goes(tmp_path: Path):
     storage = filled(tmp_path)
-    assert storage.payers.stored_bytes(ACCOUNT) == 8
+    assert storage.payers.stored_bytes(ACCOUNT) == ENTRIES_BYTES
     source = {"source_id": "s", "source": b"source"}
     saves = [Save(f"save-{number}", number, b"meta", b"content", **source if not number else {}) for number in range(3)]
     steps = [
@@ -59,13 +61,13 @@ def test_everything_that_is_stored_is_counted_and_given_back_when_it_goes(tmp_pa
         assert storage.payers.stored_bytes(ACCOUNT) == measured(storage), step
     storage.commit([], [Append("persistent", b"check", 3, 0.0, saves[2], is_head=True)])
     everything = storage.payers.stored_bytes(ACCOUNT)
-    assert everything == measured(storage) == 8 + (11 + 6) + 11 + 11 + 30
+    assert everything == measured(storage) == ENTRIES_BYTES + (11 + 6) + 11 + 11 + 30
     assert storage.payers.stored_bytes(("address", "::1")) == everything
     assert storage.prune("persistent", [1, 2]) == {}
-    assert storage.payers.stored_bytes(ACCOUNT) == measured(storage) == 8 + 11 + 30
+    assert storage.payers.stored_bytes(ACCOUNT) == measured(storage) == ENTRIES_BYTES + 11 + 30
     storage.close()
     again = Storage(tmp_path)
-    assert again.payers.stored_bytes(ACCOUNT) == 8 + 11 + 30
+    assert again.payers.stored_bytes(ACCOUNT) == ENTRIES_BYTES + 11 + 30
     assert again.payers.accounts_of("persistent") == [ACCOUNT, ("address", "::1")]
     again.close()
 
@@ -73,8 +75,8 @@ def test_everything_that_is_stored_is_counted_and_given_back_when_it_goes(tmp_pa
 def test_what_was_not_stored_is_not_counted(tmp_path: Path):
     storage = filled(tmp_path)
     with pytest.raises(sqlite3.IntegrityError):
-        storage.commit([Writes("run", 1, entries=[b"the same place"])])
-    assert storage.payers.stored_bytes(ACCOUNT) == measured(storage) == 8
+        storage.commit([Writes("run", 1, entries=[b"the same", b"place"])])
+    assert storage.payers.stored_bytes(ACCOUNT) == measured(storage) == ENTRIES_BYTES
     storage.close()
 
 

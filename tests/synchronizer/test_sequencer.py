@@ -12,8 +12,8 @@ from msq_jupyter.errors import ProtocolError
 from msq_jupyter.protocol import Audit, Event, Join, Leave, Membership, Report, Save, Saved, Send, Snapshot, Welcome
 from msq_jupyter.synchronizer import sequencer as sequencer_module
 from msq_jupyter.synchronizer.audits import AUDIT_WAIT_MS
-from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
 from msq_jupyter.synchronizer.blocks import counted
+from msq_jupyter.synchronizer.clock import LEASE_MS, SessionClock
 from msq_jupyter.synchronizer.records import Draft, RunRecord, StoredIndex, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, Turn, VersionIndex
 

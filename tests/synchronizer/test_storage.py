@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sqlite3
 import stat
 import subprocess
@@ -13,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
-from msq_jupyter.protocol import Save, Snapshot
+from msq_jupyter.protocol import Event, Membership, Save, Snapshot, encode
+from msq_jupyter.synchronizer.blocks import as_row
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, ViewRecord, Writes
-from msq_jupyter.synchronizer.schema import SCHEMA_VERSION
+from msq_jupyter.synchronizer.schema import SCHEMA_STEPS, SCHEMA_VERSION
 from msq_jupyter.synchronizer.storage import Storage
 
 RECORD = RunRecord("run-1", "session", "persistent", origin=0, head=0, tick_rate=20.0)
@@ -52,7 +54,13 @@ def test_a_run_comes_back_as_it_was_committed(storage: Storage, directory: Path)
     reopened.close()
     assert run is not None
     assert run.record == RECORD
-    assert (run.time_ms, run.last_seq, run.snapshot_seq, run.tail_bytes, run.saves) == (12.345, 3, 2, 3, [4])
+    assert (run.time_ms, run.last_seq, run.snapshot_seq, run.tail_bytes, run.saves) == (
+        12.345,
+        3,
+        2,
+        len(as_row([b"a", b"bb", b"ccc"])),
+        [4],
+    )
     assert run.views == [ViewRecord("ada", 8, 5.0, False), ViewRecord("bob", 2, 0.0, False)]
 
 
@@ -86,6 +94,56 @@ def test_entries_are_read_in_portions(storage: Storage) -> None:
     assert storage.read_entries("run-1", 3, 7, 1_000) == entries[3:7]
     assert storage.read_entries("run-1", 2, 10, 25) == entries[2:5]
     assert storage.read_entries("run-1", 10, 10, 1_000) == []
+
+
+def test_any_part_of_a_log_is_what_was_written_however_it_came(storage: Storage) -> None:
+    seed = 7
+    print(f"seed {seed}")
+    draw = random.Random(seed)
+    entries: list[bytes] = []
+    storage.commit([opening(), opening(RunRecord("run-2", "other", "persistent", 0, 0, 1.0))])
+    for _ in range(60):
+        turn = [draw.randbytes(draw.choice((0, 1, 30, 5_000))) for _ in range(draw.choice((1, 1, 2, 40)))]
+        storage.commit(
+            [Writes("run-1", len(entries) + 1, entries=turn), Writes("run-2", len(entries) + 1, entries=turn)]
+        )
+        entries += turn
+    for _ in range(300):
+        after = draw.randint(0, len(entries))
+        until = draw.randint(after, len(entries))
+        got = storage.read_entries("run-1", after, until, draw.choice((1, 9_000, 10**9)))
+        assert got == entries[after : after + len(got)]
+        assert got or after == until
+    assert storage.read_entries("run-2", 0, len(entries), 10**9) == entries
+
+
+def test_an_older_file_keeps_its_log(directory: Path) -> None:
+    events = [Event(seq, float(seq), "ada" if seq % 3 else "bob", seq, b"payload") for seq in range(2, 252)]
+    entries = [encode(entry) for entry in (Membership(1, 0.0, [], [("ada", b""), ("bob", b"")]), *events)]
+    directory.mkdir()
+    old = sqlite3.connect(directory / "synchronizer.sqlite")
+    old.create_function("renewed_digest", 8, lambda *_: b"")
+    for step in SCHEMA_STEPS[:6]:
+        old.executescript(step)
+    old.execute("PRAGMA user_version = 6")
+    for position, run in enumerate(("run-0", "run-1"), 1):
+        old.execute("INSERT INTO runs VALUES (?, ?, 'persistent', ?, 0, 0, 20.0, 9.0)", (position, run, run))
+        rows = [(position, seq, entry) for seq, entry in enumerate(entries, 1)]
+        old.executemany("INSERT INTO entries VALUES (?, ?, ?)", random.Random(3).sample(rows, len(rows)))
+    old.execute("INSERT INTO views VALUES (2, 'ada', 251, 0.0, 1)")
+    old.commit()
+    old.close()
+    storage = Storage(directory)
+    assert [storage.read_entries(run, 0, 251, 10**9) for run in ("run-0", "run-1")] == [entries, entries]
+    run = storage.load_run("persistent", "run-1")
+    assert run is not None
+    assert (run.last_seq, run.counted_seq, run.views) == (251, 251, [ViewRecord("ada", 251, 0.0, True)])
+    storage.commit([Writes("run-1", 252, entries=[encode(Event(252, 252.0, "ada", 252, b"new"))])])
+    run = storage.load_run("persistent", "run-1")
+    assert run is not None
+    assert (run.last_seq, run.counted_seq, run.views) == (252, 251, [ViewRecord("ada", 252, 0.0, True)])
+    assert storage.read_counter("run-1", "ada") == 252
+    storage.close()
 
 
 def test_a_missing_entry_is_reported_by_its_number(storage: Storage) -> None:
