@@ -151,8 +151,18 @@ class Writes(msgspec.Struct):
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        has_rows = self.opened or self.entries or self.views or self.snapshot or self.versions
-        return bool(has_rows) or self.time_ms is not None or self.draft is not msgspec.UNSET
+        return bool(self.entries) or self._has_more
+
+    @property
+    def is_only_entries(self) -> bool:
+        """Whether there are entries to write and nothing else, as in nearly every turn."""
+        return bool(self.entries) and not self._has_more
+
+    @property
+    def _has_more(self) -> bool:
+        has_rows = self.opened or self.views or self.snapshot or self.versions or self.saves
+        has_values = self.time_ms is not None or self.counted_seq is not None or self.draft is not msgspec.UNSET
+        return bool(has_rows) or has_values
 
     @property
     def saves_to_store(self) -> list[Save]:

@@ -301,15 +301,15 @@ class Synchronizer:
         """Order the events a member sends, as far as nothing has to be waited for; returned is the rest."""
         events: list[tuple[int, bytes]] = []
         size_bytes = taken = 0
-        while taken < len(frames) and not room.is_behind:
+        for frame in frames if not room.is_behind else ():
             try:
-                message = protocol.decode_up(frames[taken])
+                message = protocol.decode_up(frame)
             except ProtocolError:
                 break  # it is told what is wrong where it is read again
-            if not isinstance(message, Send):
+            if type(message) is not Send:
                 break
             events += message.events
-            size_bytes += len(frames[taken])
+            size_bytes += len(frame)
             taken += 1
         if taken:
             self._journal.counts.received_bytes += size_bytes

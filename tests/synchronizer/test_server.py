@@ -365,12 +365,12 @@ async def test_nothing_is_told_that_could_not_be_stored(synchronizer: Synchroniz
     for participant in (ada, bob):
         await participant.read_until_event(b"1")
     database = sqlite3.connect(tmp_path / "data" / "synchronizer.sqlite")
-    database.execute("ALTER TABLE entries RENAME TO gone")
+    database.execute("ALTER TABLE blocks RENAME TO gone")
     await ada.send(b"2")
     for participant in (ada, bob):
         assert await participant.read_until_closed() == "could not be stored; connect again"
         assert participant.payloads() == [b"1"]
-    database.execute("ALTER TABLE gone RENAME TO entries")
+    database.execute("ALTER TABLE gone RENAME TO blocks")
     database.close()
     welcome = await ada.connect()
     await bob.connect()
