@@ -23,7 +23,7 @@ from msq_jupyter.stable import content_bytes
 _LEFT_OUT_SHOWN = 10
 
 
-def add_parser(commands: Any) -> None:
+def add_parsers(commands: Any) -> None:
     """Add the command to those of `msq`."""
     parser = commands.add_parser(
         "check",

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 
-from msq_jupyter import check_command, doctor_command, lint_command, serve_command
-from msq_jupyter.archive_command.commands import add_parsers
 from msq_jupyter.errors import MsqError
+
+#: The modules that have commands, and which. A command loads its own and no other: kernels start `msq serve`, and it
+#: would take three times as long to come with what checks models.
+MODULES = {
+    "msq_jupyter.serve_command": "serve token backup",
+    "msq_jupyter.lint_command": "lint",
+    "msq_jupyter.check_command": "check",
+    "msq_jupyter.archive_command.commands": "versions show diff restore label pin prune export import verify",
+    "msq_jupyter.doctor_command": "doctor",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, 1 when a check found something, or 2 after an error, which is then one line on stderr.
     """
-    options = _parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    options = _parser(arguments).parse_args(arguments)
     try:
         return int(options.run(options))
     except MsqError as error:
@@ -30,14 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="msq", description="Live, shared, lasting Jupyter notebooks.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    serve_command.add_parsers(commands)
-    lint_command.add_parser(commands)
-    check_command.add_parser(commands)
-    add_parsers(commands)
-    doctor_command.add_parser(commands)
+    own = [module for module, names in MODULES.items() if arguments and arguments[0] in names.split()]
+    for module in own or MODULES:  # all for help, and for a word that is no command
+        importlib.import_module(module).add_parsers(commands)
     return parser
 
 

@@ -7,7 +7,7 @@ import asyncio
 from typing import Any
 
 
-def add_parser(commands: Any) -> None:
+def add_parsers(commands: Any) -> None:
     """Add the command to those of `msq`."""
     doctor = commands.add_parser(
         "doctor",

@@ -21,7 +21,7 @@ from msq_jupyter.runtime.lint.rules import CODES, RULES
 _LEFT_OUT = {"node_modules", "__pycache__", "site-packages", "build", "dist"}
 
 
-def add_parser(commands: Any) -> None:
+def add_parsers(commands: Any) -> None:
     """Add the command to those of `msq`."""
     parser = commands.add_parser(
         "lint",

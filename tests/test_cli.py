@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import importlib
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.client import connect
 
-from msq_jupyter.cli import main
+from msq_jupyter.cli import MODULES, main
 
 ROOT = Path(__file__).parents[1]
 
@@ -110,3 +112,28 @@ def test_serve_help_names_units_and_defaults(capsys: pytest.CaptureFixture[str])
     text = " ".join(capsys.readouterr().out.split())
     assert "address to listen at (default: 127.0.0.1)" in text
     assert "for N seconds; unless given, 600 with --local and never without" in text
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_table_of_commands_says_where_each_is(module: str) -> None:
+    commands = argparse.ArgumentParser().add_subparsers()
+    importlib.import_module(module).add_parsers(commands)
+    assert " ".join(commands.choices) == MODULES[module]
+
+
+def test_the_server_starts_without_what_other_commands_need() -> None:
+    program = "import sys; from msq_jupyter.cli import _parser; _parser(['serve']); print(*sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert "msq_jupyter.serve_command" in loaded.stdout.split()
+    for heavy in ("msq_jupyter.runtime", "msq_jupyter.session", "IPython", "ipywidgets"):
+        assert heavy not in loaded.stdout.split()
+
+
+def test_a_word_that_is_no_command_is_told_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["sevre"])
+    told = capsys.readouterr().err
+    assert all(name in told for names in MODULES.values() for name in names.split())
