@@ -43,7 +43,6 @@ class Tree(Model):
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audits, "AUDIT_INTERVAL_MS", 30.0)
     monkeypatch.setattr(audits, "AUDIT_AFTER_SAVE_MS", 30.0)
-    monkeypatch.setattr("msq_jupyter.session.crypto.ARGON2_MEMORY_KIB", 64)
 
 
 def own(person: SessionCore, path: str = "") -> dict[str, Any]:
