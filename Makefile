@@ -19,13 +19,16 @@ CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
+# Processes that run tests: more than two only slow down the browsers. A part of them: $(BIN)/python -m pytest tests/session
+WORKERS ?= 2
+
 .PHONY: demo test soak check clean tools chromium benchmark docs
 
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) $(PEERS) chromium check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 20
 
 # From seeds drawn by lot: simulated sessions in bad weather and with something dying at every step of a save, real
 # processes that are killed there, inputs that no decoder expects, and a long log on every platform that is here:
