@@ -7,6 +7,11 @@
 #
 # They need Python 3.11 or later, Node 20 or later, and for the tests Debian's Chromium; they say what is missing.
 
+# What has to be there is got, and checked, two at a time.
+MAKEFLAGS += --jobs=2
+# Hundreds of processes that the tests start would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,7 +27,7 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 # Processes that run tests: more than two only slow down the browsers. A part of them: $(BIN)/python -m pytest tests/session
 WORKERS ?= 2
 
-.PHONY: demo test soak check clean tools chromium benchmark docs
+.PHONY: demo test soak check check-python check-js clean tools chromium benchmark docs
 
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
@@ -42,10 +47,14 @@ soak: $(VENV)/.installed $(WASM)
 	MSQ_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/faults -q --ignore tests/faults/test_virtual.py --msq-schedules $(KILLS) --msq-seed random
 	MSQ_PLATFORM_EVENTS=$(EVENTS) $(BIN)/python -m pytest tests/platforms -q --timeout 3600
 
-check: $(VENV)/.installed js/node_modules/.installed
+check: check-python check-js
+
+check-python: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check-js: js/node_modules/.installed
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
 docs: $(VENV)/.installed
