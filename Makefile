@@ -7,6 +7,11 @@
 #
 # They need Python 3.11 or later, Node 20 or later, and for the tests Debian's Chromium; they say what is missing.
 
+# What has to be there is got, and checked, two at a time.
+MAKEFLAGS += --jobs=2
+# Hundreds of processes that the tests start would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,13 +24,16 @@ CHROMIUM := /usr/bin/chromium
 # As root, as in many containers, Debian's packages are installed without asking.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
-.PHONY: demo test soak check clean tools chromium benchmark docs
+# Processes that run tests: more than two only slow down the browsers. A part of them: $(BIN)/python -m pytest tests/session
+WORKERS ?= 2
+
+.PHONY: demo test soak check check-python check-js clean tools chromium benchmark docs
 
 demo: $(VENV)/.installed $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) $(PEERS) chromium check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 20
 
 # From seeds drawn by lot: simulated sessions in bad weather and with something dying at every step of a save, real
 # processes that are killed there, inputs that no decoder expects, and a long log on every platform that is here:
@@ -39,10 +47,14 @@ soak: $(VENV)/.installed $(WASM)
 	MSQ_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/faults -q --ignore tests/faults/test_virtual.py --msq-schedules $(KILLS) --msq-seed random
 	MSQ_PLATFORM_EVENTS=$(EVENTS) $(BIN)/python -m pytest tests/platforms -q --timeout 3600
 
-check: $(VENV)/.installed js/node_modules/.installed
+check: check-python check-js
+
+check-python: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+check-js: js/node_modules/.installed
 	cd js && npm run --silent check && npm run --silent lint && npm run --silent test
 
 docs: $(VENV)/.installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import signal
 import threading
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import settings
 
 from msq_jupyter.local_registry import read_note
+from msq_jupyter.session import archive, crypto, session
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
@@ -26,6 +28,44 @@ Join = Callable[..., Any]
 # A busy machine is no defect: nothing here asserts how long anything takes.
 settings.register_profile("without deadline", deadline=None)
 settings.load_profile("without deadline")
+
+
+#: Beside each other, browsers are slow, and so is what is measured in them; their tests run one after another.
+BROWSERS = ("tests/browser/", "tests/test_benchmarks.py")
+#: Long, and nothing is shared: each test of these files goes to whichever process is free.
+APART = (
+    *("tests/simulation/test_schedules.py", "tests/simulation/test_flips.py", "tests/simulation/test_restores.py"),
+    *("tests/faults/test_virtual.py", "tests/faults/test_processes.py", "tests/faults/test_decoders.py"),
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n 2 --dist loadfile`, the tests of a file run in one process, as they share what its fixtures make."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            if nodeid.startswith(APART):
+                return nodeid
+            return "browsers" if nodeid.startswith(BROWSERS) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_key_once() -> Iterator[None]:
+    """A password's key costs a quarter of a second on purpose; the tests ask for the same few thousands of times.
+
+    It is the true one: other processes, which derive it again, join with it too.
+    """
+    derive_once = functools.cache(crypto.derive_root_key)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (session, archive):
+            patch.setattr(module, "derive_root_key", derive_once)
+        yield
 
 
 class SynchronizerThread:

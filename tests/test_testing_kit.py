@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import re
 import textwrap
 import weakref
 
@@ -432,6 +433,15 @@ def test_a_homework_is_tested_in_three_lines(
     result.stdout.fnmatch_lines([f"*{told}*"])
     outcome = " ".join(line for line in result.outlines if line.startswith("FAILED"))
     assert [name for name in ("agree", "deterministic", "edit") if name in outcome] == failed
+
+
+def test_a_seed_that_is_drawn_is_the_same_in_each_process_of_xdist(suite: pytest.Pytester):
+    suite.makepyfile(_TESTS.format(limit=2**32 + 2))
+    result = suite.runpytest_subprocess("-n", "2", "-v", "--msq-seed", "random")
+    result.assert_outcomes(passed=3)
+    (first,) = re.findall(r"simulations begin with --msq-seed (\d+)", result.stdout.str())
+    seeds = re.findall(r"PASSED .*test_fails\[seed(\d+)\]", result.stdout.str())
+    assert sorted(map(int, seeds)) == [int(first) + number for number in range(3)]
 
 
 def test_seed_and_number_are_options(suite: pytest.Pytester):

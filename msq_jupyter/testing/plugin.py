@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 #: How many seeds a test runs with if nobody says otherwise.
 SCHEDULES = 10
 
+_WORKER_SEED = "msq_seed"
 _MARKER = "msq_schedules(count): run a test that uses the fixture `simulation` with so many seeds"
 
 
@@ -39,7 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker, and settle the first seed."""
     config.addinivalue_line("markers", _MARKER)
-    text = config.getoption("msq_seed")
+    # A process of pytest-xdist is told the seed that was drawn, as all of them have to find the same tests.
+    text = getattr(config, "workerinput", {}).get(_WORKER_SEED, config.getoption("msq_seed"))
     if text == "random":
         config.option.msq_seed = random.SystemRandom().randrange(2**32)
     elif text.isdecimal():
@@ -48,6 +50,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f'--msq-seed: expected a number from 0 or "random", got {text!r}')
     if (config.getoption("msq_schedules") or 1) < 1:
         raise pytest.UsageError(f"--msq-schedules: expected 1 or more, got {config.getoption('msq_schedules')}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist the first seed."""
+    node.workerinput[_WORKER_SEED] = str(node.config.getoption("msq_seed"))
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -19,6 +18,7 @@ import nbformat
 from playwright.sync_api import Browser
 
 from tests.browser.lab import JupyterServer, NotebookPage, Person, end_synchronizer
+from tests.ports import free_port
 from tests.waiting import until_serving
 
 #: marimo runs the cells of a notebook when it is opened, if it is told to.
@@ -80,9 +80,7 @@ class Marimo:
     @contextmanager
     def running(self, root: Path, cells: list[str]) -> Iterator[Marimo]:
         """A server with the notebook, once for each of two people who edit it."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self._url = f"http://127.0.0.1:{port}"
         folder = root / "notebooks"
         folder.mkdir()

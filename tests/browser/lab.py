@@ -6,7 +6,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.ports import free_port
 from tests.waiting import until_serving
 
 CHROMIUM = "/usr/bin/chromium"
@@ -64,9 +64,7 @@ class JupyterServer:
         self.notebooks.mkdir(parents=True, exist_ok=True)
         self.synchronizer_data = root / "synchronizer"
         self.token = secrets.token_urlsafe(8)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     @contextmanager

@@ -22,6 +22,7 @@ from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.stable import bytes_digest, content_bytes
 from tests.faults.deadly import KERNEL_STEPS, SERVER_STEPS, Heir, is_whole
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 #: Seeds that one run of the tests plays at least: each step alone, and some with both.
@@ -91,7 +92,7 @@ class Server:
 
     def __init__(self, directory: Path, step: str, nth: int) -> None:
         self._directory = directory
-        self._step, self._nth, self._port = step, nth, "0"
+        self._step, self._nth, self._port = step, nth, free_port()
         self.deaths = 0
         self._is_up = asyncio.Event()
 
@@ -105,7 +106,6 @@ class Server:
         await self._process.start()
         self.url = await self._process.line()
         assert self.url, "the synchronizer did not start"
-        self._port = self.url.rpartition(":")[2]
         self._is_up.set()
 
     async def _keep(self) -> None:

@@ -260,7 +260,6 @@ EXT = msgspec.msgpack.Ext
         EXT(15, b"one"),
         EXT(16, pack(["x"])),
     ],
-    ids=str,
 )
 def test_8_4_hostile_extensions_are_refused(plain):
     replica = Bench(Root, Node).replica

@@ -136,7 +136,6 @@ def test_8_4_an_altered_state_is_refused_and_runs_nothing(change):
         msgspec.msgpack.Ext(-1, b"\xff" * 12),
         msgspec.msgpack.Ext(127, b""),
     ],
-    ids=str,
 )
 def test_8_4_hostile_values_are_refused_and_run_nothing(plain):
     RAN.clear()
@@ -157,7 +156,6 @@ def test_8_4_hostile_values_are_refused_and_run_nothing(plain):
         [msgspec.msgpack.Ext(Extension.SET, pack([[]]))],
         [msgspec.msgpack.Ext(Extension.RECORD, b"")],
     ],
-    ids=str,
 )
 def test_8_4_hostile_tables_are_refused(table):
     refused(pack([0, *table]))

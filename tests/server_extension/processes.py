@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 from jupyter_client.asynchronous.client import AsyncKernelClient
 
 from msq_jupyter.local_registry import read_note
+from tests.ports import free_port
 from tests.waiting import until_serving
 
 ROOT = Path(__file__).parents[2]
@@ -45,9 +45,7 @@ class RunningServer:
         others = ("jupyterlab", "notebook", "notebook_shim", "jupyter_lsp", "jupyter_server_terminals")
         off = {"ServerApp": {"jpserver_extensions": dict.fromkeys(others, False)}}
         (enabled / "others.json").write_text(json.dumps(off))
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}{BASE_URL}"
         self.rooms = f"ws://127.0.0.1:{self.port}{BASE_URL}msq"
 

@@ -19,6 +19,7 @@ from msq_jupyter.errors import JoinTimeout, SynchronizerRefused
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.tokens import Gate, plain_token
+from tests.ports import free_port
 from tests.session.models import Counter, EditedCounter
 from tests.waiting import until
 
@@ -28,7 +29,7 @@ class Server:
 
     def __init__(self, data_directory: Path) -> None:
         self._data_directory = data_directory
-        self._port = "0"
+        self._port = str(free_port())
         self.start()
 
     def start(self) -> None:
@@ -38,7 +39,6 @@ class Server:
         )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
-        self._port = self.url.rpartition(":")[2]
 
     def end(self, signal_number: int) -> None:
         self._process.send_signal(signal_number)
