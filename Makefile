@@ -21,7 +21,7 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get)
 
 .PHONY: demo test soak check clean tools chromium benchmark docs
 
-demo: $(VENV)/.installed $(BUNDLE)
+demo: $(VENV)/.demo $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) $(PEERS) chromium check
@@ -82,6 +82,12 @@ $(PEERS): benchmarks/fan_out/package.json benchmarks/fan_out/package-lock.json |
 $(COLLABORATION): benchmarks/collaboration/requirements.txt | tools
 	$(PYTHON) -m venv benchmarks/collaboration/.venv
 	benchmarks/collaboration/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+# For the lessons and no more, so that the first one opens soon.
+$(VENV)/.demo: pyproject.toml | tools $(BUNDLE)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[lab,lessons]"
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
