@@ -10,6 +10,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The browser side is built by then; built once more, its packages would look newer than they are.
+PIP := HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/pip --quiet --disable-pip-version-check
 WASM := tests/platforms/node_modules/.installed
 BUNDLE := msq_jupyter/widgets/static/panel.js
 CROQUET := benchmarks/croquet/node_modules/.installed
@@ -87,12 +89,12 @@ $(COLLABORATION): benchmarks/collaboration/requirements.txt | tools
 # For the lessons and no more, so that the first one opens soon.
 $(VENV)/.demo: pyproject.toml | tools $(BUNDLE)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[lab,lessons]"
+	$(PIP) install -e ".[lab,lessons]"
 	@touch $@
 
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev,benchmark,docs]"
+	$(PIP) install -e ".[test,lab,dev,benchmark,docs]"
 	@touch $@
 
 tools:
