@@ -15,6 +15,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The browser side is built by then; built once more, its packages would look newer than they are.
+PIP := HATCH_JUPYTER_BUILDER_SKIP_NPM=1 $(BIN)/pip --quiet --disable-pip-version-check
 WASM := tests/platforms/node_modules/.installed
 BUNDLE := msq_jupyter/widgets/static/panel.js
 CROQUET := benchmarks/croquet/node_modules/.installed
@@ -29,7 +31,7 @@ WORKERS ?= 2
 
 .PHONY: demo test soak check check-python check-js clean tools chromium benchmark docs
 
-demo: $(VENV)/.installed $(BUNDLE)
+demo: $(VENV)/.demo $(BUNDLE)
 	@$(BIN)/python notebooks/demo.py $(DEMO_FLAGS)
 
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) $(PEERS) chromium check
@@ -96,9 +98,15 @@ $(COLLABORATION): benchmarks/collaboration/requirements.txt | tools
 	benchmarks/collaboration/.venv/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+# For the lessons and no more, so that the first one opens soon.
+$(VENV)/.demo: pyproject.toml | tools $(BUNDLE)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install -e ".[lab,lessons]"
+	@touch $@
+
 $(VENV)/.installed: pyproject.toml | tools $(BUNDLE)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[test,lab,dev,benchmark,docs]"
+	$(PIP) install -e ".[test,lab,dev,benchmark,docs]"
 	@touch $@
 
 tools:

@@ -17,6 +17,9 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+from msq_jupyter import errors
+from msq_jupyter.local_registry import default_data_directory
+
 ROOT = Path(__file__).parent.parent
 
 #: Where a notebook has no picture of its own in docs/images/lessons.
@@ -41,15 +44,44 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Leave out what is for the tests, and let the reference link to what is said of each error."""
-    if page.file.src_uri == "troubleshooting.md":
+    """Leave out what is for the tests, put links to what is kept elsewhere right, and say more in some titles."""
+    if page.file.src_uri == "troubleshooting.md":  # where the reference leads to, from what may be raised
         markdown = re.sub(r"^(###+) (\w+)$", r"\1 \2 {#msq_jupyter.errors.\2}", markdown, flags=re.MULTILINE)
+    if page.file.src_uri == "lint.md":
+        markdown = re.sub(r"^### (MSQ\d+)\n\n\*\*(\S+)\*\* \((\w+)\)\.", _rule_title, markdown, flags=re.MULTILINE)
+    if page.file.src_uri == "index.md":
+        markdown = markdown.replace("../notebooks/images/shared_counter.png", "images/lessons/01.png")
     return re.sub(r"^<!-- (run|check|raises): .*? -->\n", "", markdown, flags=re.MULTILINE | re.DOTALL)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Put pictures into the page itself, so that they take the colours of its theme."""
+    """Put drawings into the page itself, so that they take the colours of its theme; show screenshots that fit it.
+
+    In the reference, what may be raised leads to what to do then.
+    """
+    if page.file.src_uri.startswith("reference/"):
+        html = re.sub(r"<code>(\w+)</code>", _error_link, html)
+    html = re.sub(r'<img alt="[^"]*" src="[^"]*images/[\w-]+-light\.png"\s*/?>', _in_both_themes, html)
     return re.sub(r'<img alt="([^"]*)" src="[^"]*pictures/(\w+\.svg)"\s*/?>', _inline, html)
+
+
+def _error_link(found: re.Match[str]) -> str:
+    kind = getattr(errors, found[1], None)
+    if not isinstance(kind, type) or not issubclass(kind, errors.MsqError) or kind is errors.MsqError:
+        return found[0]
+    return f'<a href="../troubleshooting.html#msq_jupyter.errors.{found[1]}">{found[0]}</a>'
+
+
+def _in_both_themes(found: re.Match[str]) -> str:
+    light = found[0]
+    # The theme shows the one or the other.
+    return light.replace("-light.png", "-light.png#only-light") + light.replace("-light.png", "-dark.png#only-dark")
+
+
+def _rule_title(found: re.Match[str]) -> str:
+    """A rule's name in its title, and the address as it was."""
+    code, name, severity = found.groups()
+    return f"### {code} {name} {{#{code.lower()}}}\n\n*{severity.capitalize()}.*"
 
 
 def _inline(found: re.Match[str]) -> str:
@@ -153,7 +185,8 @@ def _help_of(action: argparse.Action) -> str:
     details: dict[str, Any] = dict(vars(action))
     if isinstance(action.default, Path):
         details["default"] = "a folder of this user"
-    text = (action.help or "") % details
+    # Some defaults are in the text already.
+    text = ((action.help or "") % details).replace(str(default_data_directory()), "a folder of this user")
     return escape(text, quote=False).replace("|", "\\|")
 
 

@@ -44,7 +44,7 @@ TimeMs: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=1e15)]
 
 PROTOCOL_VERSION = 1
 
-#: Largest sealed payload of one event. Croquet allows 16 kB and drops what is larger without a word.
+#: Largest sealed payload of one event. Croquet allows 16 kB and drops what is larger, with a warning.
 EVENT_BYTES_MAX = 256 * 1024
 #: The same before sealing.
 EVENT_PLAIN_BYTES_MAX = EVENT_BYTES_MAX - 256

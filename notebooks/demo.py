@@ -90,7 +90,13 @@ def start_lab(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
         '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}'
     )
     path = os.pathsep.join(filter(None, [str(config), os.environ.get("JUPYTER_CONFIG_PATH")]))
-    environment = {**os.environ, "MSQ_DATA_DIR": str(folder / "synchronizer"), "JUPYTER_CONFIG_PATH": path}
+    environment = {
+        **os.environ,
+        "MSQ_DATA_DIR": str(folder / "synchronizer"),
+        "JUPYTER_CONFIG_PATH": path,
+        # Which notebooks were open the last time belongs to this demo, and to no other one of this user.
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+    }
     command = [
         *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
         *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}"),

@@ -45,6 +45,16 @@ def test_the_demo_prints_two_links_keeps_what_was_changed_and_ends_with_ctrl_c(t
     with urllib.request.urlopen(request, timeout=30) as answer:
         asked = json.load(answer)["schema"]["properties"]
     assert (asked["fetchNews"]["default"], asked["checkForUpdates"]["default"]) == ("false", False)
+    # Which notebooks were open is kept with the demo, and not with the user's other ones.
+    workspace = urllib.request.Request(
+        links[0].partition("/lab/")[0] + "/lab/api/workspaces/first",
+        data=b'{"data": {}, "metadata": {"id": "first"}}',
+        headers=dict(request.header_items()),
+        method="PUT",
+    )
+    with urllib.request.urlopen(workspace, timeout=30) as answer:
+        assert answer.status == 204
+    assert list((tmp_path / "demo/workspaces").iterdir())
     demo.send_signal(signal.SIGINT)
     rest, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0

@@ -181,7 +181,7 @@ class Model:
             whose methods return one.
 
         Raises:
-            ScheduleError: a negative delay, or the model has no such method.
+            ScheduleError: a negative delay, both a delay and `every`, or the model has no such method.
             OutsideModelError: outside model code.
         """
         self._host("future")

@@ -206,8 +206,9 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             view: the root view's class, if cells and widgets are not enough.
             options: JSON data handed to the root model's `init`; part of the session's identity.
             persistent_options: keys of `options` that are part of the saved data's identity, too.
-            synchronizer: its URL, "ws://host:port", with a token "ws://TOKEN@host:port"; without one, what the
-                environment variable MSQ_SYNCHRONIZER says, else a local one of this user, which starts by itself.
+            synchronizer: its URL, "ws://host:port", with a token "ws://TOKEN@host:port", or that of a Jupyter server;
+                without one, what the environment variable MSQ_SYNCHRONIZER says, else `c.Msq.synchronizer` in IPython's
+                configuration, else a local one of this user, which starts by itself.
             view_data: JSON data about this participant, told to the models with "view-join"; its "name" is shown.
             tick_rate: how often time moves while nothing happens, 1/30 to 60 a second; the first participant's counts.
             debug: "session" prints what happens to the session and to what is saved, which `log` keeps in any case;

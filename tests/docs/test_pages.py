@@ -116,6 +116,17 @@ def test_the_layout_in_the_readme_names_every_room():
     assert named == rooms | {f"msq_jupyter/{path.parent.name}" for path in (ROOT / "msq_jupyter").glob("*/__init__.py")}
 
 
+# --- symptoms ----------------------------------------------------------------------------------------------------
+
+
+def test_a_symptom_is_told_in_the_words_that_are_shown():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    shown = re.findall(r'(?:The badge|The panel) says "(.+?)"', page)
+    assert len(shown) > 4
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "js" / "src").rglob("*.ts*"))
+    assert not [words for words in shown if words not in sources]
+
+
 # --- lines to type -----------------------------------------------------------------------------------------------
 
 

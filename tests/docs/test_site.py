@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import posixpath
 import re
 import subprocess
 import sys
@@ -27,11 +28,12 @@ pytest.importorskip("mkdocs")
 
 
 class _Reader(HTMLParser):
-    """What a page is made of: its anchors, its text in code, and what a browser loads for it."""
+    """What a page is made of: its anchors, its links, its text in code, and what a browser loads for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.anchors: set[str] = set()
+        self.links: set[str] = set()
         self.loaded: list[str] = []
         self.code: set[str] = set()
         self._in_code = 0
@@ -40,6 +42,8 @@ class _Reader(HTMLParser):
         values = dict(attrs)
         if values.get("id"):
             self.anchors.add(values["id"])
+        if tag == "a" and values.get("href"):
+            self.links.add(values["href"])
         if tag in ("script", "img", "iframe") and values.get("src"):
             self.loaded.append(values["src"])
         if tag == "link" and values.get("rel") != "canonical":
@@ -74,6 +78,26 @@ def test_a_page_loads_nothing_from_elsewhere(site):
     assert len(site) > 20
     for address, page in site.items():
         assert not [url for url in page.loaded if re.match(r"(\w+:)?//", url)], address
+
+
+def test_every_link_within_the_site_leads_somewhere(site):
+    for address, page in site.items():
+        if address == "404.html":  # is shown at any address, so its links begin at the root
+            continue
+        for link in page.links:
+            if re.match(r"(\w+:)?//|\w+:", link):
+                continue
+            path, _, anchor = link.partition("#")
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(address), path)) if path else address
+            target = "index.html" if target == "." else target
+            assert target in site, f"{address}: {link}"
+            assert not anchor or anchor in site[target].anchors, f"{address}: {link}"
+
+
+def test_what_may_be_raised_leads_to_what_to_do_then(site):
+    links = site["reference/session.html"].links
+    assert "../troubleshooting.html#msq_jupyter.errors.WrongPassword" in links
+    assert not [link for link in links if link.endswith("MsqError")]
 
 
 def _names(module: Any) -> list[str]:

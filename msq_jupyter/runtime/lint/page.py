@@ -15,8 +15,8 @@ constants that they use; the rest of a notebook may do as it likes.
 An *error* raises while a session runs, or makes replicas differ. A *warning* does something else than it seems to. What
 you know better passes with a comment on its line: `# msq: ignore[MSQ101]`.
 
-It cannot see everything: what it misses is caught when the model's code is linked, and by the comparison of replicas at
-each snapshot.
+It cannot see everything: what it misses is caught when the model's code is linked, and by the comparison of replicas
+while a session runs.
 """
 _OWN = f"""
 ## The lint itself
