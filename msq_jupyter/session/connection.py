@@ -182,6 +182,8 @@ class Connection:
         for result in results:
             if isinstance(result, ConnectionClosed):
                 self.last_words = result.rcvd.reason if result.rcvd else ""
+                if result.rcvd:
+                    self._client.closed(result.rcvd.code, result.rcvd.reason)
             elif isinstance(result, Exception):
                 raise result
 

@@ -242,6 +242,8 @@ class Synchronizer:
             return room
         if room.failed or self._stop_requested.is_set():
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
+        elif words := room.laggards.words_for(join):
+            await end(socket, protocol.UNREAD_CLOSE_CODE, words)
         else:
             member = room.enter(socket, join, read_only=token.is_read_only)
             self._journal.counts.connections += 1

@@ -170,6 +170,31 @@ async def test_a_member_that_stops_reading_is_disconnected_and_slows_nobody(sync
     stalled.socket.transport.abort()
 
 
+async def test_a_member_that_was_cut_for_reading_too_slowly_is_told_once_when_it_comes_back(
+    synchronizer: Synchronizer,
+) -> None:
+    stalled = Participant(synchronizer.url, "stalled", rejoin_limit_ms=60_000.0)
+    async with Participant(synchronizer.url, "ada") as ada:
+        await stalled.connect()
+        stalled.socket.transport.pause_reading()
+        room = next(iter(synchronizer._rooms))
+        while room.member_count == 2:
+            await ada.send(bytes(protocol.EVENT_BYTES_MAX))
+            await ada.next_of(Block)
+        stalled.socket.transport.abort()
+        assert (await stalled.connect()).resumed
+        [words] = stalled.told
+        waited, _, rest = words.partition(" ")
+        assert rest == "bytes waited for this member"
+        assert UNREAD_BYTES_MAX < int(waited.replace(",", "")) < UNREAD_BYTES_MAX + 2 * protocol.EVENT_BYTES_MAX
+        while len(stalled.payloads()) < len(ada.payloads()):
+            await stalled.next()
+        stalled.socket.transport.abort()
+        await stalled.connect()
+        assert len(stalled.told) == 1, "the network is cut: that is not for what it left unread"
+        await stalled.socket.close()
+
+
 async def test_a_past_larger_than_a_stalled_members_share_is_caught_up_with(synchronizer: Synchronizer) -> None:
     async with Participant(synchronizer.url, "ada") as ada:
         for number in range(24):
