@@ -1,8 +1,8 @@
 """Members that were cut because they left too much unread: what is remembered until they come back and are told. Pure.
 
-A close frame would wait behind everything that they do not read, so the reason cannot go out when the connection is cut.
-It is told to the next connection of the same view, which ends at once with `protocol.UNREAD_CLOSE_CODE`; the next
-one is like any other.
+A close frame would wait behind everything that they do not read, so the reason cannot go out when the connection is
+cut. It is told to the next connection of the same view, which ends at once with `protocol.UNREAD_CLOSE_CODE`; the one
+after that is like any other.
 """
 
 from __future__ import annotations

@@ -61,6 +61,7 @@ async def serve(
         accounts=settings.accounts(),
         origins=settings.origins,
         tls=settings.tls(),
+        keep_sessions_s=settings.keep_sessions_days * 86_400,
         idle_exit_s=settings.idle_exit_s,
     )
     async with synchronizer:

@@ -32,6 +32,7 @@ from msq_jupyter.synchronizer.limits import Accounts, Visit, address_of
 from msq_jupyter.synchronizer.pages import Pages
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, forget_unreadable_base, refuse, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
+from msq_jupyter.synchronizer.sweeping import begin_counting, keep_sweeping
 from msq_jupyter.synchronizer.tokens import Gate, Token
 from msq_jupyter.synchronizer.transport import Connection, Server, Settings
 
@@ -60,6 +61,7 @@ class Synchronizer:
         accounts: how much each token and each address may.
         origins: of web pages that may connect, such as `https://lab.example.org`; kernels name none.
         tls: its certificate, for `wss://`; None for `ws://`.
+        keep_sessions_s: logs of sessions that nobody was in for so long are deleted, 0 for never.
         idle_exit_s: request a stop when nobody has been connected for that many seconds, None for never.
 
     Raises:
@@ -76,6 +78,7 @@ class Synchronizer:
         accounts: Accounts | None = None,
         origins: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
+        keep_sessions_s: float = 0.0,
         idle_exit_s: float | None = None,
     ) -> None:
         self._gate = gate or Gate()
@@ -88,6 +91,8 @@ class Synchronizer:
         self._accounts = Accounts() if accounts is None else accounts
         self._origins, self._tls = origins, tls
         self._data_directory = data_directory
+        self._keep_sessions_s = keep_sessions_s
+        self._sweeping: asyncio.Task[None] | None = None
         self._idle_exit_s = idle_exit_s
         self._connections = 0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -120,14 +125,16 @@ class Synchronizer:
             AddressInUse: another program listens there.
         """
         self._journal = Journal(lambda shelves: self._rooms.fail(shelves))
-        self._rooms = Rooms(self._journal, now_ms(), self._accounts)
+        self._rooms = Rooms(self._journal, now_ms(), self._accounts, self._keep_sessions_s)
         self._pages = Pages(self._gate, self._rooms, self._journal.counts, self._stop_requested.is_set)
         await self._journal.open(self._data_directory)
         try:
+            await begin_counting(self._journal, self._keep_sessions_s)
             self._server = await self._listen()
         except BaseException:
             await self._journal.close()
             raise
+        self._sweeping = asyncio.ensure_future(keep_sweeping(self._rooms)) if self._keep_sessions_s else None
         self._count_connection(0)
 
     async def close(self) -> None:
@@ -137,6 +144,9 @@ class Synchronizer:
             return
         self._stop_requested.set()
         self._cancel_idle_timer()
+        if self._sweeping:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
         for room in self._rooms:
             room.stop(RETRY_AFTER_MS)
         server.close(code=CloseCode.SERVICE_RESTART, reason="the synchronizer stops")

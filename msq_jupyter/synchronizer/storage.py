@@ -27,7 +27,7 @@ import msgspec
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
-from msq_jupyter.synchronizer import pruning
+from msq_jupyter.synchronizer import forgetting, pruning
 from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import (
     Append,
@@ -254,6 +254,49 @@ class Storage:
             pruning.release(self._database)
         return refused
 
+    def note_visits(self, runs: Sequence[str], elapsed_s: float = 0.0) -> None:
+        """Somebody is in these runs, so much later than was said before; see `forgetting`, also for the next ones.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        with _transaction(self._database):
+            forgetting.note_visits(self._database, runs, elapsed_s)
+
+    def forget_visits(self) -> None:
+        """Nothing is counted any more: visits will be missing, so what was counted says nothing.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        if self._value("SELECT count(*) FROM visits"):
+            with _transaction(self._database):
+                self._database.execute("DELETE FROM visits")
+
+    def forget_sessions(self, idle_s: float, present: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Forget sessions nobody was in for so long; returns of which names some were, and where a draft is in the way.
+
+        Raises:
+            sqlite3.Error: nothing was forgotten.
+        """
+        with _transaction(self._database):
+            forgotten, waiting = forgetting.forget(self._database, idle_s, present)
+            paid = {name: self.payers.growth_since(name) for name in forgotten if name in self.payers}
+            self.payers.grow(paid)
+        self.payers.count(paid)
+        return forgotten, waiting
+
+    def delete_forgotten(self) -> bool:
+        """Delete a portion of what forgotten sessions left; whether there may be more.
+
+        Raises:
+            sqlite3.Error: nothing was deleted.
+        """
+        with _transaction(self._database):
+            more = forgetting.delete_portion(self._database)
+        self._database.executescript(f"PRAGMA incremental_vacuum({forgetting.PORTION_PAGES})")
+        return more
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
@@ -365,7 +408,7 @@ class Storage:
         row = self._database.execute(
             "SELECT counter FROM views JOIN runs USING (position) WHERE run = ? AND view_id = ?", (run, view_id)
         ).fetchone()
-        return int(row[0]) if row else 0
+        return int(row[0]) if row else forgetting.former_counter(self._database, run, view_id)
 
     def read_snapshot(self, run: str) -> Snapshot | None:
         """The newest snapshot of a run, or None when there is none."""
