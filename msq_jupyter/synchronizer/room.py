@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine
@@ -234,10 +235,16 @@ class Room:
         self._broadcast([frame_of(message)])
 
     def stop(self, retry_after_ms: float) -> None:
-        """An orderly end: write the exact time, tell everybody when to connect again, send them away."""
+        """An orderly end: write the exact time, tell everybody when to connect again, send them away.
+
+        Args:
+            retry_after_ms: when the last ones shall; the others by lot in the second half of it, so that a thousand do
+                not come back in the same moment.
+        """
         self.sequencer.stop(now_ms())
         self._journal.touch(self)
-        self.announce(protocol.Closing(retry_after_ms))
+        for member in self._listeners.values():
+            member.send(protocol.Closing(retry_after_ms * random.uniform(0.5, 1.0)))
         self.close(CloseCode.SERVICE_RESTART, "the synchronizer stops")
 
     def close(self, code: CloseCode, reason: str) -> None:

@@ -38,7 +38,7 @@ from msq_jupyter.synchronizer.transport import Connection, Server, Settings
 
 #: How long a connection has for its `Join`.
 JOIN_WITHIN_S = 10
-#: When those who are sent away at an orderly end shall connect again.
+#: When the last of those who are sent away at an orderly end shall connect again.
 RETRY_AFTER_MS = 1_000.0
 PING_INTERVAL_S, PING_TIMEOUT_S = 20, 60
 #: Waiting connection attempts; with the usual 100, hundreds that reconnect at once after a restart are turned away.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import random
 import sqlite3
 import threading
 from pathlib import Path
@@ -145,6 +146,21 @@ async def test_7_2_a_newcomer_starts_from_the_snapshot(synchronizer: Synchronize
             assert bob.welcome.snapshot == Snapshot(3, 0.0, b"state")
             await bob.read_until_joined()
             assert bob.payloads() == [b"3", b"4"]
+
+
+async def test_who_is_sent_away_at_the_end_is_not_asked_back_for_the_same_moment(tmp_path: Path) -> None:
+    async with Synchronizer(data_directory=tmp_path / "data") as synchronizer:
+        members = [Participant(synchronizer.url, f"view-{number}") for number in range(40)]
+        for member in members:
+            await member.connect()
+        random.seed(1)
+        await synchronizer.close()
+        times_ms = sorted([(await member.next_of(Closing)).retry_after_ms for member in members])
+    assert 500 <= times_ms[0] < 600
+    assert 900 < times_ms[-1] <= 1_000
+    assert len({round(time_ms) for time_ms in times_ms}) > 20
+    for member in members:
+        await member.socket.close()
 
 
 async def test_a_newer_connection_of_a_view_ends_the_older_one(synchronizer: Synchronizer) -> None:
