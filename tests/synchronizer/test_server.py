@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import socket
-import random
 import sqlite3
 import threading
 from pathlib import Path
