@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -252,6 +253,11 @@ def explained(error: Exception, place: Place) -> MsqError:
         status = error.response.status_code
         if place.is_jupyter:
             return SynchronizerRefused(refusal(place.name, status))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return SynchronizerRefused(
+                f"{place.name} takes no connections from this network for a minute, because too many wrong access "
+                "tokens came from there: check the token, and join again then"
+            )
         return SynchronizerRefused(
             f"{place.name} answered with HTTP status {status}: check the URL and the access token, "
             'which goes before the host: "ws://TOKEN@host:port"'

@@ -59,6 +59,7 @@ async def serve(
         data_directory=settings.data,
         gate=gate,
         accounts=settings.accounts(),
+        wrong_tokens_max=settings.address_wrong_tokens,
         origins=settings.origins,
         tls=settings.tls(),
         keep_sessions_s=settings.keep_sessions_days * 86_400,

@@ -27,6 +27,7 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
 from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Save, SaveFailed, Send, Tell
 from msq_jupyter.synchronizer.archives import answer, declined, serve_archive
+from msq_jupyter.synchronizer.guard import Guard
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.limits import Accounts, Visit, address_of
 from msq_jupyter.synchronizer.pages import Pages
@@ -59,6 +60,7 @@ class Synchronizer:
         data_directory: where logs, snapshots and versions are kept; one synchronizer at a time.
         gate: knows the tokens of which connections have to show one as `Authorization: Bearer TOKEN`.
         accounts: how much each token and each address may.
+        wrong_tokens_max: so many wrong tokens an address may show within a minute; 0 for any number.
         origins: of web pages that may connect, such as `https://lab.example.org`; kernels name none.
         tls: its certificate, for `wss://`; None for `ws://`.
         keep_sessions_s: logs of sessions that nobody was in for so long are deleted, 0 for never.
@@ -76,13 +78,14 @@ class Synchronizer:
         data_directory: Path,
         gate: Gate | None = None,
         accounts: Accounts | None = None,
+        wrong_tokens_max: int = 0,
         origins: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
         keep_sessions_s: float = 0.0,
         idle_exit_s: float | None = None,
     ) -> None:
-        self._gate = gate or Gate()
-        if self._gate.is_open and not _is_loopback(host):
+        self._guard = Guard(gate or Gate(), wrong_tokens_max)
+        if self._guard.gate.is_open and not _is_loopback(host):
             raise ArgumentError(
                 f"expected a token, because other machines can reach host {host!r}, got none: "
                 "give one with --token-file, or listen at 127.0.0.1"
@@ -126,7 +129,7 @@ class Synchronizer:
         """
         self._journal = Journal(lambda shelves: self._rooms.fail(shelves))
         self._rooms = Rooms(self._journal, now_ms(), self._accounts, self._keep_sessions_s)
-        self._pages = Pages(self._gate, self._rooms, self._journal.counts, self._stop_requested.is_set)
+        self._pages = Pages(self._guard, self._rooms, self._journal.counts, self._stop_requested.is_set)
         await self._journal.open(self._data_directory)
         try:
             await begin_counting(self._journal, self._keep_sessions_s)
@@ -187,7 +190,13 @@ class Synchronizer:
 
     def _look_at_request(self, socket: Connection, request: Request) -> Response | None:
         headers = request.headers
-        page = self._pages.answer(request.path, headers.get_all("Authorization"), wants_socket="Upgrade" in headers)
+        page = self._pages.answer(
+            request.path,
+            headers.get_all("Authorization"),
+            wants_socket="Upgrade" in headers,
+            address=_address(socket),
+            now_s=time.monotonic(),
+        )
         if page is None:
             return None
         response = socket.respond(page.status, page.text)
@@ -200,9 +209,9 @@ class Synchronizer:
     async def _handle(self, socket: Connection) -> None:
         self._count_connection(1)
         assert socket.request is not None, "the handshake is over"
-        token = self._gate.admit(socket.request.headers.get_all("Authorization"))
+        token = self._guard.gate.admit(socket.request.headers.get_all("Authorization"))
         assert token is not None, "the handshake asked for it"
-        address = address_of(str(socket.remote_address[0])) if socket.remote_address else ""
+        address = _address(socket)
         try:
             with self._accounts.visit(token.name, address, time.monotonic()) as visit:
                 refused = await self._converse(socket, token, visit)
@@ -359,6 +368,10 @@ class Synchronizer:
         if self._idle_timer:
             self._idle_timer.cancel()
             self._idle_timer = None
+
+
+def _address(socket: Connection) -> str:
+    return address_of(str(socket.remote_address[0])) if socket.remote_address else ""
 
 
 def _announced_version(frame: bytes | str) -> int:

@@ -133,9 +133,15 @@ class Settings:
     )
     address_members: int = _setting(0, _count, "N", "from one address, so many connections at a time; 0 for all")
     address_sessions: int = _setting(0, _count, "N", "from one address, so many sessions at a time; 0 for all")
-
     address_stored_bytes: int = _setting(
         0, _count, "N", "the same for names that were first used from one address; 0 for all"
+    )
+    address_wrong_tokens: int = _setting(
+        60,
+        _count,
+        "N",
+        "from one address, so many wrong tokens a minute are looked at; then newcomers from there wait; a proxy is one "
+        "address; 0 for all",
     )
 
     def gate(self) -> Gate:

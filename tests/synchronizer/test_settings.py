@@ -37,6 +37,7 @@ SAMPLES: dict[str, tuple[tuple[str, Any], tuple[str, Any]]] = {
         for whose in ("token", "address")
         for name in ("events_per_s", "bytes_per_s", "members", "sessions", "stored_bytes")
     },
+    "address_wrong_tokens": (("10", 10), ("20", 20)),
 }
 WRONG = {
     "port": ("65536", "expected a port from 0 to 65535, got 65536"),
