@@ -156,6 +156,14 @@ class Synchronizer:
         await server.wait_closed()
         await self._journal.close()
 
+    def use_gate(self, gate: Gate) -> None:
+        """Ask those who connect from now on for one of these tokens; who is there stays.
+
+        Args:
+            gate: knows at least one token.
+        """
+        self._guard.gate = gate
+
     def request_stop(self) -> None:
         """Let `stop_requested` return."""
         self._stop_requested.set()
@@ -209,6 +217,7 @@ class Synchronizer:
     async def _handle(self, socket: Connection) -> None:
         self._count_connection(1)
         assert socket.request is not None, "the handshake is over"
+        # No turn of the loop is between the handshake and this: it is the same gate.
         token = self._guard.gate.admit(socket.request.headers.get_all("Authorization"))
         assert token is not None, "the handshake asked for it"
         address = _address(socket)

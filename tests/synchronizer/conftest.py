@@ -145,6 +145,7 @@ class Process:
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "msq_jupyter.cli", "serve", *arguments],
+            stdin=subprocess.DEVNULL,  # else it is a terminal where these tests are run in one
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
