@@ -66,6 +66,8 @@ ANNOTATION_BYTES_MAX = 4 * 1024
 BLOCK_ENTRIES_MAX = 512
 #: Largest description of a version, sealed.
 META_BYTES_MAX = 1024 * 1024
+#: WebSocket close code for who comes back after the connection before was cut: the reason says how much it left unread.
+UNREAD_CLOSE_CODE = 4008
 #: Longest id of a source, in characters.
 SOURCE_ID_LENGTH_MAX = 64
 

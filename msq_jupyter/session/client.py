@@ -97,6 +97,13 @@ class VersionsChanged:
 
 
 @dataclass(frozen=True)
+class FellBehind:
+    """The synchronizer cut the connection before, because it was not read fast enough; `words` say how much waited."""
+
+    words: str
+
+
+@dataclass(frozen=True)
 class StateChanged:
     """The link's state is another one."""
 
@@ -111,7 +118,17 @@ class Failed:
 
 
 Happening: TypeAlias = (
-    Welcomed | Received | Ticked | Judged | Spoken | SaveRefused | Answered | VersionsChanged | StateChanged | Failed
+    Welcomed
+    | Received
+    | Ticked
+    | Judged
+    | Spoken
+    | SaveRefused
+    | Answered
+    | VersionsChanged
+    | FellBehind
+    | StateChanged
+    | Failed
 )
 
 
@@ -187,6 +204,11 @@ class Client:
         self._introduced = False
         if not self.ended:
             self._become("away")
+
+    def closed(self, code: int, reason: str) -> None:
+        """The synchronizer ended the connection with a close frame; `disconnected` follows."""
+        if code == protocol.UNREAD_CLOSE_CODE:
+            self.happenings.append(FellBehind(reason))
 
     def forget_replica(self) -> None:
         """The replica is of no use any more: the next connection asks for everything to make another one."""

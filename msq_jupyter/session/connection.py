@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -182,6 +183,8 @@ class Connection:
         for result in results:
             if isinstance(result, ConnectionClosed):
                 self.last_words = result.rcvd.reason if result.rcvd else ""
+                if result.rcvd:
+                    self._client.closed(result.rcvd.code, result.rcvd.reason)
             elif isinstance(result, Exception):
                 raise result
 
@@ -250,6 +253,11 @@ def explained(error: Exception, place: Place) -> MsqError:
         status = error.response.status_code
         if place.is_jupyter:
             return SynchronizerRefused(refusal(place.name, status))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            return SynchronizerRefused(
+                f"{place.name} takes no connections from this network for a minute, because too many wrong access "
+                "tokens came from there: check the token, and join again then"
+            )
         return SynchronizerRefused(
             f"{place.name} answered with HTTP status {status}: check the URL and the access token, "
             'which goes before the host: "ws://TOKEN@host:port"'

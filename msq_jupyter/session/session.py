@@ -571,6 +571,10 @@ _HANDLERS: dict[type, Callable[[SessionCore, Any], None]] = {
     follower_module.ReplicaMade: SessionCore._on_replica,
     client_module.Welcomed: SessionCore._on_welcome,
     client_module.StateChanged: SessionCore._on_state,
+    client_module.FellBehind: lambda session, behind: session._mistakes.warn(
+        f"this kernel did not keep up with the session, was cut off ({behind.words}) and is catching up: publish less "
+        "at a time, or use a faster network"
+    ),
     client_module.Failed: lambda session, failed: session._fail(failed.error),
     client_module.Judged: lambda session, judged: session._peers.disputes.on_judged(judged, session._follower.run),
     client_module.Spoken: lambda session, spoken: session._peers.on_spoken(spoken),

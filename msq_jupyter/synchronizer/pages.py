@@ -6,14 +6,18 @@ the driver, which turns a `Page` into its own kind of response.
 
 from __future__ import annotations
 
+import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from msq_jupyter.synchronizer import invitation_page
 from msq_jupyter.synchronizer.counts import Counts
+from msq_jupyter.synchronizer.guard import Guard, NotAdmitted
 from msq_jupyter.synchronizer.rooms import Rooms
-from msq_jupyter.synchronizer.tokens import Gate
+
+logger = logging.getLogger("msq_jupyter.synchronizer")
 
 _TEXT = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
@@ -37,14 +41,14 @@ class Pages:
     """Answers requests.
 
     Args:
-        gate: knows the tokens.
+        guard: knows the tokens.
         rooms: are counted.
         counts: are shown.
         is_stopping: whether the end has begun.
     """
 
-    def __init__(self, gate: Gate, rooms: Rooms, counts: Counts, is_stopping: Callable[[], bool]) -> None:
-        self._gate = gate
+    def __init__(self, guard: Guard, rooms: Rooms, counts: Counts, is_stopping: Callable[[], bool]) -> None:
+        self._guard = guard
         self._rooms = rooms
         self._counts = counts
         self._is_stopping = is_stopping
@@ -55,23 +59,27 @@ class Pages:
             "/metrics": ("administer", self._metrics),
         }
 
-    def answer(self, target: str, authorization: Sequence[str], *, wants_socket: bool) -> Page | None:
+    def answer(
+        self, target: str, authorization: Sequence[str], *, wants_socket: bool, address: str = "", now_s: float = 0.0
+    ) -> Page | None:
         """The answer to a request, None to go on and open a WebSocket.
 
         Args:
             target: the path, with what follows a "?".
             authorization: the values of all headers `Authorization`.
             wants_socket: whether it asks for a WebSocket, which it may at any path.
+            address: where it comes from.
+            now_s: of a monotonic clock.
         """
         scope, make = "", None
         if not wants_socket:
             scope, make = self._table.get(target.partition("?")[0], ("", None))
             if make is not None and not scope:
                 return make()
-        token = self._gate.admit(authorization)
-        if token is None:
+        token = self._guard.admit(authorization, address, now_s)
+        if isinstance(token, NotAdmitted):
             self._counts.refusals += 1
-            return _UNAUTHORIZED
+            return _too_many(token, address) if token.wait_s else _UNAUTHORIZED
         if make is None:
             return None
         return make() if scope in token.scopes else _forbidden(scope)
@@ -96,6 +104,17 @@ _UNAUTHORIZED = Page(
     HTTPStatus.UNAUTHORIZED,
     _TEXT | {"WWW-Authenticate": "Bearer"},
 )
+
+
+def _too_many(refused: NotAdmitted, address: str) -> Page:
+    wait_s = math.ceil(refused.wait_s)
+    if refused.is_first:
+        logger.warning("too many wrong tokens came from address %s: it is refused for %d s", address, wait_s)
+    return Page(
+        f"too many wrong tokens came from this address: wait {wait_s} seconds, and check the token\n",
+        HTTPStatus.TOO_MANY_REQUESTS,
+        _TEXT | {"Retry-After": str(wait_s)},
+    )
 
 
 def _forbidden(scope: str) -> Page:

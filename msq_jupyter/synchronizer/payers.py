@@ -1,7 +1,7 @@
 """For whom is counted what is stored: whoever used a name first, with the token and from the address of that moment.
 
 Kept only while a limit of storage is set; names that were first used before then count for nobody. A log grows with
-every event and no version that is dropped makes it shorter; dropping versions gives back what they took.
+every event; dropping versions gives back what they took, and so does forgetting sessions.
 """
 
 from __future__ import annotations

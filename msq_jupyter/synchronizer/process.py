@@ -9,11 +9,13 @@ import gc
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from msq_jupyter.local_registry import ListeningNote, remove_note, write_note
 from msq_jupyter.protocol import PROTOCOL_VERSION
+from msq_jupyter.synchronizer.reloading import Reloading
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.settings import Settings
 from msq_jupyter.synchronizer.tokens import Gate, plain_token
@@ -41,6 +43,8 @@ async def serve(
 ) -> None:
     """Run a synchronizer until SIGTERM, SIGINT or idleness ends it in good order.
 
+    SIGHUP has it read tokens and certificate again, or, from a terminal, ends it.
+
     Args:
         settings: where and how.
         gate: knows who may connect.
@@ -53,14 +57,17 @@ async def serve(
         StorageUnreadable: its file cannot be read.
         AddressInUse: another program listens there.
     """
+    tls = settings.tls()
     synchronizer = Synchronizer(
         settings.host,
         settings.port,
         data_directory=settings.data,
         gate=gate,
         accounts=settings.accounts(),
+        wrong_tokens_max=settings.address_wrong_tokens,
         origins=settings.origins,
-        tls=settings.tls(),
+        tls=tls,
+        keep_sessions_s=settings.keep_sessions_days * 86_400,
         idle_exit_s=settings.idle_exit_s,
     )
     async with synchronizer:
@@ -69,6 +76,7 @@ async def serve(
             # Windows has no signal handlers on loops; there Ctrl+C cancels this task, which leaves in good order too.
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, synchronizer.request_stop)
+        _handle_hangups(synchronizer, Reloading(settings, synchronizer, tls))
         # What is here by now stays. Looking through it, and through all sessions, stalls everybody for 100 ms and more.
         gc.freeze()
         gc.set_threshold(100_000, 50, 100)
@@ -77,6 +85,17 @@ async def serve(
             await synchronizer.stop_requested()
         finally:
             on_closing()
+
+
+def _handle_hangups(synchronizer: Synchronizer, reloading: Reloading) -> None:
+    hangup = getattr(signal, "SIGHUP", None)  # Windows has none
+    if hangup is None or signal.getsignal(hangup) is signal.SIG_IGN:  # as nohup has it
+        return
+    # From a terminal it says that the terminal is gone.
+    is_interactive = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+    act = synchronizer.request_stop if is_interactive else reloading.reload
+    with contextlib.suppress(NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(hangup, act)
 
 
 async def serve_local(settings: Settings, *, on_listening: Callable[[str], None]) -> None:

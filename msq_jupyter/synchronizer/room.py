@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import random
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine
@@ -27,6 +28,7 @@ from msq_jupyter.protocol import Join, Refused, Welcome
 from msq_jupyter.synchronizer.arrivals import from_snapshot
 from msq_jupyter.synchronizer.blocks import BLOCK_BYTES, blocks_of
 from msq_jupyter.synchronizer.journal import Journal, now_ms
+from msq_jupyter.synchronizer.laggards import Laggards
 from msq_jupyter.synchronizer.sequencer import Sequencer, Turn, VersionIndex
 from msq_jupyter.synchronizer.storage import Storage
 from msq_jupyter.synchronizer.talk import Talk
@@ -68,11 +70,12 @@ class Shelf:
 class Member:
     """One connection that is in a room; `welcomed` is set when its `Welcome` is out, or never will be."""
 
-    def __init__(self, number: int, socket: Connection, join: Join, *, read_only: bool) -> None:
+    def __init__(self, number: int, socket: Connection, join: Join, laggards: Laggards, *, read_only: bool) -> None:
         self.number = number
         self.socket = socket
         self.join = join
         self.read_only = read_only
+        self._laggards = laggards
         self.welcomed = asyncio.Event()
         self._held: list[bytes] | None = []
         self._held_bytes = 0
@@ -109,6 +112,7 @@ class Member:
             unread_bytes = self._held_bytes = self._held_bytes + len(frames)
         if unread_bytes > UNREAD_BYTES_MAX:
             logger.info("a member left %d bytes unread and was disconnected", unread_bytes)
+            self._laggards.note(self.join.view_id, unread_bytes)
             self.socket.transport.abort()
             if self._held is not None:
                 self._held, self._held_bytes = [], 0
@@ -127,6 +131,9 @@ class Room:
         shelf: of its persistent id.
         journal: writes what the sequencer says, then calls `perform`.
         on_forgotten: called when nobody has been here for `FORGET_AFTER_MS`.
+
+    Attributes:
+        laggards: who was cut and has not been told why.
     """
 
     def __init__(
@@ -134,6 +141,7 @@ class Room:
     ) -> None:
         self.sequencer = sequencer
         self.shelf = shelf
+        self.laggards = Laggards()
         self._journal = journal
         self._on_forgotten = on_forgotten
         self._members: dict[int, Member] = {}
@@ -159,7 +167,7 @@ class Room:
 
     def enter(self, socket: Connection, join: Join, *, read_only: bool = False) -> Member:
         """A connection comes in; an older one of the same view goes."""
-        member = Member(next(self._numbers), socket, join, read_only=read_only)
+        member = Member(next(self._numbers), socket, join, self.laggards, read_only=read_only)
         self._members[member.number] = member
         replaced = self.sequencer.join(member.number, join, now_ms(), read_only=read_only)
         if replaced is not None:
@@ -233,10 +241,16 @@ class Room:
         self._broadcast([frame_of(message)])
 
     def stop(self, retry_after_ms: float) -> None:
-        """An orderly end: write the exact time, tell everybody when to connect again, send them away."""
+        """An orderly end: write the exact time, tell everybody when to connect again, send them away.
+
+        Args:
+            retry_after_ms: when the last ones shall; the others by lot in the second half of it, so that a thousand do
+                not come back in the same moment.
+        """
         self.sequencer.stop(now_ms())
         self._journal.touch(self)
-        self.announce(protocol.Closing(retry_after_ms))
+        for member in self._listeners.values():
+            member.send(protocol.Closing(retry_after_ms * random.uniform(0.5, 1.0)))
         self.close(CloseCode.SERVICE_RESTART, "the synchronizer stops")
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -393,7 +407,7 @@ def frame_of(message: protocol.Message) -> bytes:
     return framed(protocol.encode(message))
 
 
-async def end(socket: Connection, code: CloseCode, reason: str, refused: Refused | None = None) -> None:
+async def end(socket: Connection, code: int, reason: str, refused: Refused | None = None) -> None:
     """End a connection, if need be with a last message, whether the other side reads it or not."""
     try:
         if refused:

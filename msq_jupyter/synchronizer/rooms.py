@@ -51,12 +51,21 @@ class Rooms:
         journal: reads and writes.
         restarted_ms: the driver's clock when the synchronizer started.
         accounts: say how much may be stored.
+        keep_sessions_s: sessions nobody was in for so long are forgotten, 0 for never.
     """
 
-    def __init__(self, journal: Journal, restarted_ms: float, accounts: Accounts | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        restarted_ms: float,
+        accounts: Accounts | None = None,
+        keep_sessions_s: float = 0.0,
+    ) -> None:
         self._journal = journal
         self._accounts = Accounts() if accounts is None else accounts
         self._restarted_ms = restarted_ms
+        self._keep_sessions_s = keep_sessions_s
+        self._left: set[str] = set()  # runs that were in memory since the last look for idle ones
         self._shelves: dict[str, Shelf] = {}
         # One storage thread serves all, so loading two at once would not be faster, only harder to think about.
         self._finding = asyncio.Lock()
@@ -189,6 +198,37 @@ class Rooms:
             for room in shelf.rooms.values():
                 room.close(CloseCode.INTERNAL_ERROR, "could not be stored; connect again")
 
+    async def forget_idle(self, elapsed_s: float) -> None:
+        """Forget sessions that nobody was in for `keep_sessions_s`; `elapsed_s` after this was called before.
+
+        Raises:
+            sqlite3.Error: what was not deleted is deleted the next time.
+        """
+        if not self._keep_sessions_s:
+            return
+        async with self._finding:  # no session is read that is being forgotten
+            await self._journal.handed_over()
+            left, self._left = self._left, set()
+            present = [*left, *(room.sequencer.record.run for room in self)]
+            await self._journal.call(Storage.note_visits, present, elapsed_s)
+            forgotten, waiting = await self._journal.call(Storage.forget_sessions, self._keep_sessions_s, present)
+            for persistent_id in waiting:
+                await self._wake(persistent_id)
+        if forgotten:
+            logger.info("sessions under %d names were forgotten: nobody was in them for long", len(forgotten))
+        # What others write comes between.
+        while await self._journal.call(Storage.delete_forgotten):
+            pass
+
+    async def _wake(self, persistent_id: str) -> None:
+        """Have what waits to be saved under a name become versions; then sessions may be forgotten."""
+        shelf = await self._shelf(persistent_id)
+        if shelf is not None:
+            try:
+                await self._promote_drafts(shelf)
+            finally:
+                self._drop_if_unused(shelf)
+
     async def _shelf(self, persistent_id: str) -> Shelf | None:
         shelf = self._shelves.get(persistent_id)
         if shelf is None:
@@ -252,6 +292,9 @@ class Rooms:
             stored = await self._journal.call(Storage.load_run, shelf.persistent_id, session_id)
             if stored is None:
                 return None
+            if self._keep_sessions_s:
+                # On the disk before anybody is in: a synchronizer that starts again must not think it idle.
+                await self._journal.call(Storage.note_visits, [stored.record.run])
             room = self._add(shelf, Sequencer(stored, shelf.versions, now_ms(), self._restarted_ms))
         return room
 
@@ -283,6 +326,8 @@ class Rooms:
         return room
 
     def _forget(self, room: Room) -> None:
+        if self._keep_sessions_s:
+            self._left.add(room.sequencer.record.run)
         session_id = room.sequencer.record.session_id
         if room.shelf.rooms.get(session_id) is room:
             del room.shelf.rooms[session_id]

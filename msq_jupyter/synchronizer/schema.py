@@ -111,8 +111,19 @@ UPDATE runs SET counted_seq =
 DROP TABLE entries;
 """
 
+# `running_time` has one row: for how long synchronizers ran with this file, in seconds; `visits` is when somebody was
+# in a run, in that time. `forgotten` are positions whose entries and snapshots are still to be deleted.
+_FORGETTING = """
+CREATE TABLE running_time (seconds REAL NOT NULL);
+INSERT INTO running_time VALUES (0);
+CREATE TABLE visits (position INTEGER PRIMARY KEY, running_s REAL NOT NULL);
+CREATE TABLE forgotten (position INTEGER PRIMARY KEY);
+CREATE TABLE former_views (
+    run TEXT NOT NULL, view_id TEXT NOT NULL, counter INTEGER NOT NULL, PRIMARY KEY (run, view_id)) WITHOUT ROWID;
+"""
+
 #: The step at place n makes of a file with schema n one with schema n + 1; an empty file has schema 0.
-SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING, _PAYERS, _BLOCKS)
+SCHEMA_STEPS = (_FIRST_SCHEMA, _DRAFTS, _PATCHES, _HEADS, _PRUNING, _PAYERS, _BLOCKS, _FORGETTING)
 SCHEMA_VERSION = len(SCHEMA_STEPS)
 #: Of a place in a log, those that say which entry it is.
 SEQ_BITS = 36

@@ -28,17 +28,19 @@ from msq_jupyter import protocol
 from msq_jupyter.errors import AddressInUse, ArgumentError, ProtocolError, StorageUnreadable
 from msq_jupyter.protocol import Annotate, Join, Leave, Open, Prune, Query, Refused, Save, SaveFailed, Send, Tell
 from msq_jupyter.synchronizer.archives import answer, declined, serve_archive
+from msq_jupyter.synchronizer.guard import Guard
 from msq_jupyter.synchronizer.journal import Journal, now_ms
 from msq_jupyter.synchronizer.limits import Accounts, Visit, address_of
 from msq_jupyter.synchronizer.pages import Pages
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, forget_unreadable_base, refuse, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
+from msq_jupyter.synchronizer.sweeping import begin_counting, keep_sweeping
 from msq_jupyter.synchronizer.tokens import Gate, Token
 from msq_jupyter.synchronizer.transport import Connection, Server, Settings
 
 #: How long a connection has for its `Join`.
 JOIN_WITHIN_S = 10
-#: When those who are sent away at an orderly end shall connect again.
+#: When the last of those who are sent away at an orderly end shall connect again.
 RETRY_AFTER_MS = 1_000.0
 PING_INTERVAL_S, PING_TIMEOUT_S = 20, 60
 #: Waiting connection attempts; with the usual 100, hundreds that reconnect at once after a restart are turned away.
@@ -59,8 +61,10 @@ class Synchronizer:
         data_directory: where logs, snapshots and versions are kept; one synchronizer at a time.
         gate: knows the tokens of which connections have to show one as `Authorization: Bearer TOKEN`.
         accounts: how much each token and each address may.
+        wrong_tokens_max: so many wrong tokens an address may show within a minute; 0 for any number.
         origins: of web pages that may connect, such as `https://lab.example.org`; kernels name none.
         tls: its certificate, for `wss://`; None for `ws://`.
+        keep_sessions_s: logs of sessions that nobody was in for so long are deleted, 0 for never.
         idle_exit_s: request a stop when nobody has been connected for that many seconds, None for never.
 
     Raises:
@@ -75,12 +79,14 @@ class Synchronizer:
         data_directory: Path,
         gate: Gate | None = None,
         accounts: Accounts | None = None,
+        wrong_tokens_max: int = 0,
         origins: Sequence[str] = (),
         tls: ssl.SSLContext | None = None,
+        keep_sessions_s: float = 0.0,
         idle_exit_s: float | None = None,
     ) -> None:
-        self._gate = gate or Gate()
-        if self._gate.is_open and not _is_loopback(host):
+        self._guard = Guard(gate or Gate(), wrong_tokens_max)
+        if self._guard.gate.is_open and not _is_loopback(host):
             raise ArgumentError(
                 f"expected a token, because other machines can reach host {host!r}, got none: "
                 "give one with --token-file, or listen at 127.0.0.1"
@@ -89,6 +95,8 @@ class Synchronizer:
         self._accounts = Accounts() if accounts is None else accounts
         self._origins, self._tls = origins, tls
         self._data_directory = data_directory
+        self._keep_sessions_s = keep_sessions_s
+        self._sweeping: asyncio.Task[None] | None = None
         self._idle_exit_s = idle_exit_s
         self._connections = 0
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -121,14 +129,16 @@ class Synchronizer:
             AddressInUse: another program listens there.
         """
         self._journal = Journal(lambda shelves: self._rooms.fail(shelves))
-        self._rooms = Rooms(self._journal, now_ms(), self._accounts)
-        self._pages = Pages(self._gate, self._rooms, self._journal.counts, self._stop_requested.is_set)
+        self._rooms = Rooms(self._journal, now_ms(), self._accounts, self._keep_sessions_s)
+        self._pages = Pages(self._guard, self._rooms, self._journal.counts, self._stop_requested.is_set)
         await self._journal.open(self._data_directory)
         try:
+            await begin_counting(self._journal, self._keep_sessions_s)
             self._server = await self._listen()
         except BaseException:
             await self._journal.close()
             raise
+        self._sweeping = asyncio.ensure_future(keep_sweeping(self._rooms)) if self._keep_sessions_s else None
         self._count_connection(0)
 
     async def close(self) -> None:
@@ -138,11 +148,22 @@ class Synchronizer:
             return
         self._stop_requested.set()
         self._cancel_idle_timer()
+        if self._sweeping:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
         for room in self._rooms:
             room.stop(RETRY_AFTER_MS)
         server.close(code=CloseCode.SERVICE_RESTART, reason="the synchronizer stops")
         await server.wait_closed()
         await self._journal.close()
+
+    def use_gate(self, gate: Gate) -> None:
+        """Ask those who connect from now on for one of these tokens; who is there stays.
+
+        Args:
+            gate: knows at least one token.
+        """
+        self._guard.gate = gate
 
     def request_stop(self) -> None:
         """Let `stop_requested` return."""
@@ -178,7 +199,13 @@ class Synchronizer:
 
     def _look_at_request(self, socket: Connection, request: Request) -> Response | None:
         headers = request.headers
-        page = self._pages.answer(request.path, headers.get_all("Authorization"), wants_socket="Upgrade" in headers)
+        page = self._pages.answer(
+            request.path,
+            headers.get_all("Authorization"),
+            wants_socket="Upgrade" in headers,
+            address=_address(socket),
+            now_s=time.monotonic(),
+        )
         if page is None:
             return None
         response = socket.respond(page.status, page.text)
@@ -191,9 +218,10 @@ class Synchronizer:
     async def _handle(self, socket: Connection) -> None:
         self._count_connection(1)
         assert socket.request is not None, "the handshake is over"
-        token = self._gate.admit(socket.request.headers.get_all("Authorization"))
+        # No turn of the loop is between the handshake and this: it is the same gate.
+        token = self._guard.gate.admit(socket.request.headers.get_all("Authorization"))
         assert token is not None, "the handshake asked for it"
-        address = address_of(str(socket.remote_address[0])) if socket.remote_address else ""
+        address = _address(socket)
         try:
             with self._accounts.visit(token.name, address, time.monotonic()) as visit:
                 refused = await self._converse(socket, token, visit)
@@ -243,6 +271,8 @@ class Synchronizer:
             return room
         if room.failed or self._stop_requested.is_set():
             await end(socket, CloseCode.TRY_AGAIN_LATER, "connect again")
+        elif words := room.laggards.words_for(join):
+            await end(socket, protocol.UNREAD_CLOSE_CODE, words)
         else:
             member = room.enter(socket, join, read_only=token.is_read_only)
             self._journal.counts.connections += 1
@@ -369,6 +399,10 @@ class Synchronizer:
         if self._idle_timer:
             self._idle_timer.cancel()
             self._idle_timer = None
+
+
+def _address(socket: Connection) -> str:
+    return address_of(str(socket.remote_address[0])) if socket.remote_address else ""
 
 
 def _announced_version(frame: bytes | str) -> int:

@@ -101,6 +101,13 @@ class Settings:
         "N",
         "end when nobody has been connected for N seconds; unless given, 600 with --local and never without",
     )
+    keep_sessions_days: float = _setting(
+        0,
+        _amount,
+        "N",
+        "delete logs of sessions that nobody was in for N days in which the synchronizer ran; versions stay, and who "
+        "comes later starts from the newest; 0 keeps all",
+    )
     log_format: str = _setting("text", _one_of(*LOG_FORMATS), "FORMAT", "text, or json: one object a line, on stderr")
     log_level: str = _setting(
         "info", _one_of(*LOG_LEVELS), "LEVEL", f"the least that is logged: {', '.join(LOG_LEVELS)}"
@@ -126,9 +133,15 @@ class Settings:
     )
     address_members: int = _setting(0, _count, "N", "from one address, so many connections at a time; 0 for all")
     address_sessions: int = _setting(0, _count, "N", "from one address, so many sessions at a time; 0 for all")
-
     address_stored_bytes: int = _setting(
         0, _count, "N", "the same for names that were first used from one address; 0 for all"
+    )
+    address_wrong_tokens: int = _setting(
+        60,
+        _count,
+        "N",
+        "from one address, so many wrong tokens a minute are looked at; then newcomers from there wait; a proxy is one "
+        "address; 0 for all",
     )
 
     def gate(self) -> Gate:

@@ -27,8 +27,7 @@ import msgspec
 from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.local_registry import make_data_directory
 from msq_jupyter.protocol import Save, Snapshot, StoredVersion, encode
-from msq_jupyter.synchronizer import pruning
-from msq_jupyter.synchronizer.blocks import as_row, counted, of_row
+from msq_jupyter.synchronizer import entry_log, forgetting, pruning
 from msq_jupyter.synchronizer.payers import Payers
 from msq_jupyter.synchronizer.records import (
     Append,
@@ -36,11 +35,10 @@ from msq_jupyter.synchronizer.records import (
     RunRecord,
     StoredIndex,
     StoredRun,
-    ViewRecord,
     Writes,
     as_stored,
 )
-from msq_jupyter.synchronizer.schema import open_file, pair_digest, place_of, version_digest
+from msq_jupyter.synchronizer.schema import open_file, pair_digest, version_digest
 
 #: The file in a data directory that has everything.
 FILE_NAME = "synchronizer.sqlite"
@@ -119,7 +117,7 @@ class Storage:
             position, persistent_id = self._place(batch[0].run)
             if persistent_id not in self.payers:
                 # A statement alone is a transaction, too; to begin and end one takes as long as this does.
-                self._write_entries(position, batch[0])
+                entry_log.append(self._database, position, batch[0].first_seq, batch[0].entries)
                 return
         growth_bytes: Counter[str] = Counter()
         with _transaction(self._database):
@@ -165,7 +163,7 @@ class Storage:
         position, persistent_id = self._place(writes.run)
         size_bytes = sum(_size(save) for _, _, save in writes.versions)
         if writes.entries:
-            size_bytes += self._write_entries(position, writes)
+            size_bytes += entry_log.append(self._database, position, writes.first_seq, writes.entries)
         if writes.views:
             execute_many(
                 "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?, ?)",
@@ -186,12 +184,6 @@ class Storage:
         if writes.draft is not msgspec.UNSET:
             size_bytes += self._write_draft(position, writes.draft)
         return persistent_id, size_bytes
-
-    def _write_entries(self, position: int, writes: Writes) -> int:
-        row = as_row(writes.entries)
-        last_seq = writes.first_seq + len(writes.entries) - 1
-        self._database.execute("INSERT INTO blocks VALUES (?, ?)", (place_of(position, last_seq), row))
-        return len(row)
 
     def _open_name(self, persistent_id: str, password_check: bytes) -> None:
         self._database.execute(
@@ -269,6 +261,49 @@ class Storage:
             pruning.release(self._database)
         return refused
 
+    def note_visits(self, runs: Sequence[str], elapsed_s: float = 0.0) -> None:
+        """Somebody is in these runs, so much later than was said before; see `forgetting`, also for the next ones.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        with _transaction(self._database):
+            forgetting.note_visits(self._database, runs, elapsed_s)
+
+    def forget_visits(self) -> None:
+        """Nothing is counted any more: visits will be missing, so what was counted says nothing.
+
+        Raises:
+            sqlite3.Error: nothing was stored.
+        """
+        if self._value("SELECT count(*) FROM visits"):
+            with _transaction(self._database):
+                self._database.execute("DELETE FROM visits")
+
+    def forget_sessions(self, idle_s: float, present: Sequence[str]) -> tuple[set[str], set[str]]:
+        """Forget sessions nobody was in for so long; returns of which names some were, and where a draft is in the way.
+
+        Raises:
+            sqlite3.Error: nothing was forgotten.
+        """
+        with _transaction(self._database):
+            forgotten, waiting = forgetting.forget(self._database, idle_s, present)
+            paid = {name: self.payers.growth_since(name) for name in forgotten if name in self.payers}
+            self.payers.grow(paid)
+        self.payers.count(paid)
+        return forgotten, waiting
+
+    def delete_forgotten(self) -> bool:
+        """Delete a portion of what forgotten sessions left; whether there may be more.
+
+        Raises:
+            sqlite3.Error: nothing was deleted.
+        """
+        with _transaction(self._database):
+            more = forgetting.delete_portion(self._database)
+        self._database.executescript(f"PRAGMA incremental_vacuum({forgetting.PORTION_PAGES})")
+        return more
+
     # --- reading -------------------------------------------------------------------------------------------------
 
     def load_index(self, persistent_id: str) -> StoredIndex | None:
@@ -308,31 +343,19 @@ class Storage:
         if row is None:
             return None
         position, time_ms, counted_seq, *fields = row
-        last_seq = self._last_seq(position)
         snapshot_seq = self._value("SELECT max(seq) FROM snapshots WHERE position = ?", position)
-        tail_bytes = self._value(
-            "SELECT sum(length(block)) FROM blocks WHERE place > ? AND place <= ?",
-            *(place_of(position, snapshot_seq), place_of(position, last_seq)),
-        )
         saves = self._database.execute("SELECT number FROM saves WHERE position = ?", (position,))
         return StoredRun(
             record=RunRecord(*fields),
             time_ms=time_ms,
-            last_seq=last_seq,
+            last_seq=entry_log.last_seq(self._database, position),
             snapshot_seq=snapshot_seq,
-            tail_bytes=tail_bytes,
+            tail_bytes=entry_log.tail_bytes(self._database, position, snapshot_seq),
             counted_seq=counted_seq,
-            views=self._read_views(position, counted_seq, last_seq),
+            views=entry_log.read_views(self._database, position, counted_seq),
             saves=[number for (number,) in saves],
             draft=self._read_draft(position),
         )
-
-    def _read_views(self, position: int, counted_seq: int, last_seq: int) -> list[ViewRecord]:
-        rows = self._database.execute(
-            "SELECT view_id, counter, rejoin_limit_ms, present FROM views WHERE position = ?", (position,)
-        )
-        views = [ViewRecord(view_id, counter, limit_ms, bool(inside)) for view_id, counter, limit_ms, inside in rows]
-        return counted(views, self._entries(position, counted_seq, last_seq))
 
     def _read_draft(self, position: int) -> Draft | None:
         row = self._database.execute(
@@ -361,61 +384,20 @@ class Storage:
         """
         entries: list[bytes] = []
         taken_bytes = 0
-        for entry in self._entries(self._place(run)[0], after_seq, until_seq):
+        for entry in entry_log.read(self._database, self._place(run)[0], after_seq, until_seq):
             entries.append(entry)
             taken_bytes += len(entry)
             if taken_bytes >= size_bytes:
                 break
         return entries
 
-    def _entries(self, position: int, after_seq: int, until_seq: int) -> Iterator[bytes]:
-        rows = self._database.execute(
-            "SELECT place, block FROM blocks WHERE place > ? AND place < ? ORDER BY place",
-            (place_of(position, after_seq), place_of(position + 1, 0)),
-        )
-        is_first = True  # it may begin before what is wanted
-        try:
-            while after_seq < until_seq:
-                place, entries = self._read_row(rows, position, after_seq)
-                first_seq = place - place_of(position, 0) - len(entries) + 1
-                if first_seq > after_seq + 1 or (first_seq <= after_seq and not is_first):
-                    raise self._missing(position, after_seq + 1, f"entry {first_seq}")
-                yield from entries[after_seq + 1 - first_seq : until_seq + 1 - first_seq]
-                after_seq = first_seq + len(entries) - 1
-                is_first = False
-        finally:
-            rows.close()
-
-    def _read_row(self, rows: sqlite3.Cursor, position: int, after_seq: int) -> tuple[int, list[bytes]]:
-        row = rows.fetchone()
-        if row is None:
-            raise self._missing(position, after_seq + 1, "none")
-        try:
-            return row[0], of_row(row[1])
-        except (msgspec.MsgspecError, ValueError) as error:
-            raise self._missing(position, after_seq + 1, f"what cannot be read ({error})") from error
-
-    def _missing(self, position: int, seq: int, found: str) -> StorageUnreadable:
-        row = self._database.execute("SELECT run FROM runs WHERE position = ?", (position,)).fetchone()
-        return StorageUnreadable(
-            f"expected entry {seq} in the log of run {row and row[0]}, got {found}: "
-            "the file is damaged; restore the data directory from a backup"
-        )
-
-    def _last_seq(self, position: int) -> int:
-        place = self._value(
-            "SELECT max(place) FROM blocks WHERE place > ? AND place < ?",
-            *(place_of(position, 0), place_of(position + 1, 0)),
-        )
-        return max(0, place - place_of(position, 0))
-
     def read_counter(self, run: str, view_id: str) -> int:
         """The newest event of a view in a run, 0 for none."""
         row = self._database.execute("SELECT position, counted_seq FROM runs WHERE run = ?", (run,)).fetchone()
         if row is None:
-            return 0
+            return forgetting.former_counter(self._database, run, view_id)
         position, counted_seq = row
-        views = self._read_views(position, counted_seq, self._last_seq(position))
+        views = entry_log.read_views(self._database, position, counted_seq)
         return next((view.counter for view in views if view.view_id == view_id), 0)
 
     def read_snapshot(self, run: str) -> Snapshot | None:

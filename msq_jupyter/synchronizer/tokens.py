@@ -6,8 +6,8 @@ A token file has one line for each token, and comments that start with `#`:
     teacher    join,create   sha256:5e884898da28047151d0e56f8dc6292773603d0d6aabbd62a11ef721d1542d8b
     audience   read-only     sha256:…
 
-`msq token create` writes such a line and prints the token, once. To withdraw a token, delete its line and start the
-synchronizer again. A file whose only line is one word holds a token itself, which may do everything but administer.
+`msq token create` writes such a line and prints the token, once. To withdraw a token, delete its line and send the
+synchronizer SIGHUP. A file whose only line is one word holds a token itself, which may do everything but administer.
 
 A token is 256 bits drawn by lot, so one SHA-256 of it is as good as a slow hash: there is nothing to guess.
 """

@@ -11,7 +11,7 @@ import pytest
 from msq_jupyter import protocol
 from msq_jupyter.errors import ProtocolError, SealBroken, SynchronizerRefused, WrongPassword
 from msq_jupyter.runtime.snapshot import pack_value
-from msq_jupyter.session.client import Client, Failed, Received, Ticked, Welcomed
+from msq_jupyter.session.client import Client, Failed, FellBehind, Received, Ticked, Welcomed
 from msq_jupyter.session.crypto import Keys, derive_root_key
 from msq_jupyter.synchronizer.records import RunRecord
 from msq_jupyter.synchronizer.sequencer import Sequencer, VersionIndex
@@ -320,3 +320,14 @@ def test_a_refusal_is_raised_by_name(code, kind):
     assert type(failure(ada)) is kind
     ada.received(protocol.encode(protocol.Tick(1.0)))
     assert len([h for h in ada.happenings if isinstance(h, Failed)]) == 1
+
+
+def test_only_the_close_code_for_it_says_that_we_fell_behind(wire: Wire):
+    ada = a_client("ada")
+    wire.connect(ada)
+    wire.settle()
+    ada.happenings.clear()
+    ada.closed(1012, "the synchronizer stops")
+    assert not ada.happenings
+    ada.closed(protocol.UNREAD_CLOSE_CODE, "5 bytes waited for this member")
+    assert list(ada.happenings) == [FellBehind("5 bytes waited for this member")]

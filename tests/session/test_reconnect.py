@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -17,10 +18,11 @@ import pytest
 
 from msq_jupyter.errors import JoinTimeout, SynchronizerRefused
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.synchronizer import room as room_module
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.tokens import Gate, plain_token
 from tests.ports import free_port
-from tests.session.models import Counter, EditedCounter
+from tests.session.models import Counter, Diary, EditedCounter
 from tests.waiting import until
 
 
@@ -259,6 +261,7 @@ async def test_the_process_ends_with_a_session_open_and_says_goodbye(server):
     code = f"""
 import asyncio
 from msq_jupyter.session.session import SessionCore
+from msq_jupyter.synchronizer import room as room_module
 from msq_jupyter.synchronizer.server import Synchronizer
 from tests.session.models import Counter
 async def main():
@@ -279,6 +282,33 @@ asyncio.run(main())
     assert ada.model.count == 2
     await ada.saved()
     await ada.leave()
+
+
+async def test_4_6_who_reads_too_slowly_is_told_why_catches_up_and_slows_nobody(tmp_path, monkeypatch):
+    payload = "x" * 250_000
+    monkeypatch.setattr(room_module, "UNREAD_BYTES_MAX", 100_000)  # what the kernel buffers comes on top
+    async with Synchronizer(data_directory=tmp_path / "data") as synchronizer:
+        means = {"app_id": "a", "name": "b", "password": "c", "model": Diary, "synchronizer": synchronizer.url}
+        ada = await SessionCore.join(**means)
+        ben = await SessionCore.join(**means, rejoin_limit_ms=60_000)
+        reading = ben._connection._socket.transport
+        ben._connection.call(reading.pause_reading)
+        room = next(iter(synchronizer._rooms))
+        while room.member_count == 2:
+            ada.publish("diary", "write", payload)
+            await ada.synced()
+        assert ben.notice == ""
+        ben._connection.call(reading.resume_reading)
+        await until(lambda: ben.model.lines == ada.model.lines)
+        assert re.fullmatch(
+            r"this kernel did not keep up with the session, was cut off \([\d,]+ bytes waited for this member\) "
+            "and is catching up: publish less at a time, or use a faster network",
+            ben.notice,
+        )
+        assert [line.text for line in ben.log if line.level == "warning"] == [ben.notice]
+        assert ada.notice == ""
+        for person in (ada, ben):
+            await person.leave()
 
 
 def test_no_thread_is_left_behind():

@@ -39,6 +39,7 @@ class Participant:
         self.entries: list[protocol.Entry] = []
         self.counter = 0
         self.headers: dict[str, str] = {}
+        self.told: list[str] = []  # why connections before were cut
         self.time_ms = 0.0
 
     async def __aenter__(self) -> Participant:
@@ -60,7 +61,13 @@ class Participant:
             proxy=None,
         )
         await self.say(self.first)
-        self.welcome = await self.next_of(Welcome)
+        try:
+            self.welcome = await self.next_of(Welcome)
+        except ConnectionClosed as closed:
+            if closed.rcvd is None or closed.rcvd.code != protocol.UNREAD_CLOSE_CODE:
+                raise
+            self.told.append(closed.rcvd.reason)
+            return await self.connect()
         if not self.welcome.resumed:
             self.entries = []
             self.start_seq = self.welcome.after_seq
@@ -138,6 +145,7 @@ class Process:
     def __init__(self, *arguments: str) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "msq_jupyter.cli", "serve", *arguments],
+            stdin=subprocess.DEVNULL,  # else it is a terminal where these tests are run in one
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from msq_jupyter.protocol import Save
 from msq_jupyter.synchronizer import invitation_page
 from msq_jupyter.synchronizer.counts import JOURNAL_MS_BOUNDS, Counts
+from msq_jupyter.synchronizer.guard import Guard
 from msq_jupyter.synchronizer.journal import Journal
 from msq_jupyter.synchronizer.pages import Pages
 from msq_jupyter.synchronizer.records import Append
@@ -104,7 +105,7 @@ async def test_pages_are_not_kept_by_anybody_between(guarded: Synchronizer) -> N
 def test_while_it_ends_it_is_not_healthy() -> None:
     stopping = False
     journal = Journal(lambda _: None)
-    pages = Pages(Gate(), Rooms(journal, 0.0), journal.counts, lambda: stopping)
+    pages = Pages(Guard(Gate()), Rooms(journal, 0.0), journal.counts, lambda: stopping)
     page = pages.answer("/healthz", [], wants_socket=False)
     assert page is not None
     assert (page.status, page.text) == (HTTPStatus.OK, "ok\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 import socket
 import sqlite3
@@ -147,6 +148,21 @@ async def test_7_2_a_newcomer_starts_from_the_snapshot(synchronizer: Synchronize
             assert bob.payloads() == [b"3", b"4"]
 
 
+async def test_who_is_sent_away_at_the_end_is_not_asked_back_for_the_same_moment(tmp_path: Path) -> None:
+    async with Synchronizer(data_directory=tmp_path / "data") as synchronizer:
+        members = [Participant(synchronizer.url, f"view-{number}") for number in range(40)]
+        for member in members:
+            await member.connect()
+        random.seed(1)
+        await synchronizer.close()
+        times_ms = sorted([(await member.next_of(Closing)).retry_after_ms for member in members])
+    assert 500 <= times_ms[0] < 600
+    assert 900 < times_ms[-1] <= 1_000
+    assert len({round(time_ms) for time_ms in times_ms}) > 20
+    for member in members:
+        await member.socket.close()
+
+
 async def test_a_newer_connection_of_a_view_ends_the_older_one(synchronizer: Synchronizer) -> None:
     async with Participant(synchronizer.url) as old, Participant(synchronizer.url) as new:
         assert await old.read_until_closed() == "a newer connection of the same view took over"
@@ -168,6 +184,31 @@ async def test_a_member_that_stops_reading_is_disconnected_and_slows_nobody(sync
             await ada.next_of(Block)
         assert sent_bytes > UNREAD_BYTES_MAX
     stalled.socket.transport.abort()
+
+
+async def test_a_member_that_was_cut_for_reading_too_slowly_is_told_once_when_it_comes_back(
+    synchronizer: Synchronizer,
+) -> None:
+    stalled = Participant(synchronizer.url, "stalled", rejoin_limit_ms=60_000.0)
+    async with Participant(synchronizer.url, "ada") as ada:
+        await stalled.connect()
+        stalled.socket.transport.pause_reading()
+        room = next(iter(synchronizer._rooms))
+        while room.member_count == 2:
+            await ada.send(bytes(protocol.EVENT_BYTES_MAX))
+            await ada.next_of(Block)
+        stalled.socket.transport.abort()
+        assert (await stalled.connect()).resumed
+        [words] = stalled.told
+        waited, _, rest = words.partition(" ")
+        assert rest == "bytes waited for this member"
+        assert UNREAD_BYTES_MAX < int(waited.replace(",", "")) < UNREAD_BYTES_MAX + 2 * protocol.EVENT_BYTES_MAX
+        while len(stalled.payloads()) < len(ada.payloads()):
+            await stalled.next()
+        stalled.socket.transport.abort()
+        await stalled.connect()
+        assert len(stalled.told) == 1, "the network is cut: that is not for what it left unread"
+        await stalled.socket.close()
 
 
 async def test_a_past_larger_than_a_stalled_members_share_is_caught_up_with(synchronizer: Synchronizer) -> None:

@@ -29,6 +29,7 @@ SAMPLES: dict[str, tuple[tuple[str, Any], tuple[str, Any]]] = {
     "private_key": (("k.pem", Path("k.pem")), ("/k", Path("/k"))),
     "origins": (("https://a.example/", ("https://a.example",)), ("https://a, http://b:1", ("https://a", "http://b:1"))),
     "idle_exit_s": (("0", 0.0), ("1.5", 1.5)),
+    "keep_sessions_days": (("0", 0.0), ("400", 400.0)),
     "log_format": (("json", "json"), ("text", "text")),
     "log_level": (("debug", "debug"), ("error", "error")),
     **{
@@ -36,10 +37,12 @@ SAMPLES: dict[str, tuple[tuple[str, Any], tuple[str, Any]]] = {
         for whose in ("token", "address")
         for name in ("events_per_s", "bytes_per_s", "members", "sessions", "stored_bytes")
     },
+    "address_wrong_tokens": (("10", 10), ("20", 20)),
 }
 WRONG = {
     "port": ("65536", "expected a port from 0 to 65535, got 65536"),
     "idle_exit_s": ("inf", "expected a number from 0, got inf"),
+    "keep_sessions_days": ("-1", "expected a number from 0, got -1"),
     "origins": ("lab.example.org", "expected origins such as https://lab.example.org, with commas between, got"),
     "log_format": ("xml", "expected one of text, json, got 'xml'"),
     "log_level": ("loud", "expected one of debug, info, warning, error, got 'loud'"),
