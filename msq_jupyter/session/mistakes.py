@@ -99,6 +99,11 @@ class Mistakes:
         self.notice = notice
         self.story.warning("%s", notice)
 
+    def withdraw(self, notice: str) -> None:
+        """What was told is true no more; nothing is done if something else was told since."""
+        if self.notice == notice:
+            self.notice = ""
+
     def tell(self, error: MsqError) -> None:
         """Tell of something that was found and mended, in one line."""
         self.notice = str(error)
