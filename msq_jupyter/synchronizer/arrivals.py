@@ -13,7 +13,10 @@ from msq_jupyter.synchronizer.sequencer import VersionIndex
 #: Size at which a `Block` is full, and of a portion of the log read for a newcomer.
 BLOCK_BYTES = 1024 * 1024
 
-WRONG_PASSWORD = Refused("wrong_password", "this name is in use here with another password")
+WRONG_PASSWORD = Refused(
+    "wrong_password",
+    "this name is in use here with another password: give the one that the others use, or another name",
+)
 
 
 def origin_of(join: Join, versions: VersionIndex) -> int | Refused:
