@@ -169,6 +169,21 @@ describe("the badge's details", () => {
   });
 });
 
+describe("a notice", () => {
+  it("goes with a click, and the next one is shown", async () => {
+    const model = await show({ notice: "Poll.vote: KeyError: 'maybe'" });
+    expect(byTestId("msq-notice").textContent).toBe("Poll.vote: KeyError: 'maybe'");
+    await click("msq-dismiss");
+    expect(maybe("msq-notice")).toBeNull();
+    model.receive({ latency_ms: 13 });
+    await settle();
+    expect(maybe("msq-notice")).toBeNull();
+    model.receive({ notice: "Ben runs newer code" });
+    await settle();
+    expect(byTestId("msq-notice").textContent).toBe("Ben runs newer code");
+  });
+});
+
 describe("the panel below the badge", () => {
   const KERNEL: Kernel = { tree: () => ({ total: 0, rows: [] }) };
 
