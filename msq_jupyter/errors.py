@@ -9,9 +9,11 @@ A message names what was expected, what came, where, and what to do. Facts a pro
 
 from __future__ import annotations
 
+import sys
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import Any
 
 
 class MsqError(Exception):
@@ -27,9 +29,20 @@ class MsqError(Exception):
 
 
 def _lines_of_users(error: BaseException) -> list[str]:
-    ours = (str(Path(__file__).parent), str(Path(sysconfig.get_path("stdlib")) / "asyncio"))
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(ours)]
-    return traceback.format_list(frames)
+    hidden = [Path(__file__).parent, Path(sysconfig.get_path("stdlib")) / "asyncio"]
+    ipython: Any = sys.modules.get("IPython")
+    shell = None
+    if ipython is not None:
+        hidden.append(Path(ipython.__file__).parent)
+        shell = ipython.get_ipython()
+    lines: list[str] = []
+    for frame in traceback.extract_tb(error.__traceback__):
+        if not frame.filename.startswith(tuple(map(str, hidden))):
+            cell = shell.compile.format_code_name(frame.filename) if shell else None
+            place = " ".join(cell) if cell else f'File "{frame.filename}"'
+            function = "" if frame.name == "<module>" else f", in {frame.name}"
+            lines += [f"{place}, line {frame.lineno}{function}\n", f"    {frame.line}\n"]
+    return lines
 
 
 # --- the author's fault ------------------------------------------------------------------------------------------

@@ -24,6 +24,9 @@ from tests.conftest import SynchronizerThread
 from tests.session.models import Counter, EditedCounter
 
 ROOT = Path(__file__).parents[1]
+WRONG_PASSWORD = (
+    "msq: this name is in use here with another password: give the one that the others use, or another name\n"
+)
 TIME = datetime.datetime(2026, 11, 24, 12, 30, 0, 5, tzinfo=datetime.timezone.utc)
 
 
@@ -171,8 +174,8 @@ def test_errors_are_one_line(msq, monkeypatch, tmp_path):
     assert msq("versions") == (2, "", missing)
     msq.fill(version(1))
     monkeypatch.setenv("MSQ_PASSWORD", "other")
-    assert msq("versions") == (2, "", "msq: this name is in use here with another password\n")
-    assert msq("versions", "--no-password") == (2, "", "msq: this name is in use here with another password\n")
+    assert msq("versions") == (2, "", WRONG_PASSWORD)
+    assert msq("versions", "--no-password") == (2, "", WRONG_PASSWORD)
     code, _, err = msq("import", str(tmp_path / "none"))
     assert (code, err.startswith("msq: expected a file of exported versions, got ")) == (2, True)
     (tmp_path / "hostile").write_bytes(b'{"format":"msq-versions","format_version":1}\n')
@@ -368,7 +371,7 @@ def test_each_command_speaks_json_asks_for_the_password_and_ends_with_its_code(m
     answers = iter(["pw", "wrong"])
     monkeypatch.setattr("getpass.getpass", lambda question: asked.append(question) or next(answers))
     assert msq(command, *(["2"] if command == "restore" else given))[0] == code
-    assert msq(command, *given)[::2] == (2, "msq: this name is in use here with another password\n")
+    assert msq(command, *given)[::2] == (2, WRONG_PASSWORD)
     assert asked == ["Password of room (app test): "] * 2
     assert msq(command, *given, "--no-password")[0] == 2
     with pytest.raises(SystemExit) as ended_by:

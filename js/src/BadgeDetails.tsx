@@ -2,6 +2,7 @@
 
 import type { JSX } from "preact";
 
+import { Copy } from "./Copy.tsx";
 import type { Difference, Invitation } from "./messages.ts";
 import type { Other, Person, PresenceTraits } from "./traits.ts";
 
@@ -93,6 +94,18 @@ function InvitationView({ invitation }: { readonly invitation: Invitation }): JS
             {link}
           </a>
         )}
+        <div class="msq-badge-actions">
+          {line !== "" && (
+            <Copy testId="msq-copy-line" text={line}>
+              Copy the line
+            </Copy>
+          )}
+          {link !== "" && (
+            <Copy testId="msq-copy-link" text={link}>
+              Copy the link
+            </Copy>
+          )}
+        </div>
         <p>{remark}</p>
       </div>
       {qr !== "" && <img src={`data:image/svg+xml,${encodeURIComponent(qr)}`} alt="The link as a QR code" />}

@@ -16,6 +16,10 @@ export interface BadgeViewProps {
   readonly ago: string;
   /** How far away the next save is, in words; "" when nothing keeps it. */
   readonly soon: string;
+  /** What the user should know and has not dismissed, one line; "" for nothing. */
+  readonly notice: string;
+  /** Called when the notice has been read. */
+  readonly onDismiss: () => void;
   readonly spoken: Spoken;
   readonly isOpen: boolean;
   /** Called when the details are to be opened or closed. */
@@ -30,7 +34,8 @@ export interface BadgeViewProps {
 
 /** The badge as a function of its values: no state, no effects, no clock. */
 export function BadgeView(props: BadgeViewProps): JSX.Element {
-  const { id, badge, state, ago, soon, spoken, isOpen, onToggle, isPanelOpen, onPanel, onFollow, details } = props;
+  const { id, badge, state, ago, soon, notice, onDismiss, spoken, isOpen, onToggle, isPanelOpen, onPanel } = props;
+  const { onFollow, details } = props;
   const { name, app_id, people, waiting_ms, saved_state, saved_number } = badge;
   const isHeld = isHeldByCell(state, waiting_ms);
   return (
@@ -94,7 +99,16 @@ export function BadgeView(props: BadgeViewProps): JSX.Element {
           {badge.saved_error}
         </Message>
       )}
-      {badge.notice !== "" && <Message testId="msq-notice">{badge.notice}</Message>}
+      {notice !== "" && (
+        <div class="msq-badge-notice">
+          <Message testId="msq-notice">{notice}</Message>
+          <button type="button" class="msq-badge-toggle" aria-label="Dismiss" title="Dismiss" data-testid="msq-dismiss" onClick={onDismiss}>
+            <svg viewBox="0 0 12 12" aria-hidden="true">
+              <path d="M3 3 L9 9 M9 3 L3 9" />
+            </svg>
+          </button>
+        </div>
+      )}
       {isOpen && details}
       <LiveRegions spoken={spoken} />
     </div>

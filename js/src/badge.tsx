@@ -24,6 +24,7 @@ function Badge({ model }: { readonly model: SessionModel }): JSX.Element {
   const spoken = useSpoken(badge, state);
   const [invitation, setInvitation] = useState<Invitation>();
   const [difference, setDifference] = useState<Difference & { readonly viewId: string }>();
+  const [dismissed, setDismissed] = useState("");
   const [isOpen, setOpen] = useState(false);
   const [isPanelOpen, setPanelOpen] = useState(false);
   const id = useId();
@@ -56,6 +57,10 @@ function Badge({ model }: { readonly model: SessionModel }): JSX.Element {
         state={state}
         ago={ago}
         soon={soon}
+        notice={badge.notice === dismissed ? "" : badge.notice}
+        onDismiss={() => {
+          setDismissed(badge.notice);
+        }}
         spoken={spoken}
         isOpen={isOpen}
         onToggle={() => {

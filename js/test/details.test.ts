@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 
 import entry from "../src/badge.tsx";
 import type { PresenceTraits } from "../src/traits.ts";
@@ -16,12 +16,18 @@ async function show(values: Partial<PresenceTraits> = {}, kernel: Kernel = {}): 
 
 const BEN = { view_id: "v9", label: "Ben", differs_in: "newer code" } as const;
 
+const INVITATION = { line: "%msq join x", link: "https://h/join#x", qr: "", remark: "told" } as const;
+
 function refuse(): never {
   // oxlint-disable-next-line typescript/only-throw-error -- what the kernel sends
   throw { type: "ArgumentError", text: "Ben has left" };
 }
 
 describe("the badge's details", () => {
+  afterEach(() => {
+    vi.unstubAllGlobals();
+  });
+
   it("are closed until a click, say so to screen readers, and close again", async () => {
     await show();
     const toggle = byTestId("msq-toggle");
@@ -78,6 +84,45 @@ describe("the badge's details", () => {
     ]);
   });
 
+  it("copy the invitation's line or its link, and say so for a while", async () => {
+    const writeText = vi.fn<(text: string) => Promise<void>>(() => Promise.resolve());
+    vi.stubGlobal("navigator", { clipboard: { writeText } });
+    await show({}, { invite: () => INVITATION });
+    await click("msq-toggle");
+    await click("msq-invite");
+    expect(byTestId("msq-copy-line").textContent).toBe("Copy the line");
+    await click("msq-copy-line");
+    await click("msq-copy-link");
+    expect(writeText.mock.calls).toEqual([["%msq join x"], ["https://h/join#x"]]);
+    expect(byTestId("msq-copy-line").textContent).toBe("Copied");
+    expect(byTestId("msq-invitation").querySelector('[role="status"]')?.textContent).toBe("Copied");
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(byTestId("msq-copy-line").textContent).toBe("Copy the line");
+  });
+
+  it.each([
+    [true, "Copied"],
+    [false, "The browser refused"],
+  ])("copy what is selected on a page that has no clipboard (%s)", async (isAllowed, says) => {
+    vi.stubGlobal("navigator", {}); // as without TLS
+    const selected: string[] = [];
+    document.execCommand = (): boolean => {
+      const area = document.activeElement;
+      selected.push(area instanceof HTMLTextAreaElement ? area.value.slice(area.selectionStart, area.selectionEnd) : "");
+      return isAllowed;
+    };
+    await show({}, { invite: () => ({ ...INVITATION, link: "" }) });
+    await click("msq-toggle");
+    await click("msq-invite");
+    expect(maybe("msq-copy-link")).toBeNull();
+    byTestId("msq-copy-line").focus();
+    await click("msq-copy-line");
+    expect(selected).toEqual(["%msq join x"]);
+    expect(byTestId("msq-copy-line").textContent).toBe(says);
+    expect(document.activeElement).toBe(byTestId("msq-copy-line"));
+    expect(document.querySelector("textarea")).toBeNull();
+  });
+
   it("show no invitation to who did not ask for that one: another browser has the same badge", async () => {
     const model = await show();
     await click("msq-toggle");
@@ -121,6 +166,21 @@ describe("the badge's details", () => {
     expect(byTestId("msq-difference").textContent).toBe("Ben has left");
     await click("msq-invite");
     expect(byTestId("msq-invitation").textContent).toBe("Ben has left");
+  });
+});
+
+describe("a notice", () => {
+  it("goes with a click, and the next one is shown", async () => {
+    const model = await show({ notice: "Poll.vote: KeyError: 'maybe'" });
+    expect(byTestId("msq-notice").textContent).toBe("Poll.vote: KeyError: 'maybe'");
+    await click("msq-dismiss");
+    expect(maybe("msq-notice")).toBeNull();
+    model.receive({ latency_ms: 13 });
+    await settle();
+    expect(maybe("msq-notice")).toBeNull();
+    model.receive({ notice: "Ben runs newer code" });
+    await settle();
+    expect(byTestId("msq-notice").textContent).toBe("Ben runs newer code");
   });
 });
 

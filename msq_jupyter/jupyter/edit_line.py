@@ -71,7 +71,7 @@ class EditLine:
             elif tried.state == "refused":
                 change(f"{session.name}: {tried.title}")
             else:
-                change(f"{session.name}: {tried.title}; a click on the badge, or %msq follow, goes on with it")
+                change(f"{session.name}: {tried.title}\nGo on with it by a click on the badge, or by %msq follow")
                 self._settle_later(session, tried.code_hash, change)
         except CodeEditRefused as error:
             change(f"{session.name}: {error}")

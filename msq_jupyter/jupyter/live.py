@@ -138,7 +138,8 @@ class _Code:
 
     def __init__(self, shell: Any, source: str) -> None:
         text = "\n" + shell.transform_cell(source)  # lines count from the one with %%live, as the notebook shows them
-        self._file = shell.compile.cache(text, shell.execution_count, raw_code=text)
+        number = len(shell.history_manager.input_hist_parsed) - 1  # `execution_count` may be the next cell's already
+        self._file = shell.compile.cache(text, number, raw_code=text)
         tree = ast.parse(text, self._file)
         last = tree.body[-1] if tree.body else None
         self._value: CodeType | None = None

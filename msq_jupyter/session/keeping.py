@@ -9,6 +9,7 @@ from msq_jupyter.errors import NoAnswer, SaveMethodMissing
 from msq_jupyter.persistence.annotations import checked_label
 from msq_jupyter.runtime.happenings import SaveCollected, SaveStored
 from msq_jupyter.runtime.model import has_method
+from msq_jupyter.runtime.persistent_model import PersistentModel
 from msq_jupyter.runtime.saving import encode_save
 from msq_jupyter.session.client import VersionsChanged
 from msq_jupyter.session.part import Part
@@ -20,6 +21,11 @@ VERSIONS_CHANGED = "versions-changed"
 
 class Keeping(Part):
     """The part of `SessionCore` that makes, names, restores and drops versions."""
+
+    @property
+    def saves_itself(self) -> bool:
+        """Whether the model's code saves anything at all."""
+        return issubclass(self._arguments.model, PersistentModel) or self._identity.uses("persist_session")
 
     async def save(self, label: str = "") -> int:
         """Have the root model save what is there now, as a version of its own, and wait until that is stored.

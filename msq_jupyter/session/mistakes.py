@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from msq_jupyter.errors import MsqError, StateError
@@ -17,11 +19,20 @@ CHECK_SHARE = 0.02
 REPEAT_S = 1.0
 #: A method that runs this long without a pause is told of.
 ENDLESS_S = 5.0
+_PACKAGE = str(Path(__file__).parents[1])
 #: Why replicas may differ after an error that depends on the kernel.
 _OF_THIS_KERNEL = {
     RecursionError: "; how deep it got may differ between kernels",
     MemoryError: "; kernels with more memory may have got further",
 }
+
+
+def _trace_of_author(error: BaseException) -> TracebackType | None:
+    """The traceback of an error without the way through this package to the author's code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith(_PACKAGE):
+        trace = trace.tb_next
+    return trace or error.__traceback__
 
 
 class Mistakes:
@@ -66,7 +77,8 @@ class Mistakes:
         now_s = time.monotonic()
         if self.notice not in self._known:
             self._known.add(self.notice)
-            self.story.error("%s", self.notice, exc_info=None if isinstance(error, StateError) else error)
+            shown = None if isinstance(error, StateError) else (type(error), error, _trace_of_author(error))
+            self.story.error("%s", self.notice, exc_info=shown)
         elif now_s > self._told_s[place] + REPEAT_S:  # a timer can fail twenty times a second
             self.story.error("%s (again)", self.notice)
         else:
@@ -98,6 +110,11 @@ class Mistakes:
         """Tell of something that people should know, and nobody did wrong."""
         self.notice = notice
         self.story.warning("%s", notice)
+
+    def withdraw(self, notice: str) -> None:
+        """What was told is true no more; nothing is done if something else was told since."""
+        if self.notice == notice:
+            self.notice = ""
 
     def tell(self, error: MsqError) -> None:
         """Tell of something that was found and mended, in one line."""

@@ -105,8 +105,9 @@ class Neighbours:
         """Somebody came or went."""
         for view_id in news.gone:
             self._others.pop(view_id, None)
-            if self._announcement == (view_id, self._mistakes.notice):
-                self._mistakes.notice = ""  # nobody is there any more whom it is about
+            announced, notice = self._announcement
+            if announced == view_id:
+                self._mistakes.withdraw(notice)
         for view_id, session_id, card in news.come[:_OTHERS_MAX]:
             try:
                 other = self._shown(view_id, session_id, card)

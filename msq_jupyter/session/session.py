@@ -138,7 +138,9 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         links = (self._keys, connection, self._client, identity, self.code_hash, self._uploads, self._mistakes)
         heal = partial(self._begin_anew, self._follower.abandon)
         self._peers = Peers(*links, lambda: self.participants, heal, arguments.edited_s)
-        self._branch_notice = BranchNotice(self.code_hash, arguments.persisted, self.versions, self._tell_of_branch)
+        means_to_tell = (self.versions, self._tell_of_branch, self._mistakes.withdraw)
+        ours = (self.code_hash, self.saves_itself, arguments.persisted)
+        self._branch_notice = BranchNotice(*ours, *means_to_tell)
         self._joined: asyncio.Future[None] = self.loop.create_future()
         # Numbers of events go on, so that whoever waits for one of before does not wait for ever.
         self._sent_before = self._sent_counter - len(self._held or [])
@@ -439,7 +441,8 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
                     self._joined.set_result(None)
                     self._uploads.is_quiet = False
             self._upload_if_due()
-            self._branch_notice.look(replica.last_save)
+            if self.link_state == "live":
+                self._branch_notice.look(replica.last_save)
             self._mistakes.check_state(replica)
             self.view_events.run_frame()
             if self.view is not None:
@@ -486,6 +489,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         self._earlier_events = happening.earlier_events
         self._uploads.saver.reconnected()
         self._sealer.welcomed(happening.welcome)
+        self._branch_notice.welcomed(happening.welcome.head)
         self._peers.neighbours.forget_all()
         if self._replica_or_none is not None:
             self._peers.disputes.on_welcome(happening.welcome, self._replica)

@@ -7,7 +7,10 @@ import msgspec
 from msq_jupyter.protocol import Join, Refused, Snapshot, Welcome
 from msq_jupyter.synchronizer.sequencer import VersionIndex
 
-WRONG_PASSWORD = Refused("wrong_password", "this name is in use here with another password")
+WRONG_PASSWORD = Refused(
+    "wrong_password",
+    "this name is in use here with another password: give the one that the others use, or another name",
+)
 
 
 def origin_of(join: Join, versions: VersionIndex) -> int | Refused:

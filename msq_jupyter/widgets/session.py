@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msq_jupyter.errors import ArgumentError
 from msq_jupyter.ready import SharedDict
 from msq_jupyter.runtime.model import Model
-from msq_jupyter.runtime.persistent_model import PersistentModel
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.widgets.bindings import Bindings
 from msq_jupyter.widgets.links import (
@@ -89,11 +88,6 @@ class Session(SessionCore):
     def model_class(self) -> type[Model]:
         """The root model's class, as given to `join`."""
         return self._arguments.model
-
-    @property
-    def saves_itself(self) -> bool:
-        """Whether the model's code saves anything at all."""
-        return issubclass(self.model_class, PersistentModel) or self._identity.uses("persist_session")
 
     @classmethod
     async def share(

@@ -79,7 +79,7 @@ async def test_an_edit_is_tried_out_and_waits_until_it_is_followed(opened, capsy
     await ada.run(EDITED, "model")
     assert capsys.readouterr().out == "room: Counter was edited: trying the new code out …\n"
     await until(lambda: session.edit.state == "ready")
-    await until(lambda: "%msq follow, goes on with it" in capsys.readouterr().out)
+    await until(lambda: "by %msq follow" in capsys.readouterr().out)
     assert session.id == old_id
     hooks = len(session.frame_hooks)
     await session.follow()
@@ -157,7 +157,7 @@ async def test_an_edit_that_is_undone_or_edited_again_says_so(opened, capsys):
     session = ada["session"]
     for cell, said in ((MODEL, "the edit of Counter was undone"), (BROKEN, "Counter was edited again")):
         await ada.run(EDITED, "model")
-        await until(lambda: "%msq follow, goes on with it" in capsys.readouterr().out)
+        await until(lambda: "by %msq follow" in capsys.readouterr().out)
         await ada.run(cell, "model")
         await until(lambda said=said: said in capsys.readouterr().out)
     await until(lambda: session.edit.state != "checking")

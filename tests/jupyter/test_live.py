@@ -166,9 +166,11 @@ async def test_outputs_are_replaced_in_place_and_grow_and_shrink(notebook):
 
 
 async def test_an_error_is_shown_once_below_the_last_good_output_and_it_recovers(notebook):
-    notebook.live("print(10 / session.model.speed)")
+    source = "%%live session\nprint(10 / session.model.speed)"
+    ran = notebook.shell.run_cell(source, cell_id="live", store_history=True)
     await changed(notebook, "speed", 0)
     await until(lambda: "ZeroDivisionError" in notebook.text)
+    assert f"Cell In[{ran.execution_count}], line 2" in notebook.text
     assert notebook.text.startswith("10.0")
     assert re.search(r"line 2\n-+> 2 print\(10 / session.model.speed\)", notebook.text)
     assert "live.py" not in notebook.text

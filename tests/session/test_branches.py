@@ -17,7 +17,7 @@ from msq_jupyter.session.archive import Archive
 from msq_jupyter.session.branches import BranchNotice, notice_of
 from msq_jupyter.session.session import SessionCore
 from tests.conftest import SynchronizerThread
-from tests.session.models import Counter, EditedCounter
+from tests.session.models import Counter, Diary, EditedCounter
 from tests.waiting import until
 
 NOW = datetime.datetime(2026, 11, 24, 12, tzinfo=datetime.timezone.utc)
@@ -86,18 +86,20 @@ def test_5_6_the_table_marks_the_head_and_tells_branches_from_the_main_line():
 
 async def test_the_notice_is_told_once_for_each_time_the_head_is_left_behind():
     told: list[str] = []
+    withdrawn: list[str] = []
     versions = some(version(1, 0), version(2, 1), version(3, 1, code_hash="old"), head=2)
 
     async def ask() -> VersionList:
         return versions
 
-    notice = BranchNotice("old", "latest", ask, lambda text, _: told.append(text))
+    notice = BranchNotice("old", True, "latest", ask, lambda text, _: told.append(text), withdrawn.append)
     states = (None, True, False, False, True, False)
     for number, is_head in enumerate(states, 1):
         notice.look(None if is_head is None else LastSave(number, "Ada", 1.5, is_head))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert [text[:10] for text in told] == ["Ada's code"] * 2
+    assert withdrawn == told[:1]
 
 
 @pytest.mark.parametrize(("persisted", "is_meant"), [(1, True), (2, False), ("latest", False)])
@@ -108,7 +110,7 @@ async def test_5_6_a_branch_from_the_version_that_was_asked_for_is_meant(persist
     async def ask() -> VersionList:
         return versions
 
-    notice = BranchNotice("old", persisted, ask, lambda _, meant: told.append(meant))
+    notice = BranchNotice("old", True, persisted, ask, lambda _, meant: told.append(meant), pytest.fail)
     notice.look(LastSave(3, "Ada", 1.5, False))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -151,6 +153,40 @@ async def test_5_6_a_colleague_who_stays_in_the_old_session_is_on_a_branch_and_t
         assert "count: 11 → 1101" in str(await ada.diff(2, 4))
         report = await ada.check()
         assert [checked.number for checked in report] == [1, 2, 3, 4]
+
+
+async def test_5_6_who_joins_a_session_that_somebody_s_newer_version_is_not_in_is_told_at_once(join: Any):
+    ben = await join(Counter, persist_interval_ms=0, view_data={"name": "Ben"})
+    await add(ben, 1)
+    ada = await join(EditedCounter, persist_interval_ms=0, rejoin_limit_ms=0, view_data={"name": "Ada"})
+    await add(ada, 10)
+    await ada.leave()
+    late = await join(Counter, persist_interval_ms=0)
+    notice = (
+        "Ada saved v2 with other code, and it is not in this session: await session.restore(2) brings it here; "
+        "else the next save here becomes the newest version"
+    )
+    await until(lambda: late.notice == notice)
+    assert not late.status.on_branch
+    await add(late, 100)
+    assert (await late.versions()).head == 3
+    await until(lambda: late.notice == "")  # the one choice is made
+    await late.restore(2)
+    assert ben.model.count == 11
+
+
+async def test_5_6_who_has_saved_nothing_yet_hears_of_what_others_saved_if_the_model_saves(join: Any):
+    ben, reader = await join(Counter), await join(Diary)
+    ada = await join(EditedCounter, persist_interval_ms=0, view_data={"name": "Ada"})
+    await add(ada, 10)
+    await until(lambda: "Ada's code has moved the head, to v1: what is saved here from now on" in ben.notice)
+    assert ben.status.on_branch
+    await reader.synced()
+    assert not reader.status.on_branch
+    assert "branch" not in reader.notice
+    begun_anew = await join(Counter, options={"room": 2}, persisted="ignore")
+    await until(lambda: any("not in this session" in line.text or "branch" in line.text for line in begun_anew.log))
+    assert "v1" not in begun_anew.notice  # that is what was asked for
 
 
 async def test_5_6_who_begins_with_an_older_version_knows_of_the_branch_and_is_not_warned(

@@ -17,6 +17,7 @@ from msq_jupyter.errors import (
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.session.session import SessionCore
 from tests.session.models import Broken, Counter, Diary, EditedCounter, Unencodable
+from tests.shells import a_shell
 from tests.waiting import until
 
 
@@ -130,6 +131,17 @@ async def test_an_error_shows_the_users_lines_and_not_ours(join):
     assert shown[-1].startswith("ModelInitError: Broken.init failed with ZeroDivisionError")
     assert not any("msq_jupyter/session" in line for line in shown)
     assert len(shown) < 12
+
+
+def test_an_error_in_a_cell_names_the_cell_and_its_lines_as_ipython_does():
+    code = "from msq_jupyter.errors import MsqError\ndef fail():\n    raise MsqError('told')\nfail()"
+    with a_shell(is_singleton=True) as shell:
+        shown = shell.run_cell(code, store_history=True).error_in_exec._render_traceback_()
+    assert shown == [
+        *("Cell In[1], line 4", "    fail()"),
+        *("Cell In[1], line 3, in fail", "    raise MsqError('told')"),
+        "MsqError: told",
+    ]
 
 
 def noting(function: Callable[..., Any], calls: list[Any]) -> Callable[..., Any]:

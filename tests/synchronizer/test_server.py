@@ -297,7 +297,8 @@ async def test_5_7_a_session_that_ignored_the_versions_goes_on_when_its_last_one
 async def test_8_2_a_wrong_password_is_refused_and_damages_nothing(synchronizer: Synchronizer) -> None:
     async with Participant(synchronizer.url) as ada:
         answer = await refused(synchronizer.url, password_check=b"guess")
-        assert (answer.code, answer.reason) == ("wrong_password", "this name is in use here with another password")
+        assert answer.code == "wrong_password"
+        assert answer.reason.startswith("this name is in use here with another password: give the one")
         await ada.send(b"1")
         await ada.read_until_event(b"1")
         assert ada.exits() == []

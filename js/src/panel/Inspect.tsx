@@ -3,9 +3,10 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks"
 
 import { freshKeys, keyOf, toggled } from "./freshness.ts";
 import { counted, sizeText } from "./format.ts";
+import { Copy, copyText } from "../Copy.tsx";
 import type { KernelAsker, TreeRow } from "../messages.ts";
 import type { PresenceTraits } from "../traits.ts";
-import { Copy, copyText, Empty, Missing, Search } from "./parts.tsx";
+import { Empty, Missing, Search } from "./parts.tsx";
 import { Tree, type TreeItem } from "./Tree.tsx";
 import { useRows } from "./useRows.ts";
 import { useKept, type Memory } from "./useKept.ts";
@@ -94,7 +95,7 @@ export function Inspect({ asker, panel, memory }: InspectProps): JSX.Element {
         <code class="msq-panel-code msq-panel-grow" title={activeRow?.copy}>
           {activeRow?.copy ?? ""}
         </code>
-        {activeRow !== undefined && <Copy text={activeRow.copy}>Copy path</Copy>}
+        {activeRow !== undefined && <Copy class="msq-panel-button" text={activeRow.copy}>Copy path</Copy>}
       </div>
     </div>
   );

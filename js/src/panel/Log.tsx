@@ -2,9 +2,10 @@ import type { JSX } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
 import { clockText, counted, momentText } from "./format.ts";
+import { Copy } from "../Copy.tsx";
 import type { LogRow, KernelAsker } from "../messages.ts";
 import type { PresenceTraits } from "../traits.ts";
-import { Copy, Empty, Missing, More, Scroll, Search, Sign, type Tone } from "./parts.tsx";
+import { Empty, Missing, More, Scroll, Search, Sign, type Tone } from "./parts.tsx";
 import { usePortion, useRows } from "./useRows.ts";
 import { useSettled } from "./useSettled.ts";
 
@@ -28,7 +29,7 @@ export function Log({ asker, panel }: LogProps): JSX.Element {
         <span class="msq-panel-quiet" role="status">
           {answer === undefined ? "" : counted(total, "line")}
         </span>
-        {lines.length > 0 && <Copy text={() => logText(lines)}>Copy</Copy>}
+        {lines.length > 0 && <Copy class="msq-panel-button" text={() => logText(lines)}>Copy</Copy>}
       </div>
       <Missing answer={answer} error={error} isSlow={isSlow} />
       {answer !== undefined && total === 0 && (

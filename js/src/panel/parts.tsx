@@ -1,7 +1,7 @@
 // The small parts that the tabs share: buttons, messages, states, lists of changes.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 
 import { counted } from "./format.ts";
 import type { AskError } from "../asker.ts";
@@ -192,65 +192,6 @@ export function Scroll({ label, isOld = false, children }: ScrollProps): JSX.Ele
       {children}
     </section>
   );
-}
-
-export interface CopyProps {
-  readonly text: string | (() => string);
-  readonly children: ComponentChildren;
-  readonly testId?: string;
-}
-
-/** Copies a text, and says that it did. */
-export function Copy({ text, children, testId = "msq-panel-copy" }: CopyProps): JSX.Element {
-  const [outcome, setOutcome] = useState("");
-  useEffect(() => {
-    if (outcome === "") {
-      return undefined;
-    }
-    const timer = setTimeout(() => {
-      setOutcome("");
-    }, 2000);
-    return () => {
-      clearTimeout(timer);
-    };
-  }, [outcome]);
-  const copy = async (): Promise<void> => {
-    const isCopied = await copyText(typeof text === "string" ? text : text());
-    setOutcome(isCopied ? "Copied" : "The browser refused");
-  };
-  return (
-    <span class="msq-panel-copy">
-      <Button testId={testId} onClick={() => void copy()}>
-        {outcome === "" ? children : outcome}
-      </Button>
-      <span class="msq-hidden" role="status">
-        {outcome}
-      </span>
-    </span>
-  );
-}
-
-/** Whether a text is on the clipboard now; also on pages that have no clipboard because they have no TLS. */
-export async function copyText(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const area = document.createElement("textarea");
-    area.value = text;
-    area.style.position = "fixed";
-    area.style.opacity = "0";
-    const before = document.activeElement;
-    document.body.append(area);
-    area.select();
-    // oxlint-disable-next-line typescript/no-deprecated -- there is nothing else on such pages
-    const isCopied = document.execCommand("copy");
-    area.remove();
-    if (before instanceof HTMLElement) {
-      before.focus();
-    }
-    return isCopied;
-  }
 }
 
 const MARK_WORDS: Readonly<Record<ChangeRow["mark"], string>> = {

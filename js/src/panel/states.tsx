@@ -3,8 +3,9 @@
 import type { JSX } from "preact";
 
 import type { ShownState } from "../wording.ts";
+import { Copy } from "../Copy.tsx";
 import type { PresenceTraits } from "../traits.ts";
-import { Copy, Empty, Note, type Tone } from "./parts.tsx";
+import { Empty, Note, type Tone } from "./parts.tsx";
 
 /** What to paste into a model that saves nothing. */
 const HOOK = `def save(self):
@@ -27,7 +28,7 @@ export function NothingSaved({ panel }: { readonly panel: PresenceTraits }): JSX
       </p>
       <pre class="msq-panel-snippet">{HOOK}</pre>
       <p>
-        <Copy text={HOOK}>Copy the method</Copy>
+        <Copy class="msq-panel-button" text={HOOK}>Copy the method</Copy>
       </p>
       <p>
         In <code>init</code>, it comes back as <code>persisted</code>. Then run the cell and join again.
