@@ -361,6 +361,9 @@ def birds(ada: Person, ben: Person) -> None:
         expect(person.view.locator("b").first).to_have_text(str(before + 10))
         expect(person.page.output("pytest").last).to_contain_text("repeat it with")
     ada.button("robin").click()
+    ben.page.wait_until("session.model.counts['robin'] == 3")
+    ada.page.output("pytest").last.scroll_into_view_if_needed()  # it is far above, and its place moves at first
+    expect(ada.page.output("pytest").last).to_be_in_viewport()
     ada.pictured = ["pytest"]
 
 
