@@ -10,7 +10,7 @@ import weakref
 
 import pytest
 
-from msq_jupyter import Model, View, protocol
+from msq_jupyter import Model, View, operation, protocol
 from msq_jupyter.errors import ArgumentError, PersistedDataError
 from msq_jupyter.runtime.codehash import CodeIdentity
 from msq_jupyter.runtime.link import LinkedCode, link
@@ -277,6 +277,34 @@ def test_of_many_classes_the_last_ones_are_kept_linked():
     gc.collect()
     assert first() is None
     assert len(plan._linked) == plan.LINKED_MAX
+
+
+class Tally(Model):
+    def init(self, options, persisted=None):
+        self.count = 0
+
+    @operation
+    def add(self, number):
+        self.count += number
+
+    @operation
+    def hide(self):
+        hidden().append(1)
+        self.count += len(hidden())
+
+
+def test_operations_are_checked_by_functions_that_call_them():
+    heard = []
+
+    def click(model):
+        heard.append(model.count)
+        model.add(1)
+        model.add(model.count + 10)  # what it adds to is what it has read, as in a cell
+
+    assert check_determinism(Tally, [click, 500, click]).count == 33
+    assert heard == [0, 11]
+    with pytest.raises(NotConverged, match=r"Tally\.count differs after step 2.*run twice"):
+        check_determinism(Tally, [click, lambda model: model.hide()])
 
 
 def test_a_step_that_is_none_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeAlias
 
 from msq_jupyter import protocol
@@ -17,8 +18,9 @@ from msq_jupyter.stable import check_json, content_bytes, content_value
 from msq_jupyter.testing.faults import HandlerRaised, NotConverged
 from msq_jupyter.testing.plan import code_of
 
-#: What happens: (scope, event), (scope, event, data), or a number of milliseconds that pass.
-Step: TypeAlias = "tuple[str, str] | tuple[str, str, Any] | float"
+#: What happens: (scope, event), (scope, event, data), a function that is given the root model as cells have it and
+#: calls its operations, or a number of milliseconds that pass.
+Step: TypeAlias = "tuple[str, str] | tuple[str, str, Any] | Callable[[Any], object] | float"
 
 _RUN, _SESSION, _VIEW = "run", "session", "ada"
 
@@ -39,7 +41,8 @@ def check_determinism(
 
     Args:
         model: the root model's class.
-        events: what happens, in order: `("poll", "vote", "yes")` publishes, `500` lets so many milliseconds pass.
+        events: what happens, in order: `("poll", "vote", "yes")` publishes, `lambda model: model.vote("yes")` calls an
+            operation, `500` lets so many milliseconds pass.
         options: what `init` is given.
         persisted: what `init` is given as saved data, for example what an older version of the code saved.
 
@@ -59,14 +62,14 @@ def check_determinism(
     for number, step in enumerate([None, *events]):
         what = "the participant joins" if step is None else f"step {number}, {step!r}"
         restored.restore()
-        work = _work(step)
+        work = _work(step, first)
         for bench in (first, again, restored):
             bench.take(work, halves=bench is again)
         _compare(what, first, again, restored)
     return first.replica.outside.root
 
 
-_Work: TypeAlias = "Callable[[_Bench], protocol.Entry] | float"
+_Work: TypeAlias = "list[Callable[[_Bench], protocol.Entry]] | float"
 
 
 class _Bench:
@@ -86,11 +89,23 @@ class _Bench:
         """Become a replica made from its own snapshot."""
         self.replica = twin_of(self.replica, self.replica.snapshot())
 
+    def sent_by(self, step: Callable[[Any], object]) -> list[bytes]:
+        """The payloads of the events that a function sends which is given the root model."""
+        sent: list[bytes] = []
+        outside = self.replica.outside
+        outside.send = lambda payload, _: sent.append(payload)
+        try:
+            step(outside.root)
+        finally:
+            outside.send = None
+        return sent
+
     def take(self, work: _Work, *, halves: bool) -> None:
         """Do a step; `halves` lets time pass in two portions."""
-        if callable(work):
-            self.time_ms += 1.0
-            self.replica.apply(work(self))
+        if isinstance(work, list):
+            for entry in work:
+                self.time_ms += 1.0
+                self.replica.apply(entry(self))
         else:
             if halves:
                 self.replica.advance(self.time_ms + work / 2)
@@ -105,15 +120,22 @@ class _Bench:
         self.replica.happenings.clear()
 
 
-def _work(step: Step | None) -> _Work:
+def _work(step: Step | None, first: _Bench) -> _Work:
     if step is None:
-        return _joining
+        return [_joining]
+    if callable(step):
+        # Called once: what a cell does may depend on chance, what the model does with it may not.
+        return [partial(_event, payload=payload) for payload in first.sent_by(step)]
     if isinstance(step, tuple) and len(step) in (2, 3) and all(isinstance(part, str) for part in step[:2]):
         scope, event, *data = step
-        return lambda bench: _publishing(bench, scope, event, data[0] if data else None)
+        payload = first.replica.encode_publication(scope, event, data[0] if data else None)
+        return [partial(_event, payload=payload)]
     if isinstance(step, int | float) and step >= 0:
         return float(step)
-    raise ArgumentError(f"events: expected (scope, event), (scope, event, data) or milliseconds, got {step!r}")
+    raise ArgumentError(
+        "events: expected (scope, event), (scope, event, data), a function that is given the model, or milliseconds, "
+        f"got {step!r}"
+    )
 
 
 def _joining(bench: _Bench) -> protocol.Entry:
@@ -121,9 +143,8 @@ def _joining(bench: _Bench) -> protocol.Entry:
     return protocol.Membership(bench.replica.seq + 1, bench.time_ms, [], [(_VIEW, card)])
 
 
-def _publishing(bench: _Bench, scope: str, event: str, data: Any) -> protocol.Entry:
+def _event(bench: _Bench, payload: bytes) -> protocol.Entry:
     bench.counter += 1
-    payload = bench.replica.encode_publication(scope, event, data)
     return protocol.Event(bench.replica.seq + 1, bench.time_ms, _VIEW, bench.counter, payload)
 
 

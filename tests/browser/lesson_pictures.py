@@ -345,6 +345,48 @@ def epidemic(ada: Person, ben: Person) -> None:
         person.pictured = ["worlds"]
 
 
+def birds(ada: Person, ben: Person) -> None:
+    """Both click as fast as they can, and no bird is lost; the report of pytest is there."""
+
+    def sparrows() -> int:
+        return int(ada.page.evaluate("session.model.counts['sparrow']"))
+
+    ada.page.wait_until("len(session.participants) == 2")
+    before = sparrows()
+    for _ in range(5):
+        for person in (ada, ben):
+            person.button("sparrow").click()
+    for person in (ada, ben):
+        person.page.wait_until(f"session.model.counts['sparrow'] == {before + 10}")
+        expect(person.view.locator("b").first).to_have_text(str(before + 10))
+        expect(person.page.output("pytest").last).to_contain_text("repeat it with")
+    ada.button("robin").click()
+    ben.page.wait_until("session.model.counts['robin'] == 3")
+    ada.page.output("pytest").last.scroll_into_view_if_needed()  # it is far above, and its place moves at first
+    expect(ada.page.output("pytest").last).to_be_in_viewport()
+    ada.pictured = ["pytest"]
+
+
+def plane(ada: Person, ben: Person) -> None:
+    """Each has a laptop of their own; what is written in class comes to both; a second landing brings the page."""
+    boards = [person.view.get_by_placeholder("title: text").first for person in (ada, ben)]
+    classes = [person.view.get_by_placeholder("title: text").last for person in (ada, ben)]
+    ada.page.wait_until("len(session.participants) == 2 and len(flight.participants) == 1")
+    classes[0].fill("Porto: Port, and a bridge.")
+    classes[0].press("Enter")
+    ben.page.wait_until("'Porto' in session.model.pages and 'Porto' not in flight.model.pages")
+    boards[1].fill(ast.literal_eval(ben.page.evaluate("mine")) + ": Grey, with <i>lightning</i>.")
+    boards[1].press("Enter")
+    expect(ben.view.locator(".widget-html").first).to_contain_text("Grey, with <i>lightning</i>.")
+    for cell_id in ("land", "heads", "compare", "restore"):
+        ben.page.run_cell(cell_id)
+    mine = ben.page.evaluate("mine")
+    ada.page.wait_until(f"'Grey' in session.model.pages[{mine}]")
+    for person in (ada, ben):
+        expect(person.view.locator(".widget-html").last).to_contain_text("Grey, with <i>lightning</i>.")
+    ben.pictured = ["view", "heads"]
+
+
 DRIVES: dict[int, Callable[[Person, Person], None]] = {
     2: editor,
     3: whiteboard,
@@ -355,6 +397,8 @@ DRIVES: dict[int, Callable[[Person, Person], None]] = {
     8: quiz,
     9: laboratories,
     10: epidemic,
+    11: birds,
+    12: plane,
 }
 
 
