@@ -1,0 +1,384 @@
+"""Sessions of real members on a real synchronizer, faults drawn by lot, and what must be so whenever it is quiet."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from msq_jupyter.session.archive import Archive
+from tests.soak.lines import Explained
+from tests.soak.processes import Ended, Members, Server, frozen
+from tests.soak.proxy import Link, Proxy
+from tests.waiting import until
+
+#: Only a hang takes so long, whatever else the machine does.
+SETTLE_LIMIT_S = 300
+#: Connections that end have ended by then.
+LEAVE_LIMIT_S = 60
+#: What may grow: memory that the allocator keeps, threads of pools, files of the database.
+MEMORY_SHARE, MEMORY_KB = 1.25, 32 * 1024
+SPARE = {"threads": 8, "files": 8, "tasks": 8}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of everything.
+
+    Attributes:
+        rooms: sessions.
+        members: of each.
+        processes: over which the members of each are spread.
+        gap_s: between two faults, on average.
+        warm_s: of work before the first look.
+        holds_s: how long a fault lasts that does not end by itself; one of these is drawn.
+        interval_ms: between two versions of a session.
+        pause_s: between two things that a member does, on average.
+    """
+
+    rooms: int
+    members: int
+    processes: int
+    gap_s: float
+    warm_s: float
+    holds_s: tuple[float, ...]
+    interval_ms: float
+    pause_s: float
+
+
+class Chair:
+    """A place in a session, where one member sits after the other.
+
+    Attributes:
+        room: the session.
+        place: which process its members are in.
+        label: of the member that is there, "" for nobody.
+        process: it is in, as long as that lives.
+        lock: held by whoever has one leave, or the next one come.
+    """
+
+    def __init__(self, room: str, place: int) -> None:
+        self.room, self.place = room, place
+        self.label = ""
+        self.process: Members | None = None
+        self.lock = asyncio.Lock()
+
+
+class Soak:
+    """A soak that runs; `async with`.
+
+    Args:
+        scale: how much of everything.
+        seed: of all that is drawn.
+        directory: for the data of the synchronizer.
+
+    Attributes:
+        faults: how often each fault happened.
+        lines: what was logged, and what of it nobody expected.
+        looks: what every process held, at each quiet moment.
+        events: how many events were executed until the last quiet moment, by all senders together.
+    """
+
+    def __init__(self, scale: Scale, seed: int, directory: Path) -> None:
+        self._scale = scale
+        self._draw = random.Random(f"soak {seed}")
+        self._seed = seed
+        self.faults: Counter[str] = Counter()
+        self.lines = Explained(self.faults)
+        self.looks: list[dict[str, dict[str, int]]] = []
+        self.events = 0
+        self.versions = 0
+        self.came = 0
+        self._server = Server(directory, self.lines.add)
+        self._proxy = Proxy(lambda: self._server.port)
+        self._processes: list[Members] = []
+        # How many events of those that left in good order must have been executed, and may have been.
+        self._parted: dict[str, tuple[str, int, int]] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+        self._is_calm = asyncio.Event()
+        self._rooms = [f"room-{number}" for number in range(scale.rooms)]
+        places = [place % scale.processes for place in range(scale.members)]
+        self._chairs = [Chair(room, place) for room in self._rooms for place in places]
+
+    async def __aenter__(self) -> Soak:
+        await self._server.start()
+        await self._proxy.__aenter__()
+        for _ in range(self._scale.processes):
+            self._processes.append(await self._started())
+        await asyncio.gather(*map(self._fill, self._chairs))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for errand in self._errands:
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
+        await asyncio.gather(*(process.end() for process in self._processes))
+        await self._proxy.__aexit__()
+        await self._server.end(signal.SIGKILL)
+
+    async def _started(self) -> Members:
+        scale = self._scale
+        process = Members(self._proxy.url, self._seed, scale.interval_ms, scale.pause_s, log=self.lines.add)
+        await process.start()
+        return process
+
+    async def _fill(self, chair: Chair) -> None:
+        """Have a new member come where nobody is."""
+        async with chair.lock:
+            process = self._processes[chair.place]
+            if chair.process is process:
+                return
+            self.came += 1
+            chair.label, chair.process = f"m{self.came}", process
+            with contextlib.suppress(Ended):  # then somebody else comes when there is another process
+                await process.ask("join", chair.label, chair.room)
+
+    async def _empty(self, chair: Chair) -> None:
+        """Have the member there leave in good order."""
+        async with chair.lock:
+            process, chair.process = chair.process, None
+            if process is not None:
+                with contextlib.suppress(Ended):
+                    said, executed = await process.ask("leave", chair.label)
+                    self._parted[chair.label] = chair.room, executed, said
+            chair.label = ""
+
+    async def _replace(self, chair: Chair) -> None:
+        await self._empty(chair)
+        await self._fill(chair)
+
+    def _taken(self) -> list[Chair]:
+        return [chair for chair in self._chairs if chair.process in self._processes and not chair.lock.locked()]
+
+    # --- rounds --------------------------------------------------------------------------------------------------
+
+    async def play(self, faults: Iterable[str]) -> None:
+        """Let everybody work while one fault after the other happens, then look whether all is well."""
+        self._is_calm.clear()
+        await self._ask_all("speak")
+        await asyncio.sleep(self._scale.warm_s)
+        for name in faults:
+            await asyncio.sleep(self._draw.expovariate(1 / self._scale.gap_s))
+            self.faults[name] += 1
+            await FAULTS[name](self)
+        await self._come_to_rest()
+        await self._look()
+
+    async def _ask_all(self, command: str) -> list[Any]:
+        return await asyncio.gather(*(process.ask(command) for process in self._processes))
+
+    def _errand(self, work: Awaitable[None]) -> None:
+        self._errands.add(asyncio.ensure_future(work))
+
+    async def _hold(self) -> None:
+        """Wait for as long as a fault lasts, or until it must be quiet."""
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._is_calm.wait(), self._draw.choice(self._scale.holds_s))
+
+    # --- faults --------------------------------------------------------------------------------------------------
+
+    def _some_links(self) -> list[Link]:
+        links = list(self._proxy.links)
+        return self._draw.sample(links, min(len(links), self._draw.choice((1, 3, max(1, len(links) // 4)))))
+
+    async def _cut(self) -> None:
+        for link in self._some_links():
+            link.cut(is_reset=self._draw.random() < 0.5)
+
+    async def _silence(self) -> None:
+        links = self._some_links()
+        pipes = [pipe for link in links for pipe in self._draw.choice(((link.up,), (link.down,), (link.up, link.down)))]
+        for pipe in pipes:
+            pipe.is_open.clear()
+
+        async def end() -> None:
+            await self._hold()
+            for link in links:
+                link.clear()
+                if self._draw.random() < 0.5:
+                    link.cut(is_reset=True)
+
+        self._errand(end())
+
+    async def _lag(self) -> None:
+        links = self._some_links()
+        for link in links:
+            link.up.delay_s, link.down.delay_s = self._draw.uniform(0.02, 0.5), self._draw.uniform(0.02, 0.5)
+        self._errand(self._clear_later(links))
+
+    async def _slow(self) -> None:
+        links = list(self._proxy.links)
+        links = self._draw.sample(links, max(1, len(links) // 3))
+        for link in links:
+            link.down.is_slow = True
+        chair = self._draw.choice(self._taken())
+        assert chair.process is not None
+        await chair.process.ask("burst", chair.label)
+        self._errand(self._clear_later(links))
+
+    async def _clear_later(self, links: list[Link]) -> None:
+        await self._hold()
+        for link in links:
+            link.clear()
+
+    async def _kill_server(self) -> None:
+        await self._server.end(signal.SIGKILL)
+        await asyncio.sleep(self._draw.choice((0, 0.5, 2)))
+        await self._server.start()
+
+    async def _stop_server(self) -> None:
+        assert await self._server.end(signal.SIGTERM) == 0
+        await self._server.start()
+
+    async def _freeze_server(self) -> None:
+        await frozen(self._server.process, lambda: asyncio.sleep(min(self._draw.choice(self._scale.holds_s), 8)))
+
+    async def _jump_clock(self) -> None:
+        self._server.process.send_signal(signal.SIGUSR2)
+
+    async def _turn_over(self) -> None:
+        taken = self._taken()
+        for chair in self._draw.sample(taken, min(len(taken), 3)):
+            self._errand(self._replace(chair))
+
+    async def _freeze_members(self) -> None:
+        process = self._draw.choice(self._processes)
+        await frozen(process.process, lambda: asyncio.sleep(min(self._draw.choice(self._scale.holds_s), 8)))
+
+    async def _kill_members(self) -> None:
+        # The first process stays to the end: what it holds then is compared with what it held in the beginning.
+        place = self._draw.randrange(1, len(self._processes))
+        dead = self._processes[place]
+        await dead.end()
+        process = self._processes[place] = await self._started()
+        await process.ask("speak")
+        for chair in self._chairs:
+            if chair.place == place:
+                self._errand(self._fill(chair))
+
+    # --- quiet moments -------------------------------------------------------------------------------------------
+
+    async def _come_to_rest(self) -> None:
+        """End every fault, and wait until all that was said and saved has happened."""
+        self._is_calm.set()
+        while self._errands:
+            await self._errands.pop()
+        for link in self._proxy.links:
+            link.clear()
+        await self._ask_all("rest")
+
+    async def _look(self) -> None:
+        """Compare everybody with everybody, newcomers too, and with what each of them did."""
+        await self._tell("rest")
+        await self._ask_all("rest")
+        newcomers = [Chair(room, self._draw.randrange(len(self._processes))) for room in self._rooms]
+        self.faults["newcomer"] += len(newcomers)
+        await asyncio.gather(*map(self._fill, newcomers))
+        reports = await self._settled(len(self._chairs) + len(newcomers))
+        self._check(reports)
+        self.versions = sum(await asyncio.gather(*map(self._readable_versions, self._rooms)))
+        await asyncio.gather(*map(self._empty, newcomers))
+        await self._measure()
+        assert not self.lines.unexplained, "\n".join(["nobody expected:", *self.lines.unexplained])
+        await self._tell("work")
+
+    async def _tell(self, event: str) -> None:
+        """Have one member of each session tell the model of it something."""
+        one = {chair.room: chair for chair in self._chairs}
+        await asyncio.gather(*(chair.process.ask("tell", chair.label, event) for chair in one.values() if chair.process))
+
+    async def _settled(self, count: int) -> dict[str, dict[str, Any]]:
+        """What all members report, once all of each session are at one place of its log."""
+        digests: dict[tuple[str, int], str] = {}
+        reports: dict[str, dict[str, Any]] = {}
+
+        async def are_all_there() -> bool:
+            reports.clear()
+            for found in await self._ask_all("look"):
+                reports.update(found)
+            places = defaultdict(set)
+            for label, report in reports.items():
+                place = report["room"], report["seq"]
+                if report["seq"] >= 0 and digests.setdefault(place, report["digest"]) != report["digest"]:
+                    raise AssertionError(f"{label} differs from others at {place}: {reports}")
+                places[report["room"]].add((report["seq"], report["state"], report["people"], report["saved"]))
+            people = count // len(self._rooms)
+            return len(reports) == count and all(
+                len(found) == 1 and next(iter(found))[1:3] == ("live", people) for found in places.values()
+            )
+
+        try:
+            await until(are_all_there, SETTLE_LIMIT_S)
+        except TimeoutError:
+            shown = {label: {**report, "heard": "..."} for label, report in reports.items()}
+            raise AssertionError(f"they do not come to one place: {shown}") from None
+        return reports
+
+    def _check(self, reports: dict[str, dict[str, Any]]) -> None:
+        heard = {report["room"]: report["heard"] for report in reports.values()}
+        assert all(report["wrong"] == [] for report in reports.values()), "events out of order, missing or repeated"
+        for label, report in reports.items():
+            assert report["heard"].get(label, 0) == report["said"], f"{label} said {report['said']}: {report['heard']}"
+        for label, (room, executed, said) in self._parted.items():
+            assert executed <= heard[room].get(label, 0) <= said, f"{label} said {said}, was told {executed}"
+        self.events = sum(sum(counts.values()) for counts in heard.values())
+
+    async def _readable_versions(self, room: str) -> int:
+        """How many there are; every one can be read."""
+        url = f"ws://127.0.0.1:{self._server.port}"
+        async with Archive.open(app_id="soak", name=room, password=f"of {room}", synchronizer=url) as archive:
+            checked = await archive.verify()
+        assert [found.damage for found in checked] == [""] * len(checked)
+        assert checked, f"nobody in {room} has saved anything"
+        return len(checked)
+
+    # --- leaks ---------------------------------------------------------------------------------------------------
+
+    async def _measure(self) -> None:
+        """What everybody holds is what the members there need, and not more than it was in the beginning."""
+        members = len(self._chairs)
+        exact = {"server": {"Connection": members, "Member": members, "Room": len(self._rooms)}}
+        for place in range(len(self._processes)):
+            count = sum(chair.place == place for chair in self._chairs)
+            exact[f"members {place}"] = {"SessionCore": count, "Connection": count, "Replica": count}
+        held: dict[str, dict[str, int]] = {}
+
+        async def is_exact() -> bool:
+            held["server"] = await self._server.holds()
+            for place, found in enumerate(await self._ask_all("measure")):
+                held[f"members {place}"] = found
+            return all(held[who][what] == count for who, counts in exact.items() for what, count in counts.items())
+
+        with contextlib.suppress(TimeoutError):  # and it is said what is wrong
+            await until(is_exact, LEAVE_LIMIT_S)
+        self.looks.append(held)
+        assert await self._server.members() == members
+        for who, found in held.items():
+            first = self.looks[0][who]
+            for what, expected in exact[who].items():
+                assert found[what] == expected, f"{who} has {found[what]} of {what}, expected {expected}"
+            for what, spare in SPARE.items():
+                assert found[what] <= first[what] + spare, f"{who} has {found[what]} {what}, and began with {first[what]}"
+            limit_kb = first["memory_kb"] * MEMORY_SHARE + MEMORY_KB
+            assert found["memory_kb"] <= limit_kb, f"{who} takes {found} of memory, and began with {first}"
+
+
+FAULTS: dict[str, Callable[[Soak], Awaitable[None]]] = {
+    "cut": Soak._cut,
+    "silence": Soak._silence,
+    "lag": Soak._lag,
+    "slow": Soak._slow,
+    "turn over": Soak._turn_over,
+    "freeze members": Soak._freeze_members,
+    "kill members": Soak._kill_members,
+    "freeze server": Soak._freeze_server,
+    "jump clock": Soak._jump_clock,
+    "stop server": Soak._stop_server,
+    "kill server": Soak._kill_server,
+}
