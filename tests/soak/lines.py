@@ -29,16 +29,15 @@ class Expected:
 
 #: What makes a connection end, or somebody wait for it.
 BREAKS = ("cut", "silence", "slow", "kill server", "stop server", "freeze server", "freeze members", "kill members")
-SERVER_AWAY = ("kill server", "stop server")
 
 EXPECTED = (
-    Expected("member", "info", r"\[Multisynq\] Session \S+ is (joining|catching up|live)", "somebody comes, or is back"),
+    Expected("member", "info", r"\[Multisynq\] Session \S+ is (catching up|live)", "somebody comes, or is back"),
     Expected("member", "info", r"\[Multisynq\] Session \S+ is closed", "somebody leaves", ("turn over", "newcomer")),
     Expected("member", "info", r"\[Multisynq\] Session \S+ is away", "a connection was lost", BREAKS),
     Expected("member", "info", r"\[Multisynq\] Persistent data saved( \(\S+\))?", "a version was stored"),
     Expected("member", "info", r"\[Multisynq\] It is version \d+, saved by \S+ at [\d:]+", "which one"),
-    Expected("member", "info", r"\[Multisynq\] Save skipped: the same data .*", "it was asked for, and nothing had changed"),
-    Expected("member", "info", r"\[Multisynq\] Save waits until [\d:]+: versions are at least .* apart", "it is throttled"),
+    Expected("member", "info", r"\[Multisynq\] Save skipped: the same data .*", "nothing had changed since"),
+    Expected("member", "info", r"\[Multisynq\] Save waits until [\d:]+: versions are at least .* apart", "throttled"),
     Expected("member", "info", r"\[Multisynq\] Draft of \S+ uploaded: it is kept if this kernel dies", "meanwhile"),
     Expected("member", "info", r"\[Multisynq\] Version \d+ .*", "somebody labelled a version"),
     Expected(
@@ -74,9 +73,10 @@ class Explained:
         self.unexplained: list[str] = []
 
     def add(self, who: str, level: str, text: str) -> None:
+        """Sort a line in."""
         for expected in EXPECTED:
-            if (expected.who, expected.level) == (who, level) and re.fullmatch(expected.pattern, text):
-                if not expected.faults or any(fault in self._faults for fault in expected.faults):
-                    self.seen[expected.pattern] += 1
-                    return
+            is_due = not expected.faults or any(fault in self._faults for fault in expected.faults)
+            if is_due and (expected.who, expected.level) == (who, level) and re.fullmatch(expected.pattern, text):
+                self.seen[expected.pattern] += 1
+                return
         self.unexplained.append(f"{who} {level}: {text}")

@@ -49,9 +49,7 @@ class Member:
         joins: how often it had to try.
     """
 
-    def __init__(
-        self, label: str, room: str, pause_s: float, draw: random.Random, is_speaking: asyncio.Event
-    ) -> None:
+    def __init__(self, label: str, room: str, pause_s: float, draw: random.Random, is_speaking: asyncio.Event) -> None:
         self.label, self.room, self._pause_s = label, room, pause_s
         self.said = 0
         self.joins = 0

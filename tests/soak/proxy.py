@@ -94,6 +94,7 @@ class Proxy:
     def __init__(self, port_there: Callable[[], int]) -> None:
         self._port_there = port_there
         self.links: set[Link] = set()
+        self._passing: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Proxy:
         self._server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0, backlog=1_000)
@@ -103,8 +104,7 @@ class Proxy:
         self._server.close()
         for link in self.links:
             link.cut(is_reset=True)
-        while self.links:
-            await asyncio.sleep(0)
+        await asyncio.gather(*self._passing, return_exceptions=True)
 
     @property
     def url(self) -> str:
@@ -122,9 +122,13 @@ class Proxy:
             writer.close()
             return
         link = Link((reader, writer), await asyncio.open_connection(sock=there))
+        passing = asyncio.current_task()
+        assert passing is not None
+        self._passing.add(passing)
         self.links.add(link)
         try:
             with contextlib.suppress(OSError):
                 await link.run()
         finally:
             self.links.discard(link)
+            self._passing.discard(passing)

@@ -98,8 +98,10 @@ class Soak:
         self._server = Server(directory, self.lines.add)
         self._proxy = Proxy(lambda: self._server.port)
         self._processes: list[Members] = []
-        # How many events of those that left in good order must have been executed, and may have been.
-        self._parted: dict[str, tuple[str, int, int]] = {}
+        # How many events of each sender some replica of its session has executed: they stay, whoever dies then.
+        self._executed: dict[tuple[str, str], int] = {}
+        # How many those have published that left.
+        self._said: dict[tuple[str, str], int] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._is_calm = asyncio.Event()
         self._rooms = [f"room-{number}" for number in range(scale.rooms)]
@@ -146,7 +148,8 @@ class Soak:
             if process is not None:
                 with contextlib.suppress(Ended):
                     said, executed = await process.ask("leave", chair.label)
-                    self._parted[chair.label] = chair.room, executed, said
+                    self._said[chair.room, chair.label] = said
+                    self._note(chair.room, {chair.label: executed})
             chair.label = ""
 
     async def _replace(self, chair: Chair) -> None:
@@ -155,6 +158,16 @@ class Soak:
 
     def _taken(self) -> list[Chair]:
         return [chair for chair in self._chairs if chair.process in self._processes and not chair.lock.locked()]
+
+    def _note(self, room: str, heard: dict[str, int]) -> None:
+        for label, executed in heard.items():
+            self._executed[room, label] = max(executed, self._executed.get((room, label), 0))
+
+    async def _note_all(self) -> None:
+        """Note what has happened, before somebody dies."""
+        for found in await self._ask_all("look"):
+            for report in found.values():
+                self._note(report["room"], report["heard"])
 
     # --- rounds --------------------------------------------------------------------------------------------------
 
@@ -228,6 +241,7 @@ class Soak:
             link.clear()
 
     async def _kill_server(self) -> None:
+        await self._note_all()
         await self._server.end(signal.SIGKILL)
         await asyncio.sleep(self._draw.choice((0, 0.5, 2)))
         await self._server.start()
@@ -255,6 +269,7 @@ class Soak:
         # The first process stays to the end: what it holds then is compared with what it held in the beginning.
         place = self._draw.randrange(1, len(self._processes))
         dead = self._processes[place]
+        await self._note_all()
         await dead.end()
         process = self._processes[place] = await self._started()
         await process.ask("speak")
@@ -291,7 +306,9 @@ class Soak:
     async def _tell(self, event: str) -> None:
         """Have one member of each session tell the model of it something."""
         one = {chair.room: chair for chair in self._chairs}
-        await asyncio.gather(*(chair.process.ask("tell", chair.label, event) for chair in one.values() if chair.process))
+        await asyncio.gather(
+            *(chair.process.ask("tell", chair.label, event) for chair in one.values() if chair.process)
+        )
 
     async def _settled(self, count: int) -> dict[str, dict[str, Any]]:
         """What all members report, once all of each session are at one place of its log."""
@@ -325,8 +342,12 @@ class Soak:
         assert all(report["wrong"] == [] for report in reports.values()), "events out of order, missing or repeated"
         for label, report in reports.items():
             assert report["heard"].get(label, 0) == report["said"], f"{label} said {report['said']}: {report['heard']}"
-        for label, (room, executed, said) in self._parted.items():
-            assert executed <= heard[room].get(label, 0) <= said, f"{label} said {said}, was told {executed}"
+        for (room, label), executed in self._executed.items():
+            assert heard[room].get(label, 0) >= executed, f"of {label}'s events {executed} had happened: {heard[room]}"
+        for (room, label), said in self._said.items():
+            assert heard[room].get(label, 0) <= said, f"{label} has said {said}: {heard[room]}"
+        for room, counts in heard.items():
+            self._note(room, counts)
         self.events = sum(sum(counts.values()) for counts in heard.values())
 
     async def _readable_versions(self, room: str) -> int:
@@ -364,7 +385,9 @@ class Soak:
             for what, expected in exact[who].items():
                 assert found[what] == expected, f"{who} has {found[what]} of {what}, expected {expected}"
             for what, spare in SPARE.items():
-                assert found[what] <= first[what] + spare, f"{who} has {found[what]} {what}, and began with {first[what]}"
+                assert found[what] <= first[what] + spare, (
+                    f"{who} has {found[what]} {what}, and began with {first[what]}"
+                )
             limit_kb = first["memory_kb"] * MEMORY_SHARE + MEMORY_KB
             assert found["memory_kb"] <= limit_kb, f"{who} takes {found} of memory, and began with {first}"
 

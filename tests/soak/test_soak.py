@@ -1,4 +1,4 @@
-"""Real members, a real synchronizer, and faults for as long as one likes: `make soak` for half an hour, here once each."""
+"""Real members, a real synchronizer, and each fault once; `make soak` has more of them, for half an hour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from tests.soak.soak import FAULTS, Scale, Soak
 
 #: A run of the tests has each fault once.
 SMALL = Scale(rooms=3, members=4, processes=2, gap_s=0.3, warm_s=2, holds_s=(0.5, 2), interval_ms=1_000, pause_s=0.5)
-LARGE = Scale(rooms=20, members=10, processes=4, gap_s=3, warm_s=20, holds_s=(1, 4, 15, 90), interval_ms=30_000, pause_s=4)
+LARGE = Scale(
+    rooms=20, members=10, processes=4, gap_s=3, warm_s=20, holds_s=(1, 4, 15, 90), interval_ms=30_000, pause_s=4
+)
 FAULTS_OF_A_ROUND = 24
 #: How often a fault happens in comparison with the others.
 WEIGHTS = {"cut": 4, "silence": 3, "lag": 3, "slow": 2, "turn over": 4, "kill members": 0.5, "jump clock": 0.5}
@@ -63,7 +65,10 @@ async def test_4_6_whatever_fails_all_are_equal_in_the_end(
         try:
             await soak.play([])
             for names in rounds(draw, minutes) if minutes else [draw.sample(list(FAULTS), len(FAULTS))]:
-                print(f"{time.strftime('%H:%M:%S')} {soak.events} events, {soak.versions} versions, next {names}", flush=True)
+                print(
+                    f"{time.strftime('%H:%M:%S')} {soak.events} events, {soak.versions} versions, next {names}",
+                    flush=True,
+                )
                 await soak.play(names)
         finally:
             print(told(soak))
