@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
+import sys
 from collections import Counter
 from pathlib import Path
+from typing import ClassVar
 
 
-def resources_of(process: int | str) -> dict[str, int]:
-    """What Linux says of a process, or of "self": memory in kB, open files and sockets, threads."""
-    directory = Path("/proc", str(process))
-    fields = dict(line.split(":", 1) for line in (directory / "status").read_text().splitlines())
-    memory_kb = int(fields["VmRSS"].split()[0])
-    return {"memory_kb": memory_kb, "files": len(os.listdir(directory / "fd")), "threads": int(fields["Threads"])}
+_MALLINFO_FIELDS = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
+class _Mallinfo(ctypes.Structure):
+    """`struct mallinfo2` of the C library."""
+
+    _fields_: ClassVar = [(name, ctypes.c_size_t) for name in _MALLINFO_FIELDS]
+
+
+def resources() -> dict[str, int]:
+    """What this process holds.
+
+    Returns:
+        `memory_kb`, of which the allocators keep some for later; `malloc_kb`, what of that is in use by `malloc`: all
+        that is large or not Python's; `blocks`, how many small pieces Python uses; open `files` and sockets; `threads`.
+    """
+    lines = Path("/proc/self/status").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines)
+    library = ctypes.CDLL(None)
+    library.mallinfo2.restype = _Mallinfo
+    info = library.mallinfo2()
+    return {
+        "memory_kb": int(fields["VmRSS"].split()[0]),
+        "malloc_kb": (info.uordblks + info.hblkhd) // 1024,
+        "blocks": sys.getallocatedblocks(),
+        "files": len(os.listdir("/proc/self/fd")),
+        "threads": int(fields["Threads"]),
+    }
 
 
 def alive(*kinds: type) -> dict[str, int]:

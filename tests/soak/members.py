@@ -28,7 +28,7 @@ from msq_jupyter.session import crypto
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.session import SessionCore
 from tests.soak.desk import Desk
-from tests.soak.measures import alive, resources_of
+from tests.soak.measures import alive, resources
 
 TEXT_CHARACTERS = (20, 200, 2_000, 20_000)
 #: One of a burst; a burst is more than the synchronizer keeps for somebody who does not read.
@@ -194,7 +194,7 @@ class Crowd:
     async def measure(self) -> dict[str, int]:
         gc.collect()
         counted = alive(SessionCore, Connection, Replica)
-        return {**resources_of("self"), "tasks": len(asyncio.all_tasks()), **counted}
+        return {**resources(), "tasks": len(asyncio.all_tasks()), **counted}
 
 
 class Printer(logging.Handler):

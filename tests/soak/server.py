@@ -17,7 +17,7 @@ from types import FrameType
 from msq_jupyter import cli
 from msq_jupyter.synchronizer.room import Member, Room
 from msq_jupyter.synchronizer.transport import Connection
-from tests.soak.measures import alive, resources_of
+from tests.soak.measures import alive, resources
 
 HOUR_S = 3_600.0
 
@@ -25,7 +25,7 @@ HOUR_S = 3_600.0
 def tell(number: int, frame: FrameType | None) -> None:
     gc.collect()
     tasks = len(asyncio.all_tasks(asyncio.get_running_loop()))
-    holds = {**resources_of("self"), "tasks": tasks, **alive(Connection, Member, Room)}
+    holds = {**resources(), "tasks": tasks, **alive(Connection, Member, Room)}
     print(json.dumps({"holds": holds}), file=sys.stderr, flush=True)
 
 
