@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 from typing import ClassVar
 
-
 _MALLINFO_FIELDS = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
 )

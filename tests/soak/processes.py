@@ -39,11 +39,11 @@ async def python(module: str, *arguments: object) -> asyncio.subprocess.Process:
     )
 
 
-async def frozen(process: asyncio.subprocess.Process, wait: Callable[[], Any]) -> None:
-    """Let a process stand still, as a laptop that sleeps does."""
+async def frozen(process: asyncio.subprocess.Process, time_s: float) -> None:
+    """Let a process stand still for a while, as a laptop that sleeps does."""
     process.send_signal(signal.SIGSTOP)
     try:
-        await wait()
+        await asyncio.sleep(time_s)
     finally:
         process.send_signal(signal.SIGCONT)
 

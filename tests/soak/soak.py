@@ -7,15 +7,16 @@ import contextlib
 import random
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from msq_jupyter.session.archive import Archive
+from tests.soak.faults import FAULTS
 from tests.soak.lines import Explained
-from tests.soak.processes import Ended, Members, Server, frozen
-from tests.soak.proxy import Link, Proxy
+from tests.soak.processes import Ended, Members, Server
+from tests.soak.proxy import Proxy
 from tests.waiting import until
 
 #: Only a hang takes so long, whatever else the machine does.
@@ -87,15 +88,23 @@ class Soak:
         directory: for the data of the synchronizer.
 
     Attributes:
+        scale: as given.
+        draw: draws what happens.
+        server: the synchronizer.
+        proxy: between it and the members.
+        processes: of members, by place.
+        chairs: of all sessions.
         faults: how often each fault happened.
         lines: what was logged, and what of it nobody expected.
         looks: what every process held, at each quiet moment.
         events: how many events were executed until the last quiet moment, by all senders together.
+        versions: how many were stored by then, in all sessions together.
+        came: how many members have joined.
     """
 
     def __init__(self, scale: Scale, seed: int, directory: Path) -> None:
-        self._scale = scale
-        self._draw = random.Random(f"soak {seed}")
+        self.scale = scale
+        self.draw = random.Random(f"soak {seed}")
         self._seed = seed
         self.faults: Counter[str] = Counter()
         self.lines = Explained(self.faults)
@@ -103,9 +112,9 @@ class Soak:
         self.events = 0
         self.versions = 0
         self.came = 0
-        self._server = Server(directory, self.lines.add)
-        self._proxy = Proxy(lambda: self._server.port)
-        self._processes: list[Members] = []
+        self.server = Server(directory, self.lines.add)
+        self.proxy = Proxy(lambda: self.server.port)
+        self.processes: list[Members] = []
         # How many events of each sender some replica of its session has executed: they stay, whoever dies then.
         self._executed: dict[tuple[str, str], int] = {}
         # How many those have published that left.
@@ -114,34 +123,35 @@ class Soak:
         self._is_calm = asyncio.Event()
         self._rooms = [f"room-{number}" for number in range(scale.rooms)]
         places = [place % scale.processes for place in range(scale.members)]
-        self._chairs = [Chair(room, place) for room in self._rooms for place in places]
+        self.chairs = [Chair(room, place) for room in self._rooms for place in places]
 
     async def __aenter__(self) -> Soak:
-        await self._server.start()
-        await self._proxy.__aenter__()
-        for _ in range(self._scale.processes):
-            self._processes.append(await self._started())
-        await asyncio.gather(*map(self._fill, self._chairs))
+        await self.server.start()
+        await self.proxy.__aenter__()
+        for _ in range(self.scale.processes):
+            self.processes.append(await self.started())
+        await asyncio.gather(*map(self.fill, self.chairs))
         return self
 
     async def __aexit__(self, *_: object) -> None:
         for errand in self._errands:
             errand.cancel()
         await asyncio.gather(*self._errands, return_exceptions=True)
-        await asyncio.gather(*(process.end() for process in self._processes))
-        await self._proxy.__aexit__()
-        await self._server.end(signal.SIGKILL)
+        await asyncio.gather(*(process.end() for process in self.processes))
+        await self.proxy.__aexit__()
+        await self.server.end(signal.SIGKILL)
 
-    async def _started(self) -> Members:
-        scale = self._scale
-        process = Members(self._proxy.url, self._seed, scale.interval_ms, scale.pause_s, log=self.lines.add)
+    async def started(self) -> Members:
+        """A process for members, which has none yet."""
+        scale = self.scale
+        process = Members(self.proxy.url, self._seed, scale.interval_ms, scale.pause_s, log=self.lines.add)
         await process.start()
         return process
 
-    async def _fill(self, chair: Chair) -> None:
+    async def fill(self, chair: Chair) -> None:
         """Have a new member come where nobody is."""
         async with chair.lock:
-            process = self._processes[chair.place]
+            process = self.processes[chair.place]
             if chair.process is process:
                 return
             self.came += 1
@@ -160,18 +170,20 @@ class Soak:
                     self._note(chair.room, {chair.label: executed})
             chair.label = ""
 
-    async def _replace(self, chair: Chair) -> None:
+    async def replace(self, chair: Chair) -> None:
+        """Have the member there leave, and another one come."""
         await self._empty(chair)
-        await self._fill(chair)
+        await self.fill(chair)
 
-    def _taken(self) -> list[Chair]:
-        return [chair for chair in self._chairs if chair.process in self._processes and not chair.lock.locked()]
+    def taken(self) -> list[Chair]:
+        """Where somebody is who neither comes nor goes just now."""
+        return [chair for chair in self.chairs if chair.process in self.processes and not chair.lock.locked()]
 
     def _note(self, room: str, heard: dict[str, int]) -> None:
         for label, executed in heard.items():
             self._executed[room, label] = max(executed, self._executed.get((room, label), 0))
 
-    async def _note_all(self) -> None:
+    async def note_all(self) -> None:
         """Note what has happened, before somebody dies."""
         for found in await self._ask_all("look"):
             for report in found.values():
@@ -183,107 +195,25 @@ class Soak:
         """Let everybody work while one fault after the other happens, then look whether all is well."""
         self._is_calm.clear()
         await self._ask_all("speak")
-        await asyncio.sleep(self._scale.warm_s)
+        await asyncio.sleep(self.scale.warm_s)
         for name in faults:
-            await asyncio.sleep(self._draw.expovariate(1 / self._scale.gap_s))
+            await asyncio.sleep(self.draw.expovariate(1 / self.scale.gap_s))
             self.faults[name] += 1
             await FAULTS[name](self)
         await self._come_to_rest()
         await self._look()
 
     async def _ask_all(self, command: str) -> list[Any]:
-        return await asyncio.gather(*(process.ask(command) for process in self._processes))
+        return await asyncio.gather(*(process.ask(command) for process in self.processes))
 
-    def _errand(self, work: Awaitable[None]) -> None:
-        self._errands.add(asyncio.ensure_future(work))
+    def errand(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have something done meanwhile; nothing is quiet before it is."""
+        self._errands.add(asyncio.create_task(work))
 
-    async def _hold(self) -> None:
+    async def hold(self) -> None:
         """Wait for as long as a fault lasts, or until it must be quiet."""
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._is_calm.wait(), self._draw.choice(self._scale.holds_s))
-
-    # --- faults --------------------------------------------------------------------------------------------------
-
-    def _some_links(self) -> list[Link]:
-        links = list(self._proxy.links)
-        return self._draw.sample(links, min(len(links), self._draw.choice((1, 3, max(1, len(links) // 4)))))
-
-    async def _cut(self) -> None:
-        for link in self._some_links():
-            link.cut(is_reset=self._draw.random() < 0.5)
-
-    async def _silence(self) -> None:
-        links = self._some_links()
-        pipes = [pipe for link in links for pipe in self._draw.choice(((link.up,), (link.down,), (link.up, link.down)))]
-        for pipe in pipes:
-            pipe.is_open.clear()
-
-        async def end() -> None:
-            await self._hold()
-            for link in links:
-                link.clear()
-                if self._draw.random() < 0.5:
-                    link.cut(is_reset=True)
-
-        self._errand(end())
-
-    async def _lag(self) -> None:
-        links = self._some_links()
-        for link in links:
-            link.up.delay_s, link.down.delay_s = self._draw.uniform(0.02, 0.5), self._draw.uniform(0.02, 0.5)
-        self._errand(self._clear_later(links))
-
-    async def _slow(self) -> None:
-        links = list(self._proxy.links)
-        links = self._draw.sample(links, max(1, len(links) // 3))
-        for link in links:
-            link.down.is_slow = True
-        chair = self._draw.choice(self._taken())
-        assert chair.process is not None
-        await chair.process.ask("burst", chair.label)
-        self._errand(self._clear_later(links))
-
-    async def _clear_later(self, links: list[Link]) -> None:
-        await self._hold()
-        for link in links:
-            link.clear()
-
-    async def _kill_server(self) -> None:
-        await self._note_all()
-        await self._server.end(signal.SIGKILL)
-        await asyncio.sleep(self._draw.choice((0, 0.5, 2)))
-        await self._server.start()
-
-    async def _stop_server(self) -> None:
-        assert await self._server.end(signal.SIGTERM) == 0
-        await self._server.start()
-
-    async def _freeze_server(self) -> None:
-        await frozen(self._server.process, lambda: asyncio.sleep(min(self._draw.choice(self._scale.holds_s), 8)))
-
-    async def _jump_clock(self) -> None:
-        self._server.process.send_signal(signal.SIGUSR2)
-
-    async def _turn_over(self) -> None:
-        taken = self._taken()
-        for chair in self._draw.sample(taken, min(len(taken), 3)):
-            self._errand(self._replace(chair))
-
-    async def _freeze_members(self) -> None:
-        process = self._draw.choice(self._processes)
-        await frozen(process.process, lambda: asyncio.sleep(min(self._draw.choice(self._scale.holds_s), 8)))
-
-    async def _kill_members(self) -> None:
-        # The first process stays to the end: what it holds then is compared with what it held in the beginning.
-        place = self._draw.randrange(1, len(self._processes))
-        dead = self._processes[place]
-        await self._note_all()
-        await dead.end()
-        process = self._processes[place] = await self._started()
-        await process.ask("speak")
-        for chair in self._chairs:
-            if chair.place == place:
-                self._errand(self._fill(chair))
+            await asyncio.wait_for(self._is_calm.wait(), self.draw.choice(self.scale.holds_s))
 
     # --- quiet moments -------------------------------------------------------------------------------------------
 
@@ -292,7 +222,7 @@ class Soak:
         self._is_calm.set()
         while self._errands:
             await self._errands.pop()
-        for link in self._proxy.links:
+        for link in self.proxy.links:
             link.clear()
         await self._ask_all("rest")
 
@@ -300,10 +230,10 @@ class Soak:
         """Compare everybody with everybody, newcomers too, and with what each of them did."""
         await self._tell("rest")
         await self._ask_all("rest")
-        newcomers = [Chair(room, self._draw.randrange(len(self._processes))) for room in self._rooms]
+        newcomers = [Chair(room, self.draw.randrange(len(self.processes))) for room in self._rooms]
         self.faults["newcomer"] += len(newcomers)
-        await asyncio.gather(*map(self._fill, newcomers))
-        reports = await self._settled(len(self._chairs) + len(newcomers))
+        await asyncio.gather(*map(self.fill, newcomers))
+        reports = await self._settled(len(self.chairs) + len(newcomers))
         self._check(reports)
         self.versions = sum(await asyncio.gather(*map(self._readable_versions, self._rooms)))
         await asyncio.gather(*map(self._empty, newcomers))
@@ -313,7 +243,7 @@ class Soak:
 
     async def _tell(self, event: str) -> None:
         """Have one member of each session tell the model of it something."""
-        one = {chair.room: chair for chair in self._chairs}
+        one = {chair.room: chair for chair in self.chairs}
         await asyncio.gather(
             *(chair.process.ask("tell", chair.label, event) for chair in one.values() if chair.process)
         )
@@ -360,7 +290,7 @@ class Soak:
 
     async def _readable_versions(self, room: str) -> int:
         """How many there are; every one can be read."""
-        url = f"ws://127.0.0.1:{self._server.port}"
+        url = f"ws://127.0.0.1:{self.server.port}"
         async with Archive.open(app_id="soak", name=room, password=f"of {room}", synchronizer=url) as archive:
             checked = await archive.verify()
         assert [found.damage for found in checked] == [""] * len(checked)
@@ -371,15 +301,15 @@ class Soak:
 
     async def _measure(self) -> None:
         """What everybody holds is what the members there need, and not more than it was in the beginning."""
-        members = len(self._chairs)
+        members = len(self.chairs)
         exact = {"server": {"Connection": members, "Member": members, "Room": len(self._rooms)}}
-        for place in range(len(self._processes)):
-            count = sum(chair.place == place for chair in self._chairs)
+        for place in range(len(self.processes)):
+            count = sum(chair.place == place for chair in self.chairs)
             exact[f"members {place}"] = {"SessionCore": count, "Connection": count, "Replica": count}
         held: dict[str, dict[str, int]] = {}
 
         async def is_exact() -> bool:
-            held["server"] = await self._server.holds()
+            held["server"] = await self.server.holds()
             for place, found in enumerate(await self._ask_all("measure")):
                 held[f"members {place}"] = found
             return all(held[who][what] == count for who, counts in exact.items() for what, count in counts.items())
@@ -387,7 +317,7 @@ class Soak:
         with contextlib.suppress(TimeoutError):  # and it is said what is wrong
             await until(is_exact, LEAVE_LIMIT_S)
         self.looks.append(held)
-        assert await self._server.members() == members
+        assert await self.server.members() == members
         for who, found in held.items():
             first = self.looks[0][who]
             for what, expected in exact[who].items():
@@ -395,18 +325,3 @@ class Soak:
             for what, spare in SPARE.items():
                 limit = first[what] * (SHARE if what in SHARED else 1) + spare
                 assert found[what] <= limit, f"{who} has too many of {what}: {found}, and began with {first}"
-
-
-FAULTS: dict[str, Callable[[Soak], Awaitable[None]]] = {
-    "cut": Soak._cut,
-    "silence": Soak._silence,
-    "lag": Soak._lag,
-    "slow": Soak._slow,
-    "turn over": Soak._turn_over,
-    "freeze members": Soak._freeze_members,
-    "kill members": Soak._kill_members,
-    "freeze server": Soak._freeze_server,
-    "jump clock": Soak._jump_clock,
-    "stop server": Soak._stop_server,
-    "kill server": Soak._kill_server,
-}

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from msq_jupyter.session import crypto
+from tests.soak.faults import FAULTS
 from tests.soak.members import CHEAP_MEMORY_KIB
-from tests.soak.soak import FAULTS, Scale, Soak
+from tests.soak.soak import Scale, Soak
 
 #: A run of the tests has each fault once.
 SMALL = Scale(rooms=3, members=4, processes=2, gap_s=0.3, warm_s=2, holds_s=(0.5, 2), interval_ms=1_000, pause_s=0.5)
