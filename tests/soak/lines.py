@@ -44,7 +44,11 @@ EXPECTED = (
         "member", "info", r"\[Multisynq\] Session \S+ was not joined: no synchronizer answers at .*",
         "somebody came while it was away, and tries again", BREAKS,
     ),
-    Expected("member", "info", r"\[Multisynq\] Session \S+ is failed", "likewise", BREAKS),
+    Expected(
+        "member", "info", r"\[Multisynq\] Session \S+ was not joined: not joined after 30 seconds; .*",
+        "somebody came whose connection was silent, and tries again", BREAKS,
+    ),
+    Expected("member", "info", r"\[Multisynq\] Session \S+ is failed", "the end of such a try", BREAKS),
     Expected(
         "member", "warning", r"\S+: \d+ events( and a save)? may be lost: no answer in time",
         "somebody left who could not reach it", BREAKS,

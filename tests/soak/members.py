@@ -24,7 +24,7 @@ import msgspec
 from msq_jupyter.errors import JoinTimeout, NoAnswer, SynchronizerUnreachable
 from msq_jupyter.runtime.replica import Replica
 from msq_jupyter.runtime.state import _State
-from msq_jupyter.session import crypto
+from msq_jupyter.session import crypto, story
 from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.session import SessionCore
 from tests.soak.desk import Desk
@@ -37,6 +37,8 @@ BURST_EVENTS = 30
 JOINS_MAX = 100
 #: What a password is good for is no matter here, and hundreds come.
 CHEAP_MEMORY_KIB = 1024
+#: Of each session's log, so that what is kept of it on purpose does not look like a leak.
+LINES_MAX = 20
 #: How long everything may take to come to rest; only a hang takes so long.
 REST_LIMIT_S = 300
 
@@ -226,6 +228,7 @@ async def main(url: str, seed: str, interval_ms: str, pause_s: str) -> None:
     logging.getLogger().addHandler(Printer())
     logging.getLogger().setLevel(logging.INFO)
     crypto.ARGON2_MEMORY_KIB = CHEAP_MEMORY_KIB
+    story.LINES_MAX = LINES_MAX
     crowd = Crowd(url, seed, float(interval_ms), float(pause_s))
     reader = asyncio.StreamReader(limit=2**24)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -47,6 +47,7 @@ def told(soak: Soak) -> str:
             "faults": soak.faults,
             "lines": soak.lines.seen,
             "unexplained": soak.lines.unexplained,
+            "leaks": soak.leaks,
             "held": soak.looks,
         },
         indent=1,
@@ -73,3 +74,5 @@ async def test_4_6_whatever_fails_all_are_equal_in_the_end(
                 await soak.play(names)
         finally:
             print(told(soak))
+        assert soak.lines.unexplained == [], "lines that nobody expected"
+        assert soak.leaks == []
