@@ -54,6 +54,10 @@ EXPECTED = (
         "somebody left who could not reach it", BREAKS,
     ),
     Expected(
+        "server", "info", r"a connection was ended: expected a Join within 10 s, got nothing: connect again",
+        "it fell silent, or stood still, as soon as it was open", ("silence", "lag", "freeze members"),
+    ),
+    Expected(
         "server", "info", r"a member left \d+ bytes unread and was disconnected",
         "it did not read what came fast", ("slow", "silence", "freeze members"),
     ),
