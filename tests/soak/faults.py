@@ -60,8 +60,7 @@ async def lag(soak: Soak) -> None:
 
 async def slow(soak: Soak) -> None:
     """Some read slowly while somebody says much: more than the synchronizer keeps for them."""
-    links = list(soak.proxy.links)
-    links = soak.draw.sample(links, max(1, len(links) // 3))
+    links = soak.draw.sample(list(soak.proxy.links), len(soak.proxy.links) // 3)
     for link in links:
         link.down.is_slow = True
     chair = soak.draw.choice(soak.taken())

@@ -152,11 +152,11 @@ class Members:
                 continue
             number, content = words
             answer = self._answers.pop(number)
-            if answer.cancelled():
-                continue
-            answer.set_result(content) if kind == "answer" else answer.set_exception(AssertionError(content))
+            if not answer.cancelled():
+                answer.set_result(content) if kind == "answer" else answer.set_exception(AssertionError(content))
         for answer in self._answers.values():
-            answer.set_exception(Ended())
+            if not answer.cancelled():
+                answer.set_exception(Ended())
         self._answers.clear()
 
     async def _read_errors(self) -> None:
