@@ -39,7 +39,7 @@ EXPECTED = (
     Expected("member", "info", r"\[Multisynq\] Save skipped: the same data .*", "nothing had changed since"),
     Expected("member", "info", r"\[Multisynq\] Save waits until [\d:]+: versions are at least .* apart", "throttled"),
     Expected("member", "info", r"\[Multisynq\] Draft of \S+ uploaded: it is kept if this kernel dies", "meanwhile"),
-    Expected("member", "info", r"\[Multisynq\] Version \d+ .*", "somebody labelled a version"),
+    Expected("member", "info", r"\[Multisynq\] Version \d+ has a label now", "somebody named it"),
     Expected(
         "member", "info", r"\[Multisynq\] Session \S+ was not joined: no synchronizer answers at .*",
         "somebody came while it was away, and tries again", BREAKS,
