@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -250,6 +251,11 @@ def explained(error: Exception, place: Place) -> MsqError:
         status = error.response.status_code
         if place.is_jupyter:
             return SynchronizerRefused(refusal(place.name, status))
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return SynchronizerUnreachable(
+                f"{place.name} answered with HTTP status {status}: the synchronizer stops just now, or what stands "
+                "before it cannot reach it; try again in a moment"
+            )
         return SynchronizerRefused(
             f"{place.name} answered with HTTP status {status}: check the URL and the access token, "
             'which goes before the host: "ws://TOKEN@host:port"'

@@ -45,6 +45,10 @@ EXPECTED = (
         "somebody came while it was away, and tries again", BREAKS,
     ),
     Expected(
+        "member", "info", r"\[Multisynq\] Session \S+ was not joined: \S+ answered with HTTP status 503: .*",
+        "somebody came while it stopped, and tries again", ("stop server",),
+    ),
+    Expected(
         "member", "info", r"\[Multisynq\] Session \S+ was not joined: not joined after 30 seconds; .*",
         "somebody came whose connection was silent, and tries again", BREAKS,
     ),
