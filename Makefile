@@ -37,14 +37,17 @@ demo: $(VENV)/.demo $(BUNDLE)
 test: $(VENV)/.installed $(BUNDLE) $(WASM) $(CROQUET) $(PEERS) chromium check
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 20
 
-# From seeds drawn by lot: simulated sessions in bad weather and with something dying at every step of a save, real
-# processes that are killed there, inputs that no decoder expects, and a long log on every platform that is here:
-# make soak SCHEDULES=1000000 KILLS=1000 INPUTS=10000000 EVENTS=1000000
+# From seeds drawn by lot: real sessions while connections, processes and clocks fail, for so many minutes; simulated
+# sessions in bad weather and with something dying at every step of a save, real processes that are killed there, inputs
+# that no decoder expects, and a long log on every platform that is here:
+# make soak MINUTES=300 SCHEDULES=1000000 KILLS=1000 INPUTS=10000000 EVENTS=1000000
+MINUTES ?= 30
 SCHEDULES ?= 100000
 KILLS ?= 200
 INPUTS ?= 1000000
 EVENTS ?= 300000
 soak: $(VENV)/.installed $(WASM)
+	MSQ_SOAK_MINUTES=$(MINUTES) $(BIN)/python -m pytest tests/soak -q -s --msq-seed random
 	$(BIN)/python -m pytest tests/simulation tests/faults/test_virtual.py -q --msq-schedules $(SCHEDULES) --msq-seed random
 	MSQ_FUZZ_INPUTS=$(INPUTS) $(BIN)/python -m pytest tests/faults -q --ignore tests/faults/test_virtual.py --msq-schedules $(KILLS) --msq-seed random
 	MSQ_PLATFORM_EVENTS=$(EVENTS) $(BIN)/python -m pytest tests/platforms -q --timeout 3600

@@ -258,6 +258,11 @@ def explained(error: Exception, place: Place) -> MsqError:
                 f"{place.name} takes no connections from this network for a minute, because too many wrong access "
                 "tokens came from there: check the token, and join again then"
             )
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            return SynchronizerUnreachable(
+                f"{place.name} answered with HTTP status {status}: the synchronizer stops just now, or what stands "
+                "before it cannot reach it; try again in a moment"
+            )
         return SynchronizerRefused(
             f"{place.name} answered with HTTP status {status}: check the URL and the access token, "
             'which goes before the host: "ws://TOKEN@host:port"'

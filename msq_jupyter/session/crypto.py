@@ -32,6 +32,10 @@ ARGON2_MEMORY_KIB = 64 * 1024
 ARGON2_PASSES = 3
 ARGON2_LANES = 1
 
+#: So many keys of views are kept, each some 3 kB: many more come and go in the life of a session. Another derivation
+#: takes less than 100 microseconds.
+VIEW_KEYS_MAX = 1024
+
 KEY_BYTES = 32
 NONCE_BYTES = 12
 SALT_BYTES = 16
@@ -185,6 +189,8 @@ class Keys:
     def _view_key(self, run: str, view_id: str) -> AESGCM:
         key = self._views.get((run, view_id))
         if key is None:
+            if len(self._views) >= VIEW_KEYS_MAX:
+                self._views.clear()
             key = self._views[run, view_id] = AESGCM(self._subkey("event", f"{run}|{view_id}".encode()))
         return key
 

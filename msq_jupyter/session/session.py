@@ -522,15 +522,10 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         try:
             await asyncio.wait_for(asyncio.shield(self._joined), timeout_s)
         except (asyncio.TimeoutError, TimeoutError):
-            words = self._connection.last_words
-            said = f", and the synchronizer said {words!r}" if words else ""
-            error = JoinTimeout(
-                f"not joined after {self._arguments.join_timeout_s:g} seconds; the link is still {self.link_state!r}"
-                f"{said}: check the network and the synchronizer, or allow more with join_timeout_s="
-            )
-            self._fail(error)
-            self._joined.exception()  # seen: it is raised here
-            raise error from None
+            if not self._joined.done():  # a main loop that was busy finds both at once
+                self._fail(self._join_timeout())
+            if error := self._joined.exception():
+                raise error from None
         except asyncio.CancelledError:
             self._joined.cancel()  # what is still on its way must not show that it goes on
             self._connection.call(self._client.leave)
@@ -539,6 +534,14 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
             self._end_progress()
         self._former_replica = None
         farewell.note(self)
+
+    def _join_timeout(self) -> JoinTimeout:
+        words = self._connection.last_words
+        said = f", and the synchronizer said {words!r}" if words else ""
+        return JoinTimeout(
+            f"not joined after {self._arguments.join_timeout_s:g} seconds; the link is still {self.link_state!r}"
+            f"{said}: check the network and the synchronizer, or allow more with join_timeout_s="
+        )
 
     @property
     def _replica_or_none(self) -> Replica | None:

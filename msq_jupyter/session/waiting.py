@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 
 from msq_jupyter.errors import MsqError
@@ -55,8 +54,12 @@ class Waiting(Part):
 
     async def _next_step(self) -> None:
         self._changed.clear()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), 0.5)
+        # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes when something happens, and goes on.
+        changing = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait({changing}, timeout=0.5)
+        finally:
+            changing.cancel()
 
     async def finish(self, limit_s: float) -> None:
         """Have what was published executed, and what was saved stored; give up after `limit_s` seconds and say so."""

@@ -247,7 +247,12 @@ class Synchronizer:
         try:
             frame = await asyncio.wait_for(socket.recv(), JOIN_WITHIN_S)
         except asyncio.TimeoutError:
-            raise ProtocolError(f"expected a Join within {JOIN_WITHIN_S} s, got nothing") from None
+            # Nothing that was said is wrong: a member whose machine slept on the way back must not take it for the end.
+            self._journal.counts.refusals += 1
+            reason = f"expected a Join within {JOIN_WITHIN_S} s, got nothing: connect again"
+            logger.info("a connection was ended: %s", reason)
+            await end(socket, CloseCode.TRY_AGAIN_LATER, reason)
+            return None
         if (theirs := _announced_version(frame)) != protocol.PROTOCOL_VERSION:
             return Refused("protocol_version", _other_version(theirs))
         join = protocol.decode_up(frame)

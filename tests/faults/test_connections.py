@@ -8,10 +8,10 @@ import random
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from msq_jupyter import protocol
-from msq_jupyter.protocol import Refused
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer import server as server_module
 from tests.conftest import SynchronizerThread
@@ -137,14 +137,37 @@ async def test_who_is_slow_before_it_is_a_member_is_cut_in_time_whatever_it_stil
         dripping = [asyncio.create_task(drip(asks, endless)), asyncio.create_task(drip(joins, join))]
         async with Participant(synchronizer.url, "ada") as ada:
             await ada.read_until_joined()
-        refused = protocol.decode_down(await joins.message())
-        assert isinstance(refused, Refused)
-        assert "expected a Join within 0.3 s, got nothing" in refused.reason
+        assert await joins.close_code() == 1013
         assert await asks.close_code() == 0
         for task in dripping:
             task.cancel()
         await asyncio.gather(*dripping, return_exceptions=True)
         assert {view_id for view_id, _ in witness.joins()} <= {"witness", "ada"}
+
+
+async def test_4_6_who_was_silent_for_long_when_it_came_back_may_try_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "JOIN_WITHIN_S", 0.3)
+    send = ClientConnection.send
+    silent: list[ClientConnection] = []
+
+    async def sleepy(socket: ClientConnection, data: bytes) -> None:
+        if not silent and isinstance(protocol.decode_up(data), protocol.Join):
+            silent.append(socket)
+            await socket.wait_closed()  # as when a laptop sleeps
+        await send(socket, data)
+
+    with SynchronizerThread(tmp_path) as synchronizer:
+        given = {"app_id": "test", "name": "room", "model": Counter, "synchronizer": synchronizer.url}
+        async with await SessionCore.join(**given) as ada:
+            monkeypatch.setattr(ClientConnection, "send", sleepy)
+            ada._connection.reconnect()
+            ada.publish("counter", "add", 1)
+            await ada.synced()
+            assert silent
+            assert ada.model.count == 1
+            assert ada._connection.last_words == "expected a Join within 0.3 s, got nothing: connect again"
 
 
 # --- too many ----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from msq_jupyter.errors import JoinTimeout, SynchronizerRefused
+from msq_jupyter.errors import JoinTimeout, SynchronizerRefused, SynchronizerUnreachable
 from msq_jupyter.session.session import SessionCore
 from msq_jupyter.synchronizer import room as room_module
 from msq_jupyter.synchronizer.server import Synchronizer
@@ -166,6 +166,14 @@ async def test_a_token_in_the_url_lets_in_and_a_wrong_one_is_refused_without_bei
             assert ada.is_live
     assert "s3cret" not in caplog.text
     assert "wr0ng" not in caplog.text
+
+
+async def test_whoever_comes_while_the_synchronizer_stops_is_told_to_try_again(tmp_path, monkeypatch):
+    async with Synchronizer(data_directory=tmp_path / "data") as synchronizer:
+        synchronizer._server.is_closing = True
+        with pytest.raises(SynchronizerUnreachable, match="HTTP status 503: the synchronizer stops just now") as caught:
+            await SessionCore.join(app_id="a", name="b", password="c", model=Counter, synchronizer=synchronizer.url)
+        assert str(caught.value).endswith("try again in a moment")
 
 
 class Cable:

@@ -279,3 +279,32 @@ async def test_assigning_what_is_no_attribute_raises(join, attribute, message):
     ada = await join()
     with pytest.raises(AuthorError, match=message):
         ada.assign(attribute, 1)
+
+
+@pytest.mark.parametrize("turns", range(5))
+async def test_7_4_who_stops_waiting_stops_though_something_happens_at_that_moment(join, turns: int):
+    """Up to Python 3.11 `asyncio.wait_for` may lose a cancellation; leaving, which has a limit, then never ended."""
+    ada = await join()
+    waiting = asyncio.create_task(ada.synced(ada._sent_counter + 1))
+    for _ in range(3):
+        await asyncio.sleep(0)
+    ada._changed.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    waiting.cancel()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert waiting.cancelled()
+
+
+async def test_7_4_whoever_has_joined_when_its_time_is_over_has_joined(join, monkeypatch: pytest.MonkeyPatch):
+    def late(joined: asyncio.Future[None]) -> asyncio.Future[None]:
+        """As when the main loop stood still, and finds both at once."""
+        over = joined.get_loop().create_future()
+        joined.add_done_callback(lambda _: over.set_exception(asyncio.TimeoutError()))
+        return over
+
+    monkeypatch.setattr(asyncio, "shield", late)
+    ada = await join()
+    assert ada.is_live
+    assert ada.error is None
