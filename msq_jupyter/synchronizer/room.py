@@ -40,6 +40,8 @@ UNREAD_BYTES_MAX = 4 * 1024 * 1024
 CLOSE_TIMEOUT_S = 2
 #: How long a run stays in memory when nobody is in it.
 FORGET_AFTER_MS = 60_000.0
+#: A timer may go off so much too early.
+TIMER_MS = 2.0
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
@@ -378,8 +380,10 @@ class Room:
         now = now_ms()
         if self._forget_due_ms is not None and now >= self._forget_due_ms and self.sequencer.is_empty:
             self._on_forgotten(self)
-        else:
+        elif (due_ms := self.sequencer.next_deadline_ms()) is not None and due_ms <= now + TIMER_MS:
             self.advance()
+        else:
+            self._start_timer()  # what it was for has moved on, and a turn would be empty
 
 
 async def forget_unreadable_base(save: protocol.Save, shelf: Shelf, journal: Journal) -> None:
