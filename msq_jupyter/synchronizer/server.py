@@ -284,6 +284,7 @@ class Synchronizer:
             try:
                 return await self._listen_to(room, member, visit)
             finally:
+                socket.take = None
                 room.leave(member)
                 await member.finish()
         return None
