@@ -60,13 +60,14 @@ class BranchNotice:
 
     def look(self, last: LastSave | None) -> None:
         """The replica is up to date; `last` is the newest version of its line. On the main loop."""
+        was_branch = self._is_branch
         self._number, self._is_branch = _number(last), self.is_left_behind(last)
         is_behind = self._is_branch or self._is_older(last, self._head)
-        if is_behind and not self._is_behind:
+        if is_behind and (not self._is_behind or self._is_branch != was_branch):
+            self._take_back()
             self._asking = asyncio.get_running_loop().create_task(self._ask())
-        elif self._told and not is_behind:
-            self._withdraw(self._told)
-            self._told = ""
+        elif not is_behind:
+            self._take_back()
         self._is_behind = is_behind
 
     def _is_older(self, last: LastSave | None, head: int) -> bool:
@@ -80,8 +81,15 @@ class BranchNotice:
         if self._is_behind:
             fork = _fork(versions, self._number)
             is_meant = self._persisted == (fork or "ignore")
-            self._told = notice_of(versions, self._number, self._code_hash, is_branch=self._is_branch)
-            self._tell(self._told, is_meant)
+            notice = notice_of(versions, self._number, self._code_hash, is_branch=self._is_branch)
+            if notice != self._told:
+                self._told = notice
+                self._tell(notice, is_meant)
+
+    def _take_back(self) -> None:
+        if self._told:
+            self._withdraw(self._told)
+            self._told = ""
 
 
 def _number(last: LastSave | None) -> int:

@@ -51,7 +51,7 @@ def read(database: sqlite3.Connection, position: int, after_seq: int, until_seq:
                 raise _missing(database, position, after_seq + 1, "none")
             try:
                 entries = of_row(row[1])
-            except (msgspec.MsgspecError, ValueError) as error:
+            except (msgspec.MsgspecError, TypeError, ValueError) as error:
                 raise _missing(database, position, after_seq + 1, f"what cannot be read ({error})") from error
             first_seq = row[0] - place_of(position, 0) - len(entries) + 1
             if first_seq > after_seq + 1 or (first_seq <= after_seq and not is_first):

@@ -22,15 +22,18 @@ from msq_jupyter.synchronizer import entry_log
 from msq_jupyter.synchronizer.records import ViewRecord
 from msq_jupyter.synchronizer.schema import place_of
 
-#: So many rows are deleted in one transaction; a row of a log has the entries of a turn.
-PORTION_ROWS = {"snapshots": 1, "blocks": 64}
+#: So many runs are forgotten in one transaction.
+PORTION_RUNS = 100
+#: So many rows are deleted in one transaction, or rows of so many bytes; a row of a log has the entries of a turn.
+PORTION_ROWS = 64
+PORTION_BYTES = 4 * 1024 * 1024
 #: So many free pages are cut off the file after each.
 PORTION_PAGES = 256
 
 _DUE = """
 SELECT position, run, persistent_id, session_id FROM runs JOIN visits USING (position)
 WHERE running_s <= (SELECT seconds FROM running_time) - ? AND position < (SELECT max(position) FROM runs)
-ORDER BY position
+AND position > ? ORDER BY position LIMIT ?
 """
 _RUNS = "SELECT position, run, counted_seq FROM runs"
 _OF_SESSION = "SELECT position FROM runs WHERE persistent_id = ? AND session_id = ? AND position <= ?"
@@ -39,31 +42,39 @@ _OF_SESSION = "SELECT position FROM runs WHERE persistent_id = ? AND session_id 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
 
-def note_visits(database: sqlite3.Connection, runs: Iterable[str], elapsed_s: float) -> None:
-    """Time went on, and somebody is in these runs; in a transaction of the caller's."""
+def let_time_pass(database: sqlite3.Connection, elapsed_s: float) -> None:
+    """So much time went by, and runs that were never seen count from now on; in a transaction of the caller's."""
     database.execute("UPDATE running_time SET seconds = seconds + ?", (elapsed_s,))
     database.execute("INSERT OR IGNORE INTO visits SELECT position, seconds FROM runs, running_time")
+
+
+def note_visits(database: sqlite3.Connection, runs: Iterable[str]) -> None:
+    """Somebody is in these runs; in a transaction of the caller's."""
     database.executemany(
-        "UPDATE visits SET running_s = (SELECT seconds FROM running_time) "
-        "WHERE position = (SELECT position FROM runs WHERE run = ?)",
+        "INSERT OR REPLACE INTO visits SELECT position, seconds FROM runs, running_time WHERE run = ?",
         ((run,) for run in runs),
     )
 
 
-def forget(database: sqlite3.Connection, idle_s: float, present: Collection[str]) -> tuple[set[str], set[str]]:
+def forget(
+    database: sqlite3.Connection, idle_s: float, present: Collection[str], after: int = 0
+) -> tuple[set[str], set[str], int | None]:
     """Let whoever joins sessions that nobody was in for long start anew; in a transaction of the caller's.
 
     Args:
         database: the file.
         idle_s: for how long.
         present: runs that stay, because they are in memory.
+        after: the position that was looked at last, 0 to begin.
 
     Returns:
-        The persistent ids of which runs were forgotten, and of which one was not because a draft waits in it.
+        The persistent ids of which runs were forgotten, those of which one was not because a draft waits in it, and the
+        position to go on after: at most `PORTION_RUNS` are looked at; None when these were the last ones.
     """
     forgotten: set[str] = set()
     waiting: set[str] = set()
-    for position, run, persistent_id, session_id in database.execute(_DUE, (idle_s,)).fetchall():
+    due = database.execute(_DUE, (idle_s, after, PORTION_RUNS)).fetchall()
+    for position, run, persistent_id, session_id in due:
         session = (persistent_id, session_id, position)
         if run in present:
             continue
@@ -81,7 +92,7 @@ def forget(database: sqlite3.Connection, idle_s: float, present: Collection[str]
         for table in ("views", "saves", "visits", "runs"):
             database.execute(f"DELETE FROM {table} WHERE position IN ({_OF_SESSION})", session)
         forgotten.add(persistent_id)
-    return forgotten, waiting
+    return forgotten, waiting, due[-1][0] if len(due) == PORTION_RUNS else None
 
 
 def _views(database: sqlite3.Connection, position: int, counted_seq: int) -> list[ViewRecord]:
@@ -100,15 +111,20 @@ def delete_portion(database: sqlite3.Connection) -> bool:
         return False
     [position] = row
     places = place_of(position, 0), place_of(position + 1, 0)
-    for table, key, of_run, which in (
-        ("snapshots", "rowid", "position = ?", (position,)),
-        ("blocks", "place", "place > ? AND place < ?", places),
+    for table, key, content, of_run, which in (
+        ("snapshots", "rowid", "payload", "position = ?", (position,)),
+        ("blocks", "place", "block", "place > ? AND place < ?", places),
     ):
-        rows = database.execute(
-            f"SELECT {key} FROM {table} WHERE {of_run} LIMIT {PORTION_ROWS[table]}", which
-        ).fetchall()
-        database.executemany(f"DELETE FROM {table} WHERE {key} = ?", rows)
-        if rows:
+        keys, size_bytes = [], 0
+        for place, row_bytes in database.execute(
+            f"SELECT {key}, length({content}) FROM {table} WHERE {of_run} LIMIT {PORTION_ROWS}", which
+        ):
+            keys.append((place,))
+            size_bytes += row_bytes
+            if size_bytes >= PORTION_BYTES:
+                break
+        database.executemany(f"DELETE FROM {table} WHERE {key} = ?", keys)
+        if keys:
             return True
     database.execute("DELETE FROM forgotten WHERE position = ?", (position,))
     return True

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from websockets.frames import CloseCode
 
 from msq_jupyter import protocol
-from msq_jupyter.errors import ProtocolError, VersionDamaged
+from msq_jupyter.errors import ProtocolError, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Annotate, Done, Join, Open, Prune, Refused
 from msq_jupyter.synchronizer.arrivals import WRONG_PASSWORD, origin_of
 from msq_jupyter.synchronizer.journal import Journal, now_ms
@@ -206,19 +206,33 @@ class Rooms:
         """
         if not self._keep_sessions_s:
             return
-        async with self._finding:  # no session is read that is being forgotten
+        async with self._finding:
             await self._journal.handed_over()
             left, self._left = self._left, set()
-            present = [*left, *(room.sequencer.record.run for room in self)]
-            await self._journal.call(Storage.note_visits, present, elapsed_s)
-            forgotten, waiting = await self._journal.call(Storage.forget_sessions, self._keep_sessions_s, present)
-            for persistent_id in waiting:
-                await self._wake(persistent_id)
-        if forgotten:
-            logger.info("sessions under %d names were forgotten: nobody was in them for long", len(forgotten))
+            await self._journal.call(Storage.note_visits, [*left, *self._runs()], elapsed_s)
+        names: set[str] = set()
+        looked_at: int | None = 0
+        while looked_at is not None:
+            async with self._finding:  # no session is read that is being forgotten
+                await self._journal.handed_over()
+                looked_at = await self._forget_some(looked_at, names)
+        if names:
+            logger.info("sessions under %d names were forgotten: nobody was in them for long", len(names))
         # What others write comes between.
         while await self._journal.call(Storage.delete_forgotten):
             pass
+
+    async def _forget_some(self, after: int, names: set[str]) -> int | None:
+        forgotten, waiting, looked_at = await self._journal.call(
+            Storage.forget_sessions, self._keep_sessions_s, self._runs(), after
+        )
+        for persistent_id in waiting:
+            await self._wake(persistent_id)
+        names |= forgotten
+        return looked_at
+
+    def _runs(self) -> set[str]:
+        return {room.sequencer.record.run for room in self}
 
     async def _wake(self, persistent_id: str) -> None:
         """Have what waits to be saved under a name become versions; then sessions may be forgotten."""
@@ -274,7 +288,13 @@ class Rooms:
         what the kernel that was killed a moment ago had collected, though its connection may not have broken yet.
         """
         while shelf.waking:
-            await self._newest_run(shelf, shelf.waking[-1])
+            try:
+                await self._newest_run(shelf, shelf.waking[-1])
+            except (StorageUnreadable, sqlite3.DatabaseError) as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise  # it may be better the next time
+                # Its draft is lost with it, and nothing else of this name.
+                logger.exception("a session is damaged, and what waited in it to be saved is left out")
             shelf.waking.pop()
         own = shelf.rooms.get(session_id)
         if own is not None:

@@ -103,8 +103,13 @@ CREATE TABLE payers (
 # `counted_seq` is the newest entry that its counters know of.
 _BLOCKS = """
 CREATE TABLE blocks (place INTEGER PRIMARY KEY, block BLOB NOT NULL);
-INSERT INTO blocks SELECT place_of(position, max(seq)), row_of(seq, entry) FROM entries
-    GROUP BY position, (seq - 1) / 100;
+INSERT INTO blocks SELECT place_of(position, newest), (
+        SELECT row_of(seq, entry) FROM entries
+        WHERE entries.position = part.position AND seq BETWEEN oldest AND newest)
+    FROM (
+        SELECT position, min(seq) AS oldest, max(seq) AS newest FROM (
+            SELECT position, seq, seq - row_number() OVER (PARTITION BY position ORDER BY seq) AS missing FROM entries)
+        GROUP BY position, missing, (seq - 1) / 100) AS part;
 ALTER TABLE runs ADD COLUMN counted_seq INTEGER NOT NULL DEFAULT 0;
 UPDATE runs SET counted_seq =
     (SELECT coalesce(max(seq), 0) FROM entries WHERE entries.position = runs.position);
@@ -161,6 +166,12 @@ def open_file(path: Path) -> sqlite3.Connection:
         database.create_aggregate("row_of", 2, _RowOf)  # type: ignore[arg-type]  # any result of `finalize` will do
         for version, step in enumerate(SCHEMA_STEPS[found:], found + 1):
             database.executescript(f"BEGIN; {step} PRAGMA user_version = {version}; COMMIT;")
+    except sqlite3.OperationalError as error:
+        database.close()
+        raise StorageUnreadable(
+            f"expected {path} to be there for this program to write, got {error}: make room on its disk and in the "
+            "directory for temporary files, or end the program that uses it"
+        ) from error
     except sqlite3.DatabaseError as error:
         database.close()
         raise StorageUnreadable(

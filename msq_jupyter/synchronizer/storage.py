@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -261,14 +261,20 @@ class Storage:
             pruning.release(self._database)
         return refused
 
-    def note_visits(self, runs: Sequence[str], elapsed_s: float = 0.0) -> None:
-        """Somebody is in these runs, so much later than was said before; see `forgetting`, also for the next ones.
+    def note_visits(self, runs: Sequence[str], elapsed_s: float | None = None) -> None:
+        """Somebody is in these runs; see `forgetting`, also for the next ones.
+
+        Args:
+            runs: their names.
+            elapsed_s: so much later than when this was said before, None for not saying.
 
         Raises:
             sqlite3.Error: nothing was stored.
         """
         with _transaction(self._database):
-            forgetting.note_visits(self._database, runs, elapsed_s)
+            if elapsed_s is not None:
+                forgetting.let_time_pass(self._database, elapsed_s)
+            forgetting.note_visits(self._database, runs)
 
     def forget_visits(self) -> None:
         """Nothing is counted any more: visits will be missing, so what was counted says nothing.
@@ -280,18 +286,20 @@ class Storage:
             with _transaction(self._database):
                 self._database.execute("DELETE FROM visits")
 
-    def forget_sessions(self, idle_s: float, present: Sequence[str]) -> tuple[set[str], set[str]]:
-        """Forget sessions nobody was in for so long; returns of which names some were, and where a draft is in the way.
+    def forget_sessions(
+        self, idle_s: float, present: Collection[str], after: int = 0
+    ) -> tuple[set[str], set[str], int | None]:
+        """Forget some of the sessions nobody was in for so long; as `forgetting.forget` has it.
 
         Raises:
             sqlite3.Error: nothing was forgotten.
         """
         with _transaction(self._database):
-            forgotten, waiting = forgetting.forget(self._database, idle_s, present)
+            forgotten, waiting, looked_at = forgetting.forget(self._database, idle_s, present, after)
             paid = {name: self.payers.growth_since(name) for name in forgotten if name in self.payers}
             self.payers.grow(paid)
         self.payers.count(paid)
-        return forgotten, waiting
+        return forgotten, waiting, looked_at
 
     def delete_forgotten(self) -> bool:
         """Delete a portion of what forgotten sessions left; whether there may be more.
@@ -301,8 +309,9 @@ class Storage:
         """
         with _transaction(self._database):
             more = forgetting.delete_portion(self._database)
+        free = self._value("PRAGMA freelist_count")
         self._database.executescript(f"PRAGMA incremental_vacuum({forgetting.PORTION_PAGES})")
-        return more
+        return more or self._value("PRAGMA freelist_count") < free
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -102,6 +102,24 @@ async def test_the_notice_is_told_once_for_each_time_the_head_is_left_behind():
     assert withdrawn == told[:1]
 
 
+async def test_5_6_who_was_behind_and_is_on_a_branch_now_is_told_that_instead():
+    told: list[str] = []
+    withdrawn: list[str] = []
+    versions = some(version(1, 0), version(3, 1), version(4, 1, code_hash="old"), head=3)
+
+    async def ask() -> VersionList:
+        return versions
+
+    notice = BranchNotice("old", True, "latest", ask, lambda text, _: told.append(text), withdrawn.append)
+    notice.welcomed(3)
+    for last in (LastSave(1, "Ben", 0.0), LastSave(4, "Ben", 0.0, False), LastSave(4, "Ben", 0.0, False)):
+        notice.look(last)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert ["is kept as a branch" in text for text in told] == [False, True]
+    assert withdrawn == told[:1]
+
+
 @pytest.mark.parametrize(("persisted", "is_meant"), [(1, True), (2, False), ("latest", False)])
 async def test_5_6_a_branch_from_the_version_that_was_asked_for_is_meant(persisted: str | int, is_meant: bool):
     told: list[bool] = []

@@ -21,7 +21,7 @@ from msq_jupyter.synchronizer.storage import FILE_NAME, Storage
 from tests.synchronizer.conftest import ROOT, Participant
 
 IDLE_S = 100.0
-PORTION = forgetting.PORTION_ROWS["blocks"]
+PORTION = forgetting.PORTION_ROWS
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def grow(storage: Storage, run: str, turns: int, size_bytes: int = 10) -> None:
 
 
 def forget_all(storage: Storage, *present: str) -> set[str]:
-    forgotten, _ = storage.forget_sessions(IDLE_S, present)
+    forgotten, _, _ = storage.forget_sessions(IDLE_S, present)
     while storage.delete_forgotten():
         pass
     return forgotten
@@ -143,7 +143,7 @@ def test_a_draft_keeps_its_session_and_is_told_of(storage: Storage) -> None:
     storage.commit([msgspec.structs.replace(a_run("old", "a"), draft=draft), a_run("new", "b")])
     storage.note_visits([], 0.0)
     storage.note_visits([], IDLE_S)
-    assert storage.forget_sessions(IDLE_S, []) == (set(), {"persistent"})
+    assert storage.forget_sessions(IDLE_S, []) == (set(), {"persistent"}, None)
     stored = storage.load_run("persistent", "a")
     assert stored is not None
     assert stored.draft == draft
@@ -165,6 +165,34 @@ def test_it_goes_in_small_portions_and_the_file_becomes_smaller(storage: Storage
     assert left[-1] == 1
     storage._database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert path.stat().st_size < before_bytes / 2
+
+
+def test_many_are_forgotten_some_at_a_time(storage: Storage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forgetting, "PORTION_RUNS", 2)
+    storage.commit([a_run(name, name) for name in ("a", "b", "c", "d", "e", "newest")])
+    storage.note_visits([], 0.0)
+    storage.note_visits([], IDLE_S)
+    left, after = [], 0
+    while after is not None:
+        _, _, after = storage.forget_sessions(IDLE_S, {"c"}, after)
+        left.append(rows(storage, "runs"))
+    assert left == [4, 3, 2]
+    assert storage.load_run("persistent", "c") is not None
+
+
+def test_large_rows_go_one_by_one_and_the_file_becomes_smaller_by_all_of_them(storage: Storage, tmp_path: Path) -> None:
+    large = Snapshot(2, 1.0, bytes(9_000_000))
+    storage.commit([msgspec.structs.replace(a_run("old", "a"), snapshot=large), a_run("newest", "b")])
+    grow(storage, "old", 3, forgetting.PORTION_BYTES)
+    storage.note_visits([], 0.0)
+    storage.note_visits([], IDLE_S)
+    storage.forget_sessions(IDLE_S, [])
+    left = [rows(storage, "blocks")]
+    while storage.delete_forgotten():
+        left.append(rows(storage, "blocks"))
+    assert max(before - after for before, after in itertools.pairwise(left)) <= 2
+    assert left[-1] == 1
+    assert storage._value("PRAGMA freelist_count") == 0
 
 
 def test_what_is_given_back_counts_no_more_for_who_pays(storage: Storage) -> None:
@@ -336,3 +364,21 @@ async def test_a_synchronizer_looks_by_itself_and_goes_on_after_a_failure(
     assert waits == [sweeping.FIRST_SWEEP_S, sweeping.SWEEP_S, sweeping.SWEEP_S]
     assert len(looked) == 2
     assert "the rest is tried in an hour" in caplog.text
+
+
+async def test_a_damaged_session_keeps_no_other_of_its_name_shut_and_is_deleted_all_the_same(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    storage = Storage(tmp_path / "data")
+    draft = Draft("ada", 1.0, Save("save-1", 0, b"meta", b"content", draft=True), 0)
+    storage.commit([msgspec.structs.replace(a_run("old", "a"), draft=draft), a_run("newest", "b")])
+    storage._database.execute("UPDATE blocks SET block = x'c1' WHERE place = (SELECT min(place) FROM blocks)")
+    storage.close()
+    given = {"session_id": "third", "persistent_id": "persistent", "password_check": b"check"}
+    async with (
+        Synchronizer(data_directory=tmp_path / "data", keep_sessions_s=IDLE_S) as synchronizer,
+        Participant(synchronizer.url, "ben", **given) as ben,
+    ):
+        await ben.read_until_joined()
+        await synchronizer._rooms.forget_idle(0.0)
+    assert "a session is damaged, and what waited in it to be saved is left out" in caplog.text

@@ -515,3 +515,24 @@ def test_a_version_that_grew_from_none_that_exists_fails_and_says_why(play: Play
     play.say(ada, a_save("first", parent=4))
     ((_, reply),) = play.turn().replies
     assert reply == protocol.SaveFailed("first", "expected a parent from 0 to 0, the newest version, got 4")
+
+
+@pytest.mark.parametrize(("count", "size_bytes"), [(sequencer_module.COUNT_ENTRIES, 1), (10, 200_000)])
+def test_4_6_counters_are_written_now_and_then_and_known_after_a_restart(
+    play: Play, count: int, size_bytes: int
+) -> None:
+    ada, _ = play.join("ada"), play.join("bob")
+    play.turn()
+    counted: list[int] = []
+    for counter in range(1, count + 1):
+        play.say(ada, Send([(counter, bytes(size_bytes))]))
+        writes = play.turn().writes
+        if writes.counted_seq is not None:
+            counted.append(writes.counted_seq)
+            assert [view.counter for view in writes.views] == [counter]
+        else:
+            assert not writes.views
+    assert counted, "else reading the log for them takes ever longer"
+    assert play.disk.views["ada"].counter < count or count > 10
+    stored = play.disk.stored()
+    assert {view.view_id: view.counter for view in stored.views} == {"ada": count, "bob": 0}

@@ -146,6 +146,32 @@ def test_an_older_file_keeps_its_log(directory: Path) -> None:
     storage.close()
 
 
+def test_a_gap_in_an_older_log_stays_one(directory: Path) -> None:
+    directory.mkdir()
+    old = sqlite3.connect(directory / "synchronizer.sqlite")
+    old.create_function("renewed_digest", 8, lambda *_: b"")
+    for step in SCHEMA_STEPS[:6]:
+        old.executescript(step)
+    old.execute("PRAGMA user_version = 6")
+    old.execute("INSERT INTO runs VALUES (1, 'run-1', 'persistent', 'session', 0, 0, 20.0, 9.0)")
+    old.executemany("INSERT INTO entries VALUES (1, ?, ?)", [(seq, b"%d" % seq) for seq in (1, 2, 3, 5, 6)])
+    old.commit()
+    old.close()
+    storage = Storage(directory)
+    assert storage.read_entries("run-1", 4, 6, 1_000) == [b"5", b"6"]
+    with pytest.raises(StorageUnreadable, match="expected entry 4 in the log of run run-1, got entry 5"):
+        storage.read_entries("run-1", 1, 6, 1_000)
+    storage.close()
+
+
+@pytest.mark.parametrize("damage", [b"\xc1", b"\x92\xc4", "text"])
+def test_a_row_that_is_damaged_is_a_missing_entry(storage: Storage, damage: bytes | str) -> None:
+    storage.commit([opening(), Writes("run-1", 1, entries=[b"a"])])
+    storage._database.execute("UPDATE blocks SET block = ?", (damage,))
+    with pytest.raises(StorageUnreadable, match="expected entry 1 in the log of run run-1, got what cannot be read"):
+        storage.read_entries("run-1", 0, 1, 1_000)
+
+
 def test_a_missing_entry_is_reported_by_its_number(storage: Storage) -> None:
     storage.commit([opening(), Writes("run-1", 1, entries=[b"a"]), Writes("run-1", 3, entries=[b"c"])])
     with pytest.raises(StorageUnreadable, match="expected entry 2 in the log of run run-1, got entry 3"):
