@@ -43,6 +43,7 @@ class Part(ABC):
     error: MsqError | None
     _place: Place
     _story: Story
+    _follower: Follower
     _mistakes: Mistakes
     _changed: asyncio.Event
     _changing: asyncio.Lock

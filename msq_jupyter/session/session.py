@@ -436,9 +436,7 @@ class SessionCore(Listening, Waiting, Showing, Keeping, CodeEdits, Company):
         if replica is not None and self.error is None:
             if not self._joined.done():
                 is_here = self.view_id in replica.views
-                share = 1.0 if is_here else self._follower.share_done
-                if is_here or share < 1.0:  # 1 is told once, and then it is joined
-                    self._mistakes.guard(self._show_progress, share)
+                self._tell_progress(is_here)
                 if is_here:
                     self._joined.set_result(None)
                     self._uploads.is_quiet = False

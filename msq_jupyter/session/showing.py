@@ -24,6 +24,11 @@ class Showing(Part):
         replica = self._replica_or_none
         return [] if replica is None else participants_of(replica.outside.cards, self.view_id)
 
+    def _tell_progress(self, is_here: bool) -> None:
+        share = 1.0 if is_here else self._follower.share_done
+        if is_here or share < 1.0:  # 1 is told once, and then it is joined
+            self._mistakes.guard(self._show_progress, share)
+
     def _show_progress(self, share: float) -> None:
         """While joining: how much of the past is caught up with, 0 to 1; the notebook's session has a bar for it."""
         if self._arguments.progress is not None:
