@@ -19,7 +19,7 @@ from msq_jupyter.session.connection import Connection
 from msq_jupyter.session.crypto import Keys
 from msq_jupyter.session.curating import Curator
 from msq_jupyter.session.discovery import Place
-from msq_jupyter.session.follower import Blueprint
+from msq_jupyter.session.follower import Blueprint, Follower
 from msq_jupyter.session.mistakes import Mistakes
 from msq_jupyter.session.peers import Peers
 from msq_jupyter.session.reading import Reader
