@@ -68,7 +68,7 @@ class Person:
                 break
             before = box
             self.page.page.wait_for_timeout(250)
-        expect(output).to_be_in_viewport(ratio=1)
+        expect(output).to_be_in_viewport(ratio=0.9)
         return Image.open(io.BytesIO(output.screenshot())).convert("RGB")
 
     def edit(self, cell_id: str) -> None:
