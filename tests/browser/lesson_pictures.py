@@ -52,12 +52,24 @@ class Person:
 
     def picture(self) -> Image.Image:
         """What the cells in `pictured` show, one below the other."""
-        outputs = [self.page.output(cell_id).last for cell_id in self.pictured]
-        images = [Image.open(io.BytesIO(output.screenshot())).convert("RGB") for output in outputs]
+        images = [self._picture(self.page.output(cell_id).last) for cell_id in self.pictured]
         joined = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
         for number, image in enumerate(images):
             joined.paste(image, (0, sum(above.height for above in images[:number])))
         return joined
+
+    def _picture(self, output: Locator) -> Image.Image:
+        """What an output shows, once it rests: when cells far away come into view, their places move at first."""
+        before = None
+        for _ in range(20):
+            output.scroll_into_view_if_needed()
+            box = output.bounding_box()
+            if box == before:
+                break
+            before = box
+            self.page.page.wait_for_timeout(250)
+        expect(output).to_be_in_viewport(ratio=0.9)
+        return Image.open(io.BytesIO(output.screenshot())).convert("RGB")
 
     def edit(self, cell_id: str) -> None:
         """Put into a cell what the lesson's text says, and run it."""
@@ -362,8 +374,6 @@ def birds(ada: Person, ben: Person) -> None:
         expect(person.page.output("pytest").last).to_contain_text("repeat it with")
     ada.button("robin").click()
     ben.page.wait_until("session.model.counts['robin'] == 3")
-    ada.page.output("pytest").last.scroll_into_view_if_needed()  # it is far above, and its place moves at first
-    expect(ada.page.output("pytest").last).to_be_in_viewport()
     ada.pictured = ["pytest"]
 
 
