@@ -57,8 +57,7 @@ TAIL_ENTRIES_MAX = 20_000
 #: A snapshot is requested when more entries, or more bytes of payload, came since the last one.
 SNAPSHOT_ENTRIES = 1_000
 SNAPSHOT_BYTES = 1024 * 1024
-#: After so many entries, or `SNAPSHOT_BYTES`, the counters of views are written, so that reading the log for them
-#: stays short.
+#: After so many entries, or `SNAPSHOT_BYTES`, counters of views are written: so reading the log for them stays short.
 COUNT_ENTRIES = 1_000
 #: Largest snapshot, and largest version, so that the frame that carries it down is within `FRAME_BYTES_MAX`.
 PAYLOAD_BYTES_MAX = protocol.FRAME_BYTES_MAX - 64 * 1024
@@ -210,9 +209,8 @@ class Sequencer:
         self._views = {view.view_id: _View(view.counter, view.rejoin_limit_ms) for view in stored.views}
         self._counted_seq = stored.counted_seq
         # Views whose counter may be newer than the one that is stored: those in the log since then.
-        is_counted = stored.counted_seq == stored.last_seq
-        self._uncounted = set[str]() if is_counted else set(self._views)
-        self._uncounted_bytes = 0 if is_counted else SNAPSHOT_BYTES + 1  # nobody knows how many; the next turn has it
+        self._uncounted = set(self._views) if stored.counted_seq < stored.last_seq else set[str]()
+        self._uncounted_bytes = SNAPSHOT_BYTES + 1 if self._uncounted else 0  # nobody knows; the next turn writes them
         # Connections in the order they came, and when the time of views that are away is over.
         self._connected: dict[int, str] = {}
         self._away: dict[str, float] = {
