@@ -248,6 +248,7 @@ async def test_a_member_over_its_rate_is_slowed_and_not_cut(tmp_path: Path, monk
         waits.append(reckon(self, events, size_bytes, now_s))
         return waits[-1] / 1_000  # the test has no such time
 
+    monkeypatch.setattr(Visit, "is_limited", True)
     monkeypatch.setattr(Visit, "wait_s", wait_s)
     accounts = Accounts(of_address=Limits(events_per_s=10))
     async with (
@@ -275,6 +276,7 @@ async def test_whoever_waits_for_its_limits_holds_up_neither_its_own_end_nor_tha
         waiting.put_nowait("")
         return 1e6
 
+    monkeypatch.setattr(Visit, "is_limited", True)
     monkeypatch.setattr(Visit, "wait_s", wait_s)
     synchronizer = Synchronizer(data_directory=tmp_path)
     async with synchronizer, Participant(synchronizer.url, "bob") as bob:
