@@ -82,8 +82,7 @@ async def test_while_dragging_few_events_are_sent_the_last_value_arrives_and_not
 async def test_what_a_browser_rounds_while_it_shows_a_value_is_no_change(join, make, shown, rounded, moved):
     ada, ben = await join(), await join()
     ben.assign("speed", shown)
-    await ben.synced()
-    await ada.synced()
+    await until(lambda: ada.model.speed == shown)
     widget = make()
     ada.link((widget, "value"), "speed")
     ben.assign("speed", moved)  # is on its way when Ada's browser answers
