@@ -119,7 +119,9 @@ def html_of(title: str, lines: Sequence[Line], more: int) -> str:
     """A difference as HTML that needs nothing from outside; arguments as in `text_of`."""
     rows = "".join(_html_row(line) for line in lines)
     end = f'<p style="margin:4px 8px">and {more:,} more</p>' if more else ""
-    table = f'<table style="border-collapse:collapse;width:100%"><tbody>{rows}</tbody></table>' if rows else ""
+    # JupyterLab gives tables a fixed layout, in which no cell has a least width.
+    style = "border-collapse:collapse;width:100%;table-layout:auto"
+    table = f'<table style="{style}"><tbody>{rows}</tbody></table>' if rows else ""
     heading = f'<p style="margin:4px 8px"><strong>{escape(title)}</strong></p>'
     label = escape(title, quote=True)
     return f'<div role="region" aria-label="{label}" tabindex="0" style="{_BOX}">{heading}{table}{end}</div>'

@@ -288,6 +288,7 @@ def test_a_path_keeps_its_width_beside_long_values():
     changes = difference({"days": ["-" * 300], "x" * 100: 1}, {"days": ["+" * 300], "x" * 100: 2})
     widths = [int(part.partition("ch;")[0]) for part in changes.html().split("min-width:")[1:]]
     assert widths == [len("days[0]"), 30]
+    assert "table-layout:auto" in changes.html()  # JupyterLab's is fixed, and then there is no least width
 
 
 def test_html_needs_nothing_from_outside_and_suits_both_themes():
