@@ -455,11 +455,13 @@ async def test_a_check_says_which_code_it_is_of(join, monkeypatch):
     ada.look_for_edit({})
     await browser.ask("check", newest=5)
     assert await checked() == (False, False)
-    before = ada.panel().check_stamp
     monkeypatch.undo()
     ada.look_for_edit({})
-    await until(lambda: ada.panel().check_stamp > before)
-    assert await checked() == (False, True)
+
+    async def is_told() -> bool:
+        return await checked() == (False, True)
+
+    await until(is_told)
     await browser.ask("check", newest=5)
     assert await checked() == (True, False)
 
