@@ -1,7 +1,8 @@
 // A button that puts a text on the clipboard.
 
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
+
+import { useFleeting } from "./useFleeting.ts";
 
 /** How long a button says what came of it. */
 const TOLD_MS = 2000;
@@ -16,18 +17,7 @@ export interface CopyProps {
 
 /** Copies a text, and says that it did. */
 export function Copy({ text, children, testId, class: name }: CopyProps): JSX.Element {
-  const [outcome, setOutcome] = useState("");
-  useEffect(() => {
-    if (outcome === "") {
-      return undefined;
-    }
-    const timer = setTimeout(() => {
-      setOutcome("");
-    }, TOLD_MS);
-    return () => {
-      clearTimeout(timer);
-    };
-  }, [outcome]);
+  const [outcome, setOutcome] = useFleeting(TOLD_MS);
   const copy = async (): Promise<void> => {
     const isCopied = await copyText(typeof text === "string" ? text : text());
     setOutcome(isCopied ? "Copied" : "The browser refused");

@@ -44,6 +44,7 @@ def of_row(row: bytes) -> list[bytes]:
 
     Raises:
         msgspec.MsgspecError: the row is damaged. Damage inside of an entry is not seen here.
+        TypeError: it is so much damaged that SQLite takes it for no bytes.
     """
     return _stored.decode(row)
 

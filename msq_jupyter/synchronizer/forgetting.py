@@ -35,9 +35,7 @@ SELECT position, run, persistent_id, session_id FROM runs JOIN visits USING (pos
 WHERE running_s <= (SELECT seconds FROM running_time) - ? AND position < (SELECT max(position) FROM runs)
 AND position > ? ORDER BY position LIMIT ?
 """
-_RUNS = "SELECT position, run, counted_seq FROM runs"
 _OF_SESSION = "SELECT position FROM runs WHERE persistent_id = ? AND session_id = ? AND position <= ?"
-
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
 
@@ -81,9 +79,8 @@ def forget(
         if database.execute(f"SELECT 1 FROM drafts WHERE position IN ({_OF_SESSION})", session).fetchone():
             waiting.add(persistent_id)
             continue
-        for place, name, counted_seq in database.execute(
-            f"{_RUNS} WHERE position IN ({_OF_SESSION})", session
-        ).fetchall():
+        runs = f"SELECT position, run, counted_seq FROM runs WHERE position IN ({_OF_SESSION})"
+        for place, name, counted_seq in database.execute(runs, session).fetchall():
             database.executemany(
                 "INSERT OR REPLACE INTO former_views VALUES (?, ?, ?)",
                 [(name, view.view_id, view.counter) for view in _views(database, place, counted_seq) if view.counter],

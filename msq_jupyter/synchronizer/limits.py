@@ -70,19 +70,19 @@ class Bucket:
 
 
 class Account:
-    """What one token or address does at the moment.
-
-    Attributes:
-        is_limited: its events or bytes are.
-    """
+    """What one token or address does at the moment."""
 
     def __init__(self, whose: str, limits: Limits) -> None:
         self.whose = whose
         self._limits = limits
         self._events, self._bytes = Bucket(limits.events_per_s), Bucket(limits.bytes_per_s)
-        self.is_limited = bool(limits.events_per_s or limits.bytes_per_s)
         self._members = 0
         self._sessions: Counter[str] = Counter()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether `take` ever returns more than 0."""
+        return bool(self._limits.events_per_s or self._limits.bytes_per_s)
 
     def why_not(self, session_id: str) -> str:
         """Why a connection that counts already is too much, in this session; "" when it is not."""

@@ -94,8 +94,7 @@ def _handle_hangups(synchronizer: Synchronizer, reloading: Reloading) -> None:
     # From a terminal it says that the terminal is gone.
     is_interactive = sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
     act = synchronizer.request_stop if is_interactive else reloading.reload
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(hangup, act)
+    asyncio.get_running_loop().add_signal_handler(hangup, act)
 
 
 async def serve_local(settings: Settings, *, on_listening: Callable[[str], None]) -> None:

@@ -232,15 +232,11 @@ class Room:
 
     def tell_of_versions(self, numbers: list[int]) -> None:
         """Tell everybody who is here that versions changed, and whether another session holds the head."""
-        self.announce(self._versions_changed(numbers))
+        self._broadcast([frame_of(self._versions_changed(numbers))])
 
     def _versions_changed(self, numbers: list[int]) -> protocol.VersionsChanged:
         head = self.shelf.versions.branching.held_from(self.sequencer.record.run)
         return protocol.VersionsChanged(numbers, head)
-
-    def announce(self, message: protocol.Down) -> None:
-        """Tell everybody who is here something outside of the log."""
-        self._broadcast([frame_of(message)])
 
     def stop(self, retry_after_ms: float) -> None:
         """An orderly end: write the exact time, tell everybody when to connect again, send them away.

@@ -34,7 +34,8 @@ from msq_jupyter.synchronizer.limits import Accounts, Visit, address_of
 from msq_jupyter.synchronizer.pages import Pages
 from msq_jupyter.synchronizer.room import CLOSE_TIMEOUT_S, Member, Room, end, forget_unreadable_base, refuse, slow_down
 from msq_jupyter.synchronizer.rooms import Rooms, check_join, check_open
-from msq_jupyter.synchronizer.sweeping import begin_counting, keep_sweeping
+from msq_jupyter.synchronizer.storage import Storage
+from msq_jupyter.synchronizer.sweeping import keep_sweeping
 from msq_jupyter.synchronizer.tokens import Gate, Token
 from msq_jupyter.synchronizer.transport import Connection, Server, Settings
 
@@ -133,7 +134,8 @@ class Synchronizer:
         self._pages = Pages(self._guard, self._rooms, self._journal.counts, self._stop_requested.is_set)
         await self._journal.open(self._data_directory)
         try:
-            await begin_counting(self._journal, self._keep_sessions_s)
+            if not self._keep_sessions_s:
+                await self._journal.call(Storage.forget_visits)  # when they are counted again, it is from then on
             self._server = await self._listen()
         except BaseException:
             await self._journal.close()
@@ -308,45 +310,26 @@ class Synchronizer:
         if not (visit.is_limited or self._rooms.limits_storage):
             member.socket.take = functools.partial(self._take_events, room, member)
         while frames := await member.socket.receive():
-            # Nearly everything is events: those that came at once are ordered in one go.
-            events: list[tuple[int, bytes]] = []
-            size_bytes = 0
-            for frame in frames:
-                try:
-                    message = protocol.decode_up(frame)
-                except ProtocolError:
-                    await self._order(room, member, visit, events, size_bytes)
-                    raise
-                if isinstance(message, Send):
-                    events += message.events
-                    size_bytes += len(frame)
-                    continue
+            while frames:
+                events, size_bytes, taken = _events_first(frames)
                 if refused := await self._order(room, member, visit, events, size_bytes):
                     return refused
-                events, size_bytes = [], 0
-                await self._count(member.socket, visit, 1, len(frame))
-                await self._hear(room, member, message, len(frame))
-                if isinstance(message, Leave):
-                    return None
-            if refused := await self._order(room, member, visit, events, size_bytes):
-                return refused
+                frames = frames[taken:]
+                if frames:
+                    frame, *frames = frames
+                    message = protocol.decode_up(frame)
+                    await self._count(member.socket, visit, 1, len(frame))
+                    await self._hear(room, member, message, len(frame))
+                    if isinstance(message, Leave):
+                        return None
             await room.keep_up()
         return None
 
     def _take_events(self, room: Room, member: Member, frames: list[bytes | str]) -> list[bytes | str]:
         """Order the events a member sends, as far as nothing has to be waited for; returned is the rest."""
-        events: list[tuple[int, bytes]] = []
-        size_bytes = taken = 0
-        for frame in frames if not room.is_behind else ():
-            try:
-                message = protocol.decode_up(frame)
-            except ProtocolError:
-                break  # it is told what is wrong where it is read again
-            if type(message) is not Send:
-                break
-            events += message.events
-            size_bytes += len(frame)
-            taken += 1
+        if room.is_behind:
+            return frames
+        events, size_bytes, taken = _events_first(frames)
         if taken:
             self._journal.counts.received_bytes += size_bytes
             room.receive(member, Send(events))
@@ -405,6 +388,26 @@ class Synchronizer:
         if self._idle_timer:
             self._idle_timer.cancel()
             self._idle_timer = None
+
+
+def _events_first(frames: list[bytes | str]) -> tuple[list[tuple[int, bytes]], int, int]:
+    """The events that frames begin with, to be ordered in one go; of how many bytes, and of how many frames they are.
+
+    Nearly everything is events. A frame that is no message ends them: whoever reads it again is told what is wrong.
+    """
+    events: list[tuple[int, bytes]] = []
+    size_bytes = taken = 0
+    for frame in frames:
+        try:
+            message = protocol.decode_up(frame)
+        except ProtocolError:
+            break
+        if type(message) is not Send:
+            break
+        events += message.events
+        size_bytes += len(frame)
+        taken += 1
+    return events, size_bytes, taken
 
 
 def _address(socket: Connection) -> str:

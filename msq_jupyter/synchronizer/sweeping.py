@@ -7,25 +7,14 @@ import logging
 import sqlite3
 
 from msq_jupyter.errors import StorageUnreadable
-from msq_jupyter.synchronizer.journal import Journal, now_ms
+from msq_jupyter.synchronizer.journal import now_ms
 from msq_jupyter.synchronizer.rooms import Rooms
-from msq_jupyter.synchronizer.storage import Storage
 
 #: When it looks for the first time, and then each time, in seconds.
 FIRST_SWEEP_S = 60.0
 SWEEP_S = 3_600.0
 
 logger = logging.getLogger("msq_jupyter.synchronizer")
-
-
-async def begin_counting(journal: Journal, keep_sessions_s: float) -> None:
-    """Count for how long nobody was in sessions; or, with 0, begin anew when it is counted again.
-
-    Raises:
-        sqlite3.Error: the data directory cannot be written.
-    """
-    if not keep_sessions_s:
-        await journal.call(Storage.forget_visits)
 
 
 async def keep_sweeping(rooms: Rooms) -> None:

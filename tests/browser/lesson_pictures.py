@@ -67,7 +67,7 @@ class Person:
             if box == before:
                 break
             before = box
-            self.page.page.wait_for_timeout(250)
+            self.page.page.wait_for_timeout(250)  # JupyterLab tells nobody that it has moved cells to their places
         expect(output).to_be_in_viewport(ratio=0.9)
         return Image.open(io.BytesIO(output.screenshot())).convert("RGB")
 

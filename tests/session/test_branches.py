@@ -84,55 +84,53 @@ def test_5_6_the_table_marks_the_head_and_tells_branches_from_the_main_line():
     assert '<td style="text-align:left">head, from v2</td>' in versions._repr_html_()
 
 
+class Noticed:
+    """A notice of one session, and what it told and took back."""
+
+    def __init__(self, versions: VersionList, persisted: str | int = "latest") -> None:
+        self.told: list[str] = []
+        self.meant: list[bool] = []
+        self.withdrawn: list[str] = []
+
+        async def ask() -> VersionList:
+            return versions
+
+        self.notice = BranchNotice("old", True, persisted, ask, self._tell, self.withdrawn.append)
+
+    def _tell(self, text: str, is_meant: bool) -> None:
+        self.told.append(text)
+        self.meant.append(is_meant)
+
+    async def look(self, last: LastSave | None) -> None:
+        self.notice.look(last)
+        await asyncio.sleep(0)  # it begins to ask
+        await asyncio.sleep(0)  # and has an answer
+
+
 async def test_the_notice_is_told_once_for_each_time_the_head_is_left_behind():
-    told: list[str] = []
-    withdrawn: list[str] = []
-    versions = some(version(1, 0), version(2, 1), version(3, 1, code_hash="old"), head=2)
-
-    async def ask() -> VersionList:
-        return versions
-
-    notice = BranchNotice("old", True, "latest", ask, lambda text, _: told.append(text), withdrawn.append)
+    noticed = Noticed(some(version(1, 0), version(2, 1), version(3, 1, code_hash="old"), head=2))
     states = (None, True, False, False, True, False)
     for number, is_head in enumerate(states, 1):
-        notice.look(None if is_head is None else LastSave(number, "Ada", 1.5, is_head))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert [text[:10] for text in told] == ["Ada's code"] * 2
-    assert withdrawn == told[:1]
+        await noticed.look(None if is_head is None else LastSave(number, "Ada", 1.5, is_head))
+    assert [text[:10] for text in noticed.told] == ["Ada's code"] * 2
+    assert noticed.withdrawn == noticed.told[:1]
 
 
 async def test_5_6_who_was_behind_and_is_on_a_branch_now_is_told_that_instead():
-    told: list[str] = []
-    withdrawn: list[str] = []
-    versions = some(version(1, 0), version(3, 1), version(4, 1, code_hash="old"), head=3)
-
-    async def ask() -> VersionList:
-        return versions
-
-    notice = BranchNotice("old", True, "latest", ask, lambda text, _: told.append(text), withdrawn.append)
-    notice.welcomed(3)
+    noticed = Noticed(some(version(1, 0), version(3, 1), version(4, 1, code_hash="old"), head=3))
+    noticed.notice.welcomed(3)
     for last in (LastSave(1, "Ben", 0.0), LastSave(4, "Ben", 0.0, False), LastSave(4, "Ben", 0.0, False)):
-        notice.look(last)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert ["is kept as a branch" in text for text in told] == [False, True]
-    assert withdrawn == told[:1]
+        await noticed.look(last)
+    assert ["is kept as a branch" in text for text in noticed.told] == [False, True]
+    assert noticed.withdrawn == noticed.told[:1]
 
 
 @pytest.mark.parametrize(("persisted", "is_meant"), [(1, True), (2, False), ("latest", False)])
 async def test_5_6_a_branch_from_the_version_that_was_asked_for_is_meant(persisted: str | int, is_meant: bool):
-    told: list[bool] = []
     versions = some(version(1, 0), version(2, 1), version(3, 2, code_hash="old"), version(4, 1), head=4)
-
-    async def ask() -> VersionList:
-        return versions
-
-    notice = BranchNotice("old", True, persisted, ask, lambda _, meant: told.append(meant), pytest.fail)
-    notice.look(LastSave(3, "Ada", 1.5, False))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert told == [is_meant]
+    noticed = Noticed(versions, persisted)
+    await noticed.look(LastSave(3, "Ada", 1.5, False))
+    assert (noticed.meant, noticed.withdrawn) == ([is_meant], [])
 
 
 # --- live --------------------------------------------------------------------------------------------------------

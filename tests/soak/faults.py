@@ -1,4 +1,7 @@
-"""What fails in a soak: connections, processes and clocks. Each fault ends by itself, or when it must be quiet."""
+"""What fails in a soak: connections, processes and clocks. Each fault ends by itself, or when it must be quiet.
+
+What takes time here takes real time, drawn by lot: everything is real, and how long something is away is the subject.
+"""
 
 from __future__ import annotations
 

@@ -7,12 +7,13 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LINE_BYTES_MAX = 2**24
@@ -96,17 +97,6 @@ class Server:
                 self._holds.set_result(said["holds"])
             else:
                 self._log("server", said["level"], said["message"] + said.get("exception", ""))
-
-
-def free_port() -> int:
-    """A port below those that the system gives to connections, so that nobody has it while the synchronizer is dead."""
-    for port in range(20_000 + os.getpid() % 10_000, 32_000):
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                tried.bind(("127.0.0.1", port))
-                return port
-    raise AssertionError("no port is free")
 
 
 class Members:

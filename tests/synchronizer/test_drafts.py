@@ -13,11 +13,11 @@ from msq_jupyter import protocol
 from msq_jupyter.protocol import Leave, ListVersions, Membership, Save, Saved, SaveFailed, StoredVersion, Versions
 from msq_jupyter.synchronizer.drafts import Drafts
 from msq_jupyter.synchronizer.records import Draft
-from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage, Writes
 from tests.synchronizer.conftest import Participant
+from tests.synchronizer.older_files import older_file
 from tests.synchronizer.test_audits import Room
 from tests.synchronizer.test_sequencer import TIME_S, Play, play  # noqa: F401  # a fixture
 from tests.synchronizer.test_storage import RECORD, opening
@@ -256,14 +256,11 @@ def test_a_damaged_draft_is_left_out_and_told(tmp_path: Path, caplog: pytest.Log
 
 
 def test_a_data_directory_from_before_drafts_keeps_everything_and_takes_drafts(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "synchronizer.sqlite") as old:
-        old.executescript(SCHEMA_STEPS[0])
-        old.execute("PRAGMA user_version = 1")
+    with older_file(tmp_path, 1) as old:
         old.execute("INSERT INTO persistent_ids VALUES ('persistent', x'01')")
         old.execute("INSERT INTO runs VALUES (1, 'run-1', 'persistent', 'session', 0, 0, 20.0, 7.0)")
         old.execute("INSERT INTO entries VALUES (1, 1, x'aa')")
         old.execute("INSERT INTO versions VALUES ('persistent', 1, 0, 'run-1.1', 5.5, x'00', x'02', x'03')")
-    old.close()
     storage = Storage(tmp_path)
     run = storage.load_run("persistent", "session")
     assert run is not None

@@ -18,11 +18,12 @@ from msq_jupyter.synchronizer.head import Head
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, StoredRun, ViewRecord, Writes
 from msq_jupyter.synchronizer.room import Room
 from msq_jupyter.synchronizer.rooms import Rooms
-from msq_jupyter.synchronizer.schema import SCHEMA_STEPS, pair_digest
+from msq_jupyter.synchronizer.schema import pair_digest
 from msq_jupyter.synchronizer.sequencer import RESTART_GRACE_MS, Sequencer, VersionIndex
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
 from tests.synchronizer.conftest import Participant
+from tests.synchronizer.older_files import older_file
 from tests.synchronizer.test_archives import asked, opened
 from tests.synchronizer.test_sequencer import TIME_S, a_join
 from tests.synchronizer.test_storage import opening
@@ -315,10 +316,7 @@ def a_view(present: bool) -> ViewRecord:
 
 
 def test_a_data_directory_from_before_branches_has_its_newest_version_as_head(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "synchronizer.sqlite") as old:
-        for step in SCHEMA_STEPS[:2]:
-            old.executescript(step)
-        old.execute("PRAGMA user_version = 2")
+    with older_file(tmp_path, 2) as old:
         old.execute("INSERT INTO persistent_ids VALUES ('persistent', x'01'), ('unused', x'02')")
         for position, run in ((1, "run-0"), (2, "run-1")):
             old.execute("INSERT INTO runs VALUES (?, ?, 'persistent', ?, 0, 0, 20.0, 7.0)", (position, run, run))
@@ -328,7 +326,6 @@ def test_a_data_directory_from_before_branches_has_its_newest_version_as_head(tm
             old.execute("INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
         save = protocol.encode(a_save("run-0.2", 1, draft=True))
         old.execute("INSERT INTO drafts VALUES (1, 'ada', 5.5, ?, ?)", (pair_digest(b"", save), save))
-    old.close()
     storage = Storage(tmp_path)
     index, unused, run = (
         storage.load_index("persistent"),

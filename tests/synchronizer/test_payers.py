@@ -12,9 +12,9 @@ from msq_jupyter import protocol
 from msq_jupyter.protocol import Open, Opened, Refused, Save, SaveFailed, Send, Snapshot, Stored
 from msq_jupyter.synchronizer.limits import Accounts, Limits
 from msq_jupyter.synchronizer.records import Append, Draft, RunRecord, Writes
-from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
+from tests.synchronizer.older_files import older_file
 
 from .conftest import Participant, a_join
 from .test_admission import GATE, Holder, answer_of, opened, refusal
@@ -89,14 +89,8 @@ def test_a_name_that_nobody_pays_for_costs_nothing(tmp_path: Path):
 
 
 def test_an_older_file_has_names_that_nobody_pays_for(tmp_path: Path):
-    old = sqlite3.connect(tmp_path / "synchronizer.sqlite")
-    old.create_function("renewed_digest", 8, lambda *_: b"")
-    for step in SCHEMA_STEPS[:5]:
-        old.executescript(step)
-    old.execute("INSERT INTO persistent_ids (persistent_id, password_check) VALUES ('persistent', x'')")
-    old.execute("PRAGMA user_version = 5")
-    old.commit()
-    old.close()
+    with older_file(tmp_path, 5) as old:
+        old.execute("INSERT INTO persistent_ids (persistent_id, password_check) VALUES ('persistent', x'')")
     storage = Storage(tmp_path)
     assert storage.load_index("persistent") is not None
     assert storage.payers.accounts_of("persistent") == []

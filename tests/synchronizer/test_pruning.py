@@ -27,10 +27,10 @@ from msq_jupyter.protocol import (
 )
 from msq_jupyter.synchronizer.journal import Journal
 from msq_jupyter.synchronizer.records import Draft, RunRecord, ViewRecord, Writes
-from msq_jupyter.synchronizer.schema import SCHEMA_STEPS
 from msq_jupyter.synchronizer.server import Synchronizer
 from msq_jupyter.synchronizer.storage import Storage
 from tests.synchronizer.conftest import Participant
+from tests.synchronizer.older_files import older_file
 from tests.synchronizer.test_archives import asked, opened
 
 LABEL = ("label", True, b"sealed label")
@@ -206,15 +206,9 @@ def test_what_cannot_be_made_smaller_is_dropped_all_the_same(
 
 
 def test_a_file_without_annotations_gets_a_place_for_them(tmp_path: Path) -> None:
-    path = tmp_path / "old" / "synchronizer.sqlite"
-    path.parent.mkdir(mode=0o700)
-    old = sqlite3.connect(path)
-    old.create_function("renewed_digest", 8, lambda *_: b"")
-    for step in SCHEMA_STEPS[:4]:
-        old.executescript(step)
-    old.execute("PRAGMA user_version = 4")
-    old.close()
-    storage = Storage(path.parent)
+    with older_file(tmp_path / "old", 4):
+        pass
+    storage = Storage(tmp_path / "old")
     store(storage, 0, annotations=[LABEL])
     assert storage.read_annotations("persistent", 1, 9) == [(1, "label", b"sealed label")]
     storage.close()

@@ -17,8 +17,9 @@ from msq_jupyter.errors import StorageInUse, StorageUnreadable, VersionDamaged
 from msq_jupyter.protocol import Event, Membership, Save, Snapshot, encode
 from msq_jupyter.synchronizer.blocks import as_row
 from msq_jupyter.synchronizer.records import RunRecord, StoredIndex, ViewRecord, Writes
-from msq_jupyter.synchronizer.schema import SCHEMA_STEPS, SCHEMA_VERSION
+from msq_jupyter.synchronizer.schema import SCHEMA_VERSION
 from msq_jupyter.synchronizer.storage import Storage
+from tests.synchronizer.older_files import older_file
 
 RECORD = RunRecord("run-1", "session", "persistent", origin=0, head=0, tick_rate=20.0)
 
@@ -120,19 +121,12 @@ def test_any_part_of_a_log_is_what_was_written_however_it_came(storage: Storage)
 def test_an_older_file_keeps_its_log(directory: Path) -> None:
     events = [Event(seq, float(seq), "ada" if seq % 3 else "bob", seq, b"payload") for seq in range(2, 252)]
     entries = [encode(entry) for entry in (Membership(1, 0.0, [], [("ada", b""), ("bob", b"")]), *events)]
-    directory.mkdir()
-    old = sqlite3.connect(directory / "synchronizer.sqlite")
-    old.create_function("renewed_digest", 8, lambda *_: b"")
-    for step in SCHEMA_STEPS[:6]:
-        old.executescript(step)
-    old.execute("PRAGMA user_version = 6")
-    for position, run in enumerate(("run-0", "run-1"), 1):
-        old.execute("INSERT INTO runs VALUES (?, ?, 'persistent', ?, 0, 0, 20.0, 9.0)", (position, run, run))
-        rows = [(position, seq, entry) for seq, entry in enumerate(entries, 1)]
-        old.executemany("INSERT INTO entries VALUES (?, ?, ?)", random.Random(3).sample(rows, len(rows)))
-    old.execute("INSERT INTO views VALUES (2, 'ada', 251, 0.0, 1)")
-    old.commit()
-    old.close()
+    with older_file(directory, 6) as old:
+        for position, run in enumerate(("run-0", "run-1"), 1):
+            old.execute("INSERT INTO runs VALUES (?, ?, 'persistent', ?, 0, 0, 20.0, 9.0)", (position, run, run))
+            rows = [(position, seq, entry) for seq, entry in enumerate(entries, 1)]
+            old.executemany("INSERT INTO entries VALUES (?, ?, ?)", random.Random(3).sample(rows, len(rows)))
+        old.execute("INSERT INTO views VALUES (2, 'ada', 251, 0.0, 1)")
     storage = Storage(directory)
     assert [storage.read_entries(run, 0, 251, 10**9) for run in ("run-0", "run-1")] == [entries, entries]
     run = storage.load_run("persistent", "run-1")
@@ -147,16 +141,9 @@ def test_an_older_file_keeps_its_log(directory: Path) -> None:
 
 
 def test_a_gap_in_an_older_log_stays_one(directory: Path) -> None:
-    directory.mkdir()
-    old = sqlite3.connect(directory / "synchronizer.sqlite")
-    old.create_function("renewed_digest", 8, lambda *_: b"")
-    for step in SCHEMA_STEPS[:6]:
-        old.executescript(step)
-    old.execute("PRAGMA user_version = 6")
-    old.execute("INSERT INTO runs VALUES (1, 'run-1', 'persistent', 'session', 0, 0, 20.0, 9.0)")
-    old.executemany("INSERT INTO entries VALUES (1, ?, ?)", [(seq, b"%d" % seq) for seq in (1, 2, 3, 5, 6)])
-    old.commit()
-    old.close()
+    with older_file(directory, 6) as old:
+        old.execute("INSERT INTO runs VALUES (1, 'run-1', 'persistent', 'session', 0, 0, 20.0, 9.0)")
+        old.executemany("INSERT INTO entries VALUES (1, ?, ?)", [(seq, b"%d" % seq) for seq in (1, 2, 3, 5, 6)])
     storage = Storage(directory)
     assert storage.read_entries("run-1", 4, 6, 1_000) == [b"5", b"6"]
     with pytest.raises(StorageUnreadable, match="expected entry 4 in the log of run run-1, got entry 5"):

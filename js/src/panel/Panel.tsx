@@ -1,7 +1,8 @@
 import type { JSX } from "preact";
-import { useCallback, useEffect, useId, useRef, useState } from "preact/hooks";
+import { useCallback, useId, useRef, useState } from "preact/hooks";
 
 import { useSpoken } from "../announce.ts";
+import { useFleeting } from "../useFleeting.ts";
 import { LiveRegions } from "../LiveRegions.tsx";
 import { isHeldByCell, type ShownState } from "../wording.ts";
 import { Check } from "./Check.tsx";
@@ -36,22 +37,11 @@ export function PanelView({ panel, state, asker, id: rootId, isBelowBadge = fals
   const [tab, setTab] = useState<Tab>("Inspect");
   const [sides, setSides] = useState<Sides>();
   const [restoring, setRestoring] = useState(0);
-  const [done, setDone] = useState("");
+  const [done, setDone] = useFleeting(DONE_MS);
   const [memory] = useState<Memory>(() => new Map());
   const spoken = useSpoken(panel, state);
   const id = useId();
   const bodyRef = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (done === "") {
-      return undefined;
-    }
-    const timer = setTimeout(() => {
-      setDone("");
-    }, DONE_MS);
-    return () => {
-      clearTimeout(timer);
-    };
-  }, [done]);
   /** Goes to a tab, and takes the focus along: the control that led there is gone. */
   const go = useCallback((to: Tab): void => {
     setTab(to);
